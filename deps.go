@@ -1,0 +1,19 @@
+//go:build deps
+package deps
+import (
+_ "github.com/tetratelabs/wazero"
+_ "github.com/gofiber/fiber/v2"
+_ "github.com/dgraph-io/badger/v4"
+_ "github.com/extism/go-sdk"
+_ "github.com/extism/go-pdk"
+_ "github.com/expr-lang/expr"
+_ "github.com/spf13/cobra"
+_ "go.yaml.in/yaml/v3"
+_ "github.com/santhosh-tekuri/jsonschema/v6"
+_ "github.com/invopop/jsonschema"
+_ "github.com/fsnotify/fsnotify"
+_ "github.com/rogpeppe/go-internal/testscript"
+_ "pgregory.net/rapid"
+_ "golang.org/x/sys/unix"
+_ "golang.org/x/text/encoding/htmlindex"
+)

@@ -1,0 +1,166 @@
+package abi
+
+import "encoding/json"
+
+// Manifest is what a plugin says of itself: the author's request, never a
+// permission. FuncDescribe returns it; a plugin without that export may have
+// the same document beside it as <name>.yaml.
+type Manifest struct {
+	// Name is the prefix of the plugin's node types: lower-case letters,
+	// digits and underscores, starting with a letter, at most 40 characters.
+	Name string `json:"name"`
+	// Version is a semantic version, such as "1.2.0".
+	Version string `json:"version"`
+	// ABI is the version of this contract that the plugin was written for.
+	ABI  int  `json:"abi"`
+	Kind Kind `json:"kind"`
+
+	Title       string `json:"title,omitempty"`
+	Description string `json:"description,omitempty"`
+
+	// Operations are the functions that a node can call. A channel adapter
+	// and a language may have none.
+	Operations []Operation `json:"operations,omitempty"`
+	// Config is a JSON Schema of the settings of a channel.
+	Config json.RawMessage `json:"config,omitempty"`
+	// Webhook says how a channel's webhooks are checked; channels only.
+	Webhook *Webhook `json:"webhook,omitempty"`
+	// Capabilities is what the plugin asks the operator for.
+	Capabilities Capabilities `json:"capabilities,omitzero"`
+	// Limits are the limits that the plugin wants changed; zero fields keep
+	// the host's defaults.
+	Limits Limits `json:"limits,omitzero"`
+	// Image is "none" if calls must not start from a memory image.
+	Image string `json:"image,omitempty"`
+}
+
+// Kind is the use that a plugin is made for.
+type Kind string
+
+// The kinds of plugin.
+const (
+	KindConnector Kind = "connector" // talks to another system, or computes
+	KindChannel   Kind = "channel"   // adapts a messaging channel
+	KindLanguage  Kind = "language"  // runs scripts of run_code nodes
+)
+
+// Operation is one exported function that a node can call. Its node type is
+// <plugin name>.<operation name>.
+type Operation struct {
+	Name string `json:"name"`
+	// Export is the function's name in the module; empty means Name.
+	Export      string `json:"export,omitempty"`
+	Title       string `json:"title,omitempty"`
+	Description string `json:"description,omitempty"`
+	// Input and Output are JSON Schemas (2020-12).
+	Input  json.RawMessage `json:"input,omitempty"`
+	Output json.RawMessage `json:"output,omitempty"`
+	Effect Effect          `json:"effect"`
+	// Examples are tests that ship with the plugin.
+	Examples []Example `json:"examples,omitempty"`
+}
+
+// Effect is the class of an operation: what the host may do after a crash
+// left open whether the call happened.
+type Effect string
+
+// The effect classes.
+const (
+	// EffectPure: nothing outside changes; the call may be repeated freely.
+	EffectPure Effect = "pure"
+	// EffectIdempotent: the operation passes the effect id on as an
+	// idempotency key, so a repeat has no second effect.
+	EffectIdempotent Effect = "idempotent"
+	// EffectQueryable: the operation can look up whether it happened.
+	EffectQueryable Effect = "queryable"
+	// EffectUnsafe: a repeat may do it twice; the host never repeats it and
+	// reports the outcome as unknown on the error port.
+	EffectUnsafe Effect = "unsafe"
+)
+
+// Example is one call of an operation with its expected end: an output or an
+// error. HTTP lists the exchanges that the call makes, in order, so that it
+// needs no network.
+type Example struct {
+	Title  string          `json:"title,omitempty"`
+	Input  json.RawMessage `json:"input"`
+	Output json.RawMessage `json:"output,omitempty"`
+	// Error is compared by its code; its message must contain Error.Message.
+	Error *Error         `json:"error,omitempty"`
+	HTTP  []HTTPExchange `json:"http,omitempty"`
+}
+
+// HTTPExchange is one expected request and the answer given to it. Empty
+// fields of the request are not compared.
+type HTTPExchange struct {
+	Request  HTTPRequest  `json:"request"`
+	Response HTTPResponse `json:"response"`
+}
+
+// Capabilities is what a plugin asks for. Nothing of it holds before the
+// operator has granted it.
+type Capabilities struct {
+	// Egress lists origins ("https://api.example.com",
+	// "https://*.example.com"), or EgressConnection.
+	Egress []string `json:"egress,omitempty"`
+	// Secrets lists the secrets that the plugin refers to by name.
+	Secrets []SecretRequest `json:"secrets,omitempty"`
+	// Sign lists the algorithms (see [Sign]) for which the plugin wants to
+	// use named keys of the host. The grant names the keys.
+	Sign []string `json:"sign,omitempty"`
+}
+
+// EgressConnection as an egress entry asks for the base URL of the connection
+// that a node or a channel uses the plugin with.
+const EgressConnection = "connection"
+
+// SecretRequest asks for one secret and says where in a request its handle
+// may be placed: "header:<Name>", "query:<name>", "path" or "body".
+type SecretRequest struct {
+	Name   string   `json:"name"`
+	Places []string `json:"places,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+}
+
+// Limits bound one call. Zero means the host's default.
+type Limits struct {
+	MemoryBytes int64 `json:"memory_bytes,omitempty"` // linear memory
+	TimeMillis  int64 `json:"time_millis,omitempty"`  // guest time; waiting for egress does not count
+	InputBytes  int64 `json:"input_bytes,omitempty"`
+	OutputBytes int64 `json:"output_bytes,omitempty"`
+	HTTPBytes   int64 `json:"http_bytes,omitempty"` // one HTTP body, either way
+	Requests    int   `json:"requests,omitempty"`   // outbound requests
+	LogBytes    int64 `json:"log_bytes,omitempty"`
+}
+
+// Webhook says, as data, how the host authenticates and identifies a
+// channel's webhooks, so that it can verify, store and answer without running
+// the guest. Secret fields name an entry of the channel's "secrets".
+type Webhook struct {
+	Signature *WebhookSignature `json:"signature,omitempty"`
+	Handshake *WebhookHandshake `json:"handshake,omitempty"`
+	// DeliveryID is where a delivery's id stands: "header:<Name>", or
+	// "body_sha256" for services that give none.
+	DeliveryID string `json:"delivery_id,omitempty"`
+}
+
+// WebhookSignature is a keyed hash in a request header.
+type WebhookSignature struct {
+	Header    string `json:"header"`           // such as "X-Hub-Signature-256"
+	Algorithm string `json:"algorithm"`        // "hmac-sha256"
+	Encoding  string `json:"encoding"`         // "hex" or "base64"
+	Prefix    string `json:"prefix,omitempty"` // such as "sha256="
+	Signed    string `json:"signed"`           // "body": the raw body
+	Secret    string `json:"secret"`
+}
+
+// WebhookHandshake is a challenge that a service sends by GET before it
+// delivers: the host compares the token and answers with the challenge as
+// plain text. The fields name query parameters.
+type WebhookHandshake struct {
+	Mode      string `json:"mode,omitempty"`       // parameter that must equal ModeValue
+	ModeValue string `json:"mode_value,omitempty"` // such as "subscribe"
+	Token     string `json:"token"`
+	Challenge string `json:"challenge"`
+	Secret    string `json:"secret"`
+}

@@ -1,0 +1,156 @@
+package abi
+
+import "encoding/json"
+
+// Error is how an operation fails: the guest passes it, as JSON, to Extism's
+// error_set and returns a non-zero code. Plain text is taken as Message with
+// code "error".
+type Error struct {
+	// Code is a stable word for programs, in snake_case.
+	Code string `json:"code"`
+	// Message is a sentence for people: cause, place and remedy.
+	Message string `json:"message"`
+	// Retryable says that the same call may succeed later.
+	Retryable bool `json:"retryable,omitempty"`
+	// RetryAfterMillis is how long to wait before it, where that is known.
+	RetryAfterMillis int64           `json:"retry_after_millis,omitempty"`
+	Detail           json.RawMessage `json:"detail,omitempty"`
+}
+
+// Error gives "code: message".
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return e.Message
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Codes of errors that the host itself reports to a guest or a flow.
+const (
+	CodeDenied      = "denied"      // no grant covers it
+	CodeInvalid     = "invalid"     // the request is malformed
+	CodeLimit       = "limit"       // a limit was reached
+	CodeTimeout     = "timeout"     // no answer in time
+	CodeUnreachable = "unreachable" // the other system could not be reached
+	CodeUnknown     = "unknown"     // it is not known whether it happened
+	CodeTrap        = "trap"        // the plugin crashed
+	CodeUnavailable = "unavailable" // the plugin is missing, held or pending
+	CodeNoSecret    = "no_secret"   // a named secret has no value
+	CodeBadOutput   = "bad_output"  // the plugin returned something unusable
+)
+
+// Reply is what every function of ModuleTrama returns: OK or Error.
+type Reply struct {
+	OK    json.RawMessage `json:"ok,omitempty"`
+	Error *Error          `json:"error,omitempty"`
+}
+
+// HTTPRequest is one outbound request.
+type HTTPRequest struct {
+	// Method is upper case; empty means GET.
+	Method string `json:"method,omitempty"`
+	// URL is absolute, or starts with "/" or "?" (or is empty) and is
+	// appended to the base URL of the call's connection.
+	URL string `json:"url"`
+	// Headers hold one value per name. Host, Content-Length and the
+	// connection's own authentication header are the host's to set.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Body is text; BodyBase64 is for anything else. One of them at most.
+	Body       string `json:"body,omitempty"`
+	BodyBase64 string `json:"body_base64,omitempty"`
+	// TimeoutMillis bounds this request; 0 leaves it to the call's deadline.
+	TimeoutMillis int64 `json:"timeout_millis,omitempty"`
+}
+
+// HTTPResponse is the answer to an [HTTPRequest]. Any status is an answer,
+// not an error.
+type HTTPResponse struct {
+	Status int `json:"status"`
+	// Headers have lower-case names; repeated headers are joined by ", ".
+	Headers map[string]string `json:"headers,omitempty"`
+	// Body is set when the bytes are valid UTF-8, BodyBase64 otherwise.
+	Body       string `json:"body,omitempty"`
+	BodyBase64 string `json:"body_base64,omitempty"`
+}
+
+// SecretRef asks for a handle of the secret with this name.
+type SecretRef struct {
+	Name string `json:"name"`
+}
+
+// SecretHandle stands for a secret's value: egress puts the value in its
+// place, only for this call, only where the manifest says.
+type SecretHandle struct {
+	Handle string `json:"handle"`
+}
+
+// Algorithms of [Sign] and [Verify] (RFC 7518 and RFC 8037). The key decides
+// which one it serves: a request that names another is refused.
+const (
+	AlgHS256 = "HS256" // HMAC with SHA-256; keys of at least 32 bytes
+	AlgRS256 = "RS256" // RSASSA-PKCS1-v1_5 with SHA-256; at least 2048 bits
+	AlgES256 = "ES256" // ECDSA on P-256 with SHA-256; R and S, 32 bytes each
+	AlgEdDSA = "EdDSA" // Ed25519
+)
+
+// Sign asks for a signature of Data with the host's key Key. []byte fields
+// travel as standard base64.
+type Sign struct {
+	Key       string `json:"key"`
+	Algorithm string `json:"algorithm"`
+	Data      []byte `json:"data"`
+}
+
+// Signature is the reply to [Sign].
+type Signature struct {
+	Signature []byte `json:"signature"`
+}
+
+// Verify asks whether Signature is Data's under the host's key Key.
+type Verify struct {
+	Key       string `json:"key"`
+	Algorithm string `json:"algorithm"`
+	Data      []byte `json:"data"`
+	Signature []byte `json:"signature"`
+}
+
+// Verified is the reply to [Verify].
+type Verified struct {
+	Valid bool `json:"valid"`
+}
+
+// Log is one line for the run's trace. Level is "debug", "info", "warn" or
+// "error".
+type Log struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+}
+
+// EffectID is the reply to HostEffectID.
+type EffectID struct {
+	ID string `json:"id"`
+}
+
+// Deadline is the reply to HostDeadline: milliseconds since the Unix epoch.
+type Deadline struct {
+	UnixMillis int64 `json:"unix_millis"`
+}
+
+// Random asks for N bytes, at most 4096.
+type Random struct {
+	N int `json:"n"`
+}
+
+// RandomBytes is the reply to [Random].
+type RandomBytes struct {
+	Bytes []byte `json:"bytes"`
+}
+
+// Run is the input of a language plugin. Every scope is a JSON value.
+type Run struct {
+	Code  string          `json:"code"`
+	Input json.RawMessage `json:"input"`
+	Flow  json.RawMessage `json:"flow"`
+	User  json.RawMessage `json:"user"`
+	Env   json.RawMessage `json:"env"`
+}
