@@ -75,6 +75,11 @@ type Item struct {
 type Wake struct {
 	Key string
 	At  time.Time
+	// Revision is the commit that set it, as Due gives it. In a batch, a
+	// wake with a Revision is applied only if the key's wake is still the one
+	// that this commit set, and is left out otherwise: who clears the wake
+	// that it has seen never clears a newer one.
+	Revision Revision
 }
 
 // Batch is a set of changes that are applied together. Its slices are read
@@ -91,7 +96,7 @@ type Batch struct {
 	Delete []ID
 	Append []Append
 	Remove []ItemRef
-	// Wake sets the wake of a key; a zero At clears it.
+	// Wake sets the wake of a key; a zero At clears it. See Wake.Revision.
 	Wake []Wake
 }
 
