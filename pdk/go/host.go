@@ -1,0 +1,89 @@
+package pdk
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Each function below is one of abi.ModuleTrama. Calling one makes the module
+// import it, and so need a Trama host. What a host refuses comes back as an
+// *abi.Error.
+
+// HTTPSend sends one request through the host's egress. Any status is an
+// answer, not an error.
+func HTTPSend(request abi.HTTPRequest) (abi.HTTPResponse, error) {
+	return ask[abi.HTTPResponse](hostHTTPSend, request)
+}
+
+// SecretRef gives a handle that stands for the named secret in requests of
+// this call, at the places that the manifest declares.
+func SecretRef(name string) (string, error) {
+	reply, err := ask[abi.SecretHandle](hostSecretRef, abi.SecretRef{Name: name})
+	return reply.Handle, err
+}
+
+// Sign signs data with a key that stays in the host.
+func Sign(key, algorithm string, data []byte) ([]byte, error) {
+	reply, err := ask[abi.Signature](hostSign, abi.Sign{Key: key, Algorithm: algorithm, Data: data})
+	return reply.Signature, err
+}
+
+// Verify checks a signature with a key that stays in the host.
+func Verify(key, algorithm string, data, signature []byte) (bool, error) {
+	reply, err := ask[abi.Verified](hostVerify, abi.Verify{Key: key, Algorithm: algorithm, Data: data, Signature: signature})
+	return reply.Valid, err
+}
+
+// Log writes one line to the run's trace; level is "debug", "info", "warn" or
+// "error".
+func Log(level, text string) error {
+	_, err := ask[struct{}](hostLog, abi.Log{Level: level, Text: text})
+	return err
+}
+
+// EffectID gives the id of the effect that this call performs. It is the same
+// when the host repeats the call: an idempotency key.
+func EffectID() (string, error) {
+	reply, err := ask[abi.EffectID](hostEffectID, nil)
+	return reply.ID, err
+}
+
+// Deadline gives the instant at which the host stops the call.
+func Deadline() (time.Time, error) {
+	reply, err := ask[abi.Deadline](hostDeadline, nil)
+	return time.UnixMilli(reply.UnixMillis), err
+}
+
+// Random gives n bytes, at most 4096, from the host's cryptographic source.
+func Random(n int) ([]byte, error) {
+	reply, err := ask[abi.RandomBytes](hostRandom, abi.Random{N: n})
+	return reply.Bytes, err
+}
+
+// hostFunction is one import of abi.ModuleTrama: from the offset of a request
+// block to the offset of a reply block.
+type hostFunction func(request uint64) (reply uint64)
+
+// ask calls a host function and takes its abi.Reply apart. A nil request
+// passes no block.
+func ask[Answer any](function hostFunction, request any) (answer Answer, err error) {
+	var data []byte
+	if request != nil {
+		if data, err = encode(request); err != nil {
+			return answer, Errorf(abi.CodeInvalid, "request to the host: %v", err)
+		}
+	}
+	var reply abi.Reply
+	if err := json.Unmarshal(exchange(function, data), &reply); err != nil {
+		return answer, Errorf(CodeError, "reply of the host: %v", err)
+	}
+	if reply.Error != nil {
+		return answer, reply.Error
+	}
+	if err := json.Unmarshal(reply.OK, &answer); err != nil {
+		return answer, Errorf(CodeError, "reply of the host: %v", err)
+	}
+	return answer, nil
+}

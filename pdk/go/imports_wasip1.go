@@ -1,0 +1,30 @@
+//go:build wasip1
+
+package pdk
+
+// The functions of abi.ModuleTrama under the names that abi gives them. The
+// linker leaves out those that a plugin never reaches.
+
+//go:wasmimport trama:host/v1 http_send
+func hostHTTPSend(request uint64) uint64
+
+//go:wasmimport trama:host/v1 secret_ref
+func hostSecretRef(request uint64) uint64
+
+//go:wasmimport trama:host/v1 sign
+func hostSign(request uint64) uint64
+
+//go:wasmimport trama:host/v1 verify
+func hostVerify(request uint64) uint64
+
+//go:wasmimport trama:host/v1 log
+func hostLog(request uint64) uint64
+
+//go:wasmimport trama:host/v1 effect_id
+func hostEffectID(request uint64) uint64
+
+//go:wasmimport trama:host/v1 deadline
+func hostDeadline(request uint64) uint64
+
+//go:wasmimport trama:host/v1 random
+func hostRandom(request uint64) uint64

@@ -1,0 +1,161 @@
+// Package pdk is for writing Trama plugins in Go.
+//
+// An exported function is a few lines around ordinary Go:
+//
+//	//go:wasmexport to_json
+//	func toJSON() int32 { return pdk.Handle(convert) }
+//
+//	func convert(in Input) (Output, error) { ... }
+//
+//	//go:wasmexport describe
+//	func describe() int32 { return pdk.Describe(manifest) }
+//
+//	func main() {}
+//
+// It is built by GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared.
+// The functions of host.go reach outside; a plugin that calls none of them
+// imports nothing but Extism's ABI and WASI, and so runs in any Extism host.
+// Outside WebAssembly the host is absent: logic takes what it needs of the
+// host as function values, and tests give it those of [pdktest].
+//
+// The package knows pdk/abi and the standard library, and nothing of flows.
+//
+// [pdktest]: https://pkg.go.dev/github.com/trama-run/trama/pdk/go/pdktest
+package pdk
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Codes of the errors that this package itself reports, beside those of abi.
+const (
+	// CodeError is for errors that carry no code of their own.
+	CodeError = "error"
+	// CodePanic says that the plugin's code panicked. The call ends as an
+	// error; what the panic left behind is gone with the instance's memory.
+	CodePanic = "panic"
+)
+
+// Handle answers a call of an operation: it decodes the JSON input, calls f,
+// and sets the JSON output or the error. A field that In doesn't have is an
+// error, so that a misspelt setting is not passed over in silence. If Out is
+// json.RawMessage, it must hold JSON and goes out as it is.
+//
+// The result is what the exported function returns: 0 for success.
+func Handle[In, Out any](f func(In) (Out, error)) int32 {
+	return finish(Call(f, Input()))
+}
+
+// HandleOpen is [Handle] for the inputs that hosts compose (receive, send,
+// run): fields that a newer host adds are passed over.
+func HandleOpen[In, Out any](f func(In) (Out, error)) int32 {
+	return finish(CallOpen(f, Input()))
+}
+
+// Describe answers a call of the export "describe" with the manifest.
+func Describe(manifest []byte) int32 {
+	Output(manifest)
+	return 0
+}
+
+// Call is [Handle] without a host: from input bytes to output bytes. A panic
+// of f comes back as an error with [CodePanic].
+func Call[In, Out any](f func(In) (Out, error), input []byte) ([]byte, *abi.Error) {
+	return call(f, input, decodeStrictly)
+}
+
+// CallOpen is [HandleOpen] without a host.
+func CallOpen[In, Out any](f func(In) (Out, error), input []byte) ([]byte, *abi.Error) {
+	return call(f, input, json.Unmarshal)
+}
+
+// Errorf makes an error with a code for programs and a sentence for people.
+// What may succeed later is said in the fields of the result.
+func Errorf(code, format string, args ...any) *abi.Error {
+	return &abi.Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func call[In, Out any](f func(In) (Out, error), input []byte, decode func([]byte, any) error) (output []byte, failure *abi.Error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			output, failure = nil, Errorf(CodePanic, "the plugin panicked: %v", reason)
+		}
+	}()
+	var in In
+	if err := decode(input, &in); err != nil {
+		return nil, Errorf(abi.CodeInvalid, "input: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	out, err := f(in)
+	if err != nil {
+		return nil, asError(err)
+	}
+	output, err = encode(out)
+	if err != nil {
+		return nil, Errorf(abi.CodeBadOutput, "output: %v", err)
+	}
+	return output, nil
+}
+
+func finish(output []byte, failure *abi.Error) int32 {
+	if failure != nil {
+		return Fail(failure)
+	}
+	Output(output)
+	return 0
+}
+
+// Fail sets err as the call's error and returns the code that the exported
+// function must return. An error that is, or wraps, an *abi.Error keeps its
+// fields.
+func Fail(err error) int32 {
+	text, failed := json.Marshal(asError(err))
+	if failed != nil { // only a Detail that is not JSON gets here
+		text, _ = json.Marshal(Errorf(CodeError, "%v (its detail is not JSON: %v)", err, failed))
+	}
+	setError(text)
+	return 1
+}
+
+func asError(err error) *abi.Error {
+	if known, ok := errors.AsType[*abi.Error](err); ok && known != nil {
+		return known
+	}
+	return &abi.Error{Code: CodeError, Message: err.Error()}
+}
+
+// decodeStrictly is json.Unmarshal that refuses fields unknown to into.
+func decodeStrictly(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("empty, want a JSON value")
+		}
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// encode is json.Marshal that leaves <, > and & as they are.
+func encode(value any) ([]byte, error) {
+	if raw, ok := value.(json.RawMessage); ok && len(raw) > 0 {
+		return raw, nil
+	}
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte{'\n'}), nil
+}

@@ -1,0 +1,22 @@
+// The engine: QuickJS-NG with the two things changed that Trama needs, without
+// patching its source.
+//
+// QuickJS-NG switches its stack check off for WASI. A plugin has a real stack
+// (1 MiB of linear memory, below everything else), so the check is wanted: it
+// turns endless recursion into an exception that a script can catch, where it
+// would otherwise be a trap. Outside the check the source asks for __wasi__
+// only to do without atomics, which __STDC_NO_ATOMICS__ says too.
+#include "cutils.h"
+#undef __wasi__
+#define __STDC_NO_ATOMICS__ 1
+#include "quickjs.c"
+
+#include "engine.h"
+
+// Math.random draws from a generator that QuickJS-NG seeds with the clock when
+// it makes the context. Calls start from a copy of that context, so each one
+// seeds it anew. Zero is the one state that the generator never leaves.
+void engine_seed(JSContext *ctx, uint64_t seed)
+{
+    ctx->random_state = seed ? seed : 1;
+}

@@ -1,0 +1,21 @@
+// Command xml is the plugin "xml": XML documents to JSON.
+//
+// It imports nothing of Trama and so runs in any Extism host.
+package main
+
+import (
+	_ "embed"
+
+	pdk "github.com/trama-run/trama/pdk/go"
+)
+
+//go:embed manifest.json
+var manifest []byte
+
+//go:wasmexport describe
+func describe() int32 { return pdk.Describe(manifest) }
+
+//go:wasmexport to_json
+func toJSON() int32 { return pdk.Handle(convert) }
+
+func main() {}
