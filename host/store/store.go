@@ -38,12 +38,29 @@ var (
 	ErrClosed = errors.New("store: closed")
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("store: not found")
+	// ErrInvalid: the batch breaks a rule stated at its types, such as an
+	// empty name or a record named twice; nothing was applied. A bug of the
+	// caller.
+	ErrInvalid = errors.New("store: invalid batch")
 )
 
-// Kind groups the records of one type. It has no zero byte.
+// Limits of every engine. What is over them is refused with ErrTooBig.
+const (
+	// MaxValue is the longest value of a record or an item, in bytes.
+	MaxValue = 8 << 20
+	// MaxName is the longest kind, key, queue, mark, transaction id or wake
+	// key, in bytes. Hash what may be longer.
+	MaxName = 2048
+	// MaxBatch is how many bytes the values of one batch may have together.
+	MaxBatch = 32 << 20
+	// MaxChanges is how many changes and preconditions one batch may have.
+	MaxChanges = 1000
+)
+
+// Kind groups the records of one type. It is not empty and has no zero byte.
 type Kind string
 
-// ID names a record. Key has no zero byte.
+// ID names a record. Key is not empty and has no zero byte.
 type ID struct {
 	Kind Kind
 	Key  string
@@ -83,7 +100,8 @@ type Wake struct {
 }
 
 // Batch is a set of changes that are applied together. Its slices are read
-// until Commit returns and not kept.
+// until Commit returns and not kept. It puts or deletes a record at most once,
+// and sets the wake of a key at most once.
 type Batch struct {
 	// Tx identifies the batch for Resolve, if it is not empty.
 	Tx string
@@ -116,7 +134,8 @@ type Put struct {
 
 // Append adds an item at the end of a queue. If Mark is not empty and an
 // append with the same mark was applied within its MarkTTL, the item is left
-// out and its position is 0; the rest of the batch is applied.
+// out and its position is 0; the rest of the batch is applied. Marks are one
+// space for the whole store; a mark has a positive MarkTTL.
 type Append struct {
 	Queue   string
 	Value   []byte
