@@ -1,0 +1,231 @@
+package grant
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Status says whether a plugin may be called.
+type Status string
+
+// The statuses of a [Decision].
+const (
+	Granted Status = "granted"
+	Pending Status = "pending" // waits for the operator
+)
+
+// Decision is what follows from a manifest and the operator's grants.
+type Decision struct {
+	Status Status `json:"status"`
+	// Reason says in one sentence why the plugin is pending.
+	Reason string `json:"reason,omitempty"`
+	// Missing lists what was requested and not given, such as
+	// "egress https://api.acme.com" or "limit memory 64MiB".
+	Missing []string `json:"missing,omitempty"`
+	// Remedy is what the operator writes to give all of it.
+	Remedy string `json:"remedy,omitempty"`
+	// Grant is what holds if Status is Granted: never more than was given,
+	// every limit set.
+	Grant Grant `json:"grant,omitzero"`
+}
+
+// Decide compares what m asks for with what was given to the file's content,
+// whose sha256 is digest (hexadecimal). The rules:
+//
+//   - A grant counts if it is of this digest or, for a bundled plugin, of
+//     "bundled"; the digest's own goes first. Without one the plugin is
+//     pending, except a bundled plugin that asks for nothing.
+//   - An origin holds as far as both sides name it: a narrower grant answers
+//     a wider request, and gives the narrower. What was granted and not
+//     requested does not hold. A plugin that asks for "connection" serves any
+//     system, so it may be given origins beside it or in place of it.
+//   - Each requested secret must be given. Others that are given stay, for
+//     the webhook checks of channels.
+//   - A plugin that asks to sign needs at least one key; one that does not
+//     gets none.
+//   - A limit above the default must be given. A given one holds, be it lower
+//     than requested; one that asks for less than the default gets less.
+func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decision {
+	of := "sha256:" + strings.TrimPrefix(digest, "sha256:")
+	ask := request(m)
+	given, found, stale := choose(m.Name, of, bundled, grants)
+	ask.Of = of
+	if bundled && given.Of != of {
+		ask.Of = OfBundled
+	}
+	if !found && (!bundled || needs(ask)) {
+		d := Decision{Status: Pending, Reason: "no grant names it", Missing: missing(ask, m, Grant{})}
+		d.Remedy = remedy("add to", ask, m)
+		if stale {
+			d.Reason = "the file changed: what is granted was granted to another content"
+			d.Remedy = remedy("look at the file and, if it is what you want, change the line of "+m.Name+" in", ask, m)
+		}
+		return d
+	}
+	if gaps := missing(ask, m, given); len(gaps) > 0 {
+		return Decision{
+			Status: Pending, Missing: gaps,
+			Reason: "it asks for more than it was granted: " + strings.Join(gaps, ", "),
+			Remedy: remedy("change the line of "+m.Name+" in", union(given, ask), m),
+		}
+	}
+	holds := Grant{
+		Plugin: m.Name, Of: ask.Of,
+		Egress:  both(ask.Egress, given.Egress),
+		Secrets: slices.Clone(given.Secrets),
+		Limits:  limits(wanted(m.Limits), given.Limits),
+	}
+	if len(m.Capabilities.Sign) > 0 {
+		holds.Keys = slices.Clone(given.Keys)
+	}
+	return Decision{Status: Granted, Grant: holds}
+}
+
+// request gives what a manifest asks for the shape of the grant that answers
+// all of it.
+func request(m abi.Manifest) Grant {
+	g := Grant{Plugin: m.Name, Egress: slices.Clone(m.Capabilities.Egress)}
+	for _, s := range m.Capabilities.Secrets {
+		g.Secrets = append(g.Secrets, s.Name)
+	}
+	if len(m.Capabilities.Sign) > 0 {
+		g.Keys = []string{m.Name + "_key"} // the operator's to name
+	}
+	want, usual, top := wanted(m.Limits), Default(), Ceiling()
+	for i, l := range g.Limits.all() {
+		if v := want.all()[i].value; v > usual.all()[i].value {
+			l.set(min(v, top.all()[i].value))
+		}
+	}
+	return g
+}
+
+// needs says whether a request asks for anything.
+func needs(ask Grant) bool {
+	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys) > 0 || ask.Limits != Limits{}
+}
+
+// choose finds the grant of a plugin's content. Stale says that there are
+// only grants of other contents.
+func choose(name, of string, bundled bool, grants []Grant) (given Grant, found, stale bool) {
+	for _, g := range grants {
+		switch {
+		case g.Plugin != name:
+		case g.Of == of:
+			return g, true, false
+		case g.Of == OfBundled && bundled:
+			given, found = g, true
+		default:
+			stale = true
+		}
+	}
+	return given, found, stale && !found
+}
+
+// missing lists what ask wants and given does not answer.
+func missing(ask Grant, m abi.Manifest, given Grant) []string {
+	var gaps []string
+	for _, e := range ask.Egress {
+		if len(both([]string{e}, given.Egress)) == 0 {
+			gaps = append(gaps, "egress "+e)
+		}
+	}
+	for _, name := range ask.Secrets {
+		if !slices.Contains(given.Secrets, name) {
+			gaps = append(gaps, "secret "+name)
+		}
+	}
+	if len(m.Capabilities.Sign) > 0 && len(given.Keys) == 0 {
+		gaps = append(gaps, "a key for "+strings.Join(m.Capabilities.Sign, ", "))
+	}
+	for i, l := range ask.Limits.all() {
+		if l.value > 0 && given.Limits.all()[i].value == 0 {
+			gaps = append(gaps, "limit "+l.key+" "+l.text)
+		}
+	}
+	return gaps
+}
+
+// both gives the egress entries that requested and given have in common.
+func both(requested, given []string) []string {
+	var common []string
+	for _, r := range requested {
+		for _, g := range given {
+			if narrow := narrower(r, g); narrow != "" && !slices.Contains(common, narrow) {
+				common = append(common, narrow)
+			}
+		}
+	}
+	return common
+}
+
+// narrower gives the narrower of two entries of which one covers the other,
+// or "" if they have nothing in common.
+func narrower(requested, given string) string {
+	if requested == abi.EgressConnection {
+		if _, err := ParseOrigin(given); err != nil && given != abi.EgressConnection {
+			return ""
+		}
+		return given
+	}
+	r, errR := ParseOrigin(requested)
+	g, errG := ParseOrigin(given)
+	switch {
+	case errR != nil || errG != nil:
+		return ""
+	case g.Covers(r):
+		return r.String()
+	case r.Covers(g):
+		return g.String()
+	}
+	return ""
+}
+
+// limits gives the limits that hold.
+func limits(want, given Limits) Limits {
+	l, usual, top := Limits{}, Default(), Ceiling()
+	for i, field := range l.all() {
+		w, d := want.all()[i].value, usual.all()[i].value
+		asked := min(cmp.Or(max(w, 0), d), d) // more than the default only if given
+		field.set(min(cmp.Or(max(given.all()[i].value, 0), asked), top.all()[i].value))
+	}
+	return l
+}
+
+// union adds to a grant what it lacks of a request, for the remedy.
+func union(given, ask Grant) Grant {
+	ask.Egress = join(given.Egress, ask.Egress)
+	ask.Secrets = join(given.Secrets, ask.Secrets)
+	if len(given.Keys) > 0 {
+		ask.Keys = given.Keys
+	}
+	for i, l := range ask.Limits.all() {
+		if v := given.Limits.all()[i].value; v > 0 {
+			l.set(v)
+		}
+	}
+	return ask
+}
+
+func join(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// remedy is the sentence with the line to write.
+func remedy(what string, g Grant, m abi.Manifest) string {
+	text := fmt.Sprintf("%s grants.yaml: %s", what, g)
+	if placeholder := m.Name + "_key"; slices.Contains(g.Keys, placeholder) {
+		text += fmt.Sprintf(" (in place of %s name your own keys for %s)", placeholder, strings.Join(m.Capabilities.Sign, ", "))
+	}
+	return text
+}

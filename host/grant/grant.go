@@ -1,0 +1,127 @@
+// Package grant decides what a plugin may do: its manifest requests, the
+// operator's grants give, and what nobody gave is denied.
+//
+// A grant is bound to the content of a plugin's file, so a changed file, like
+// a manifest that asks for more, waits until the operator has looked at it.
+// The package is pure: it reads no file, resolves no name and enforces
+// nothing. It must not know plugins' code, connections or secrets' values.
+package grant
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Grant is what the operator gives to one content of one plugin: a line of
+// grants.yaml, such as
+//
+//	{plugin: acme, of: "sha256:9f2c...", egress: ["https://api.acme.com"], keys: [orders], limits: {memory: 64MiB}}
+type Grant struct {
+	Plugin string `json:"plugin" source:"required"`
+	// Of says which content: "sha256:" with 64 hexadecimal digits, or
+	// "bundled" for the plugins that belong to this build.
+	Of string `json:"of" source:"required"`
+	// Egress lists origins, or "connection".
+	Egress []string `json:"egress,omitempty"`
+	// Secrets are host names of secrets: those that the manifest asks for,
+	// and those that a channel hands to this plugin's webhook checks.
+	Secrets []string `json:"secrets,omitempty"`
+	// Keys are host names of keys to sign and verify with.
+	Keys   []string `json:"keys,omitempty"`
+	Limits Limits   `json:"limits,omitzero"`
+}
+
+// OfBundled binds a grant to the plugins that belong to this build.
+const OfBundled = "bundled"
+
+var (
+	pluginPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	secretPattern = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+)
+
+// Validate returns what is wrong with the grant, each with its remedy. Plain
+// http is not wrong: much that stands in the operator's own network speaks
+// nothing else.
+func (g Grant) Validate() []string {
+	var problems []string
+	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if !pluginPattern.MatchString(g.Plugin) {
+		report("plugin %q is not a plugin's name: lower-case letters, digits and _, starting with a letter", g.Plugin)
+	}
+	if g.Of != OfBundled && !digestPattern.MatchString(g.Of) {
+		report(`of: %q is neither "bundled" nor "sha256:" with 64 lower-case hexadecimal digits: trama plugin inspect prints a file's`, g.Of)
+	}
+	for _, e := range g.Egress {
+		if e == abi.EgressConnection {
+			continue
+		}
+		if _, err := ParseOrigin(e); err != nil {
+			report("egress: %v", err)
+		}
+	}
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"secrets", g.Secrets}, {"keys", g.Keys}} {
+		for _, name := range list.names {
+			if !secretPattern.MatchString(name) {
+				report("%s: %q is not a secret's name: lower-case letters, digits and _", list.key, name)
+			}
+		}
+	}
+	ceiling := Ceiling()
+	for i, l := range g.Limits.all() {
+		if top := ceiling.all()[i]; l.value > top.value {
+			report("limits: %s: %s is above the ceiling of %s", l.key, l.text, top.text)
+		}
+		if l.value < 0 {
+			report("limits: %s: %s is negative", l.key, l.text)
+		}
+	}
+	return problems
+}
+
+// String gives the grant as a line of grants.yaml.
+func (g Grant) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "- {plugin: %s, of: %s", g.Plugin, yamlString(g.Of))
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"egress", g.Egress}, {"secrets", g.Secrets}, {"keys", g.Keys}} {
+		if len(list.names) == 0 {
+			continue
+		}
+		quoted := make([]string, len(list.names))
+		for i, name := range list.names {
+			quoted[i] = yamlString(name)
+		}
+		fmt.Fprintf(&b, ", %s: [%s]", list.key, strings.Join(quoted, ", "))
+	}
+	var limits []string
+	for _, l := range g.Limits.all() {
+		if l.value != 0 {
+			limits = append(limits, l.key+": "+l.text)
+		}
+	}
+	if len(limits) > 0 {
+		fmt.Fprintf(&b, ", limits: {%s}", strings.Join(limits, ", "))
+	}
+	return b.String() + "}"
+}
+
+var plainPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// yamlString quotes what YAML may not read as the same string. A Go string
+// literal of printable ASCII is a double-quoted YAML scalar.
+func yamlString(s string) string {
+	if plainPattern.MatchString(s) && !slices.Contains([]string{"null", "true", "false", "yes", "no", "on", "off", "y", "n"}, s) {
+		return s
+	}
+	return fmt.Sprintf("%+q", s)
+}
