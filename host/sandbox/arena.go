@@ -1,0 +1,219 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"sort"
+)
+
+// arena is the memory that a guest shares with the host: Extism's "kernel
+// memory". It lives in the host, and what describes its blocks lies outside of
+// it, so nothing that a guest stores can break an allocation. A call's blocks
+// are forgotten, and their bytes zeroed, when the call ends.
+//
+// Offsets start at arenaBase, because 0 means "none", and blocks are in
+// ascending order of their offset.
+type arena struct {
+	buf    []byte
+	blocks []block
+	top    uint64 // where the next block starts
+	high   uint64 // the highest top of this call: what there is to zero
+	max    uint64 // bound of len(buf)
+
+	inputOffset, inputLength   uint64
+	callInput                  uint64 // inputOffset at the start of the call
+	outputOffset, outputLength uint64
+	errorOffset                uint64
+}
+
+type block struct {
+	offset, size, room uint32 // room is the size up to the next block
+	state              blockState
+}
+
+type blockState uint8
+
+const (
+	live   blockState = iota
+	freed             // may be used again
+	pinned            // freed by the guest, but it holds the output or the error
+)
+
+const (
+	arenaBase  = 64
+	blockAlign = 16 // bounds the block table to the size of the arena
+)
+
+func newArena() arena {
+	return arena{buf: make([]byte, firstArena), top: arenaBase, max: firstArena}
+}
+
+// begin starts a call with its input. It reports whether the input fits.
+func (a *arena) begin(input []byte, limit int64) bool {
+	a.max = max(uint64(limit), firstArena)
+	offset, ok := a.put(input)
+	a.inputOffset, a.inputLength, a.callInput = offset, uint64(len(input)), offset
+	return ok
+}
+
+// end forgets the call. A buffer that grew much is given back.
+func (a *arena) end() {
+	a.reset()
+	a.callInput = 0
+	if len(a.buf) > keptArena {
+		a.buf = make([]byte, firstArena)
+	}
+	if cap(a.blocks) > keptArena/blockAlign {
+		a.blocks = nil
+	}
+}
+
+// reset frees and zeroes everything.
+func (a *arena) reset() {
+	clear(a.buf[:a.high])
+	a.blocks, a.top, a.high = a.blocks[:0], arenaBase, 0
+	a.inputOffset, a.inputLength = 0, 0
+	a.outputOffset, a.outputLength = 0, 0
+	a.errorOffset = 0
+}
+
+// alloc gives the offset of a new block; 0 if n is 0. ok is false if the
+// arena may not hold n bytes more.
+func (a *arena) alloc(n uint64) (offset uint64, ok bool) {
+	if n == 0 {
+		return 0, true
+	}
+	if n > a.max {
+		return 0, false
+	}
+	room := (n + blockAlign - 1) &^ (blockAlign - 1)
+	end := a.top + room
+	if end > a.max {
+		return a.reuse(n)
+	}
+	if end > uint64(len(a.buf)) {
+		grown := make([]byte, min(max(2*uint64(len(a.buf)), end), a.max))
+		copy(grown, a.buf[:a.high])
+		a.buf = grown
+	}
+	offset = a.top
+	a.blocks = append(a.blocks, block{offset: uint32(offset), size: uint32(n), room: uint32(room)})
+	a.top, a.high = end, max(a.high, end)
+	return offset, true
+}
+
+// reuse gives a freed block that is large enough, once the arena is full.
+func (a *arena) reuse(n uint64) (uint64, bool) {
+	for i := range a.blocks {
+		if b := &a.blocks[i]; b.state == freed && uint64(b.room) >= n {
+			b.size, b.state = uint32(n), live
+			return uint64(b.offset), true
+		}
+	}
+	return 0, false
+}
+
+// free releases the live block that starts at offset; any other offset is
+// ignored, as Extism does.
+func (a *arena) free(offset uint64) {
+	i := a.find(offset)
+	if i < 0 {
+		return
+	}
+	b := &a.blocks[i]
+	b.state = freed
+	if offset == a.inputOffset {
+		a.inputLength = 0
+	}
+	if end := offset + uint64(b.room); offset <= a.outputOffset && a.outputOffset < end ||
+		offset <= a.errorOffset && a.errorOffset < end {
+		b.state = pinned
+	}
+	for n := len(a.blocks); n > 0 && a.blocks[n-1].state == freed; n = len(a.blocks) {
+		a.top = uint64(a.blocks[n-1].offset)
+		a.blocks = a.blocks[:n-1]
+	}
+}
+
+// find gives the index of the live block that starts at offset, or -1.
+func (a *arena) find(offset uint64) int {
+	n := len(a.blocks)
+	i := n - 1 // the newest block is asked for most
+	if n == 0 || uint64(a.blocks[i].offset) != offset {
+		i = sort.Search(n, func(i int) bool { return uint64(a.blocks[i].offset) >= offset })
+	}
+	if i == n || uint64(a.blocks[i].offset) != offset || a.blocks[i].state != live {
+		return -1
+	}
+	return i
+}
+
+// length gives the size of the live block that starts at offset, else 0.
+func (a *arena) length(offset uint64) uint64 {
+	if i := a.find(offset); i >= 0 {
+		return uint64(a.blocks[i].size)
+	}
+	return 0
+}
+
+// block gives a view of the live block that starts at offset, else nothing.
+// It is valid until the next alloc.
+func (a *arena) block(offset uint64) []byte {
+	i := a.find(offset)
+	if i < 0 {
+		return nil
+	}
+	return a.buf[offset : offset+uint64(a.blocks[i].size)]
+}
+
+// put copies data into a new block.
+func (a *arena) put(data []byte) (offset uint64, ok bool) {
+	offset, ok = a.alloc(uint64(len(data)))
+	if ok {
+		copy(a.buf[offset:], data)
+	}
+	return offset, ok
+}
+
+// holds reports whether [offset, offset+n) lies in the arena, with Extism's
+// reading of an empty range: it must begin behind the first offset.
+func (a *arena) holds(offset, n uint64) bool {
+	last := offset + n - 1
+	return offset >= arenaBase && offset < uint64(len(a.buf)) &&
+		last >= arenaBase && last < uint64(len(a.buf))
+}
+
+func (a *arena) loadByte(offset uint64) byte {
+	if offset >= uint64(len(a.buf)) {
+		return 0
+	}
+	return a.buf[offset]
+}
+
+func (a *arena) storeByte(offset uint64, v byte) {
+	if offset < arenaBase || offset >= uint64(len(a.buf)) {
+		return
+	}
+	a.buf[offset] = v
+	a.high = max(a.high, offset+1)
+}
+
+// load reads eight bytes; ok is false past the memory.
+func (a *arena) load(offset uint64) (v uint64, ok bool) {
+	if offset > uint64(len(a.buf))-8 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(a.buf[offset:]), true
+}
+
+// store writes eight bytes; ok is false past the memory. What lies before the
+// first block is not the guest's and stays zero.
+func (a *arena) store(offset, v uint64) (ok bool) {
+	if offset > uint64(len(a.buf))-8 {
+		return false
+	}
+	if offset >= arenaBase {
+		binary.LittleEndian.PutUint64(a.buf[offset:], v)
+		a.high = max(a.high, offset+8)
+	}
+	return true
+}
