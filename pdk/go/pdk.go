@@ -115,9 +115,9 @@ func finish(output []byte, failure *abi.Error) int32 {
 // function must return. An error that is, or wraps, an *abi.Error keeps its
 // fields.
 func Fail(err error) int32 {
-	text, failed := json.Marshal(asError(err))
-	if failed != nil { // only a Detail that is not JSON gets here
-		text, _ = json.Marshal(Errorf(CodeError, "%v (its detail is not JSON: %v)", err, failed))
+	text, failed := encode(asError(err))
+	if failed != nil { // a Detail that is not JSON
+		text, _ = encode(Errorf(CodeError, "%v (its detail is not JSON: %v)", err, failed))
 	}
 	setError(text)
 	return 1
