@@ -1,0 +1,129 @@
+// Package admin is the operators' API, under /v1 on the admin listener: what
+// is configured, what ran, what is held and why. Every request carries the
+// bearer token that the first start wrote to a file of mode 0600. The CLI is
+// its first client.
+//
+// It must not do the work itself: it shows and changes what other rooms own.
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/workspace"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Config names what the API shows and changes.
+type Config struct {
+	Token    string
+	Store    store.Store
+	Catalog  *catalog.Catalog
+	Plugins  *plugin.Registry
+	Channels *channel.Channels
+	// Held says why a flow can't run now.
+	Held func(p *engine.Program) *abi.Error
+	// Operations looks up what plugins offer, to check flows against.
+	Operations flow.Operations
+	// Apply applies the files of a workspace, and confirms wider grants.
+	Apply func(ctx context.Context, files workspace.Files) ([]catalog.Change, error)
+	// Pending returns what the workspace directory's last reading left out:
+	// mistakes in its files, and changes that wait to be confirmed.
+	Pending func() (source.Problems, []catalog.Change)
+	// Ready says whether the host has read its plugins once.
+	Ready func() bool
+}
+
+// api holds the handlers.
+type api struct{ Config }
+
+// Mount adds the API to the admin listener's app.
+func Mount(app *fiber.App, config Config) {
+	a := api{config}
+	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	app.Get("/readyz", a.ready)
+	v1 := app.Group("/v1", a.authenticate)
+	v1.Get("/flows", a.listFlows)
+	v1.Get("/flows/:id", a.showFlow)
+	v1.Put("/flows/:id", a.putFlow)
+	v1.Get("/plugins", a.listPlugins)
+	v1.Get("/plugins/:name", a.showPlugin)
+	v1.Get("/grants", a.listGrants)
+	v1.Put("/grants/:plugin", a.putGrant)
+	v1.Delete("/grants/:plugin", a.removeGrant)
+	v1.Get("/runs", a.listRuns)
+	v1.Get("/runs/:id", a.showRun)
+	v1.Get("/dead-letters", a.listDead)
+	v1.Post("/dead-letters/:id/replay", a.replay)
+	v1.Get("/doctor", a.doctor)
+	v1.Post("/apply", a.apply)
+	app.Use(func(c *fiber.Ctx) error {
+		return problem.New(404, "no_path", "there is nothing at this path: the API is under /v1/")
+	})
+}
+
+// ready answers 503 until every plugin directory was read, or while the store
+// takes no new work.
+func (a api) ready(c *fiber.Ctx) error {
+	if !a.Ready() {
+		return problem.Busy("starting", "the plugin directories are being read", 1e9)
+	}
+	if err := a.Store.Space(); err != nil {
+		return problem.Busy("no_space", err.Error(), 30e9)
+	}
+	return c.SendString("ready\n")
+}
+
+// authenticate compares the bearer token in constant time.
+func (a api) authenticate(c *fiber.Ctx) error {
+	given, ok := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+	if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(a.Token)) != 1 {
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+		return problem.New(401, "token", "send the admin token: Authorization: Bearer <token>; it is in the file admin.token of the data directory")
+	}
+	return c.Next()
+}
+
+// TokenFile is the name of the token's file in the data directory.
+const TokenFile = "admin.token"
+
+// Token reads the admin token of a data directory, and makes it at the first
+// start.
+func Token(data string) (string, error) {
+	path := filepath.Join(data, TokenFile)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if token := strings.TrimSpace(string(text)); len(token) >= 32 {
+			return token, nil
+		}
+		return "", fmt.Errorf("admin token %s: too short: remove the file to have a new one made", path)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("admin token: %w", err)
+	}
+	random := make([]byte, 32)
+	rand.Read(random) // never fails (crypto/rand)
+	token := hex.EncodeToString(random)
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("admin token: %w", err)
+	}
+	return token, nil
+}

@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/plugin"
+)
+
+// Finding is one thing that keeps something from working.
+type Finding struct {
+	State  string `json:"state"`  // held, refused, pending, missing, dead
+	Object string `json:"object"` // such as "flow order-intake"
+	Reason string `json:"reason"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// doctor lists everything that is held, refused, pending or missing.
+func (a api) doctor(c *fiber.Ctx) error {
+	findings := []Finding{}
+	add := func(state, object, reason, remedy string) {
+		findings = append(findings, Finding{state, object, reason, remedy})
+	}
+	if !a.Ready() {
+		add("held", "plugins", "the plugin directories are still being read", "wait, and ask again")
+	}
+	if err := a.Store.Space(); err != nil {
+		add("held", "store", err.Error(), "free space on the volume of the data directory")
+	}
+	problems, waiting := a.Pending()
+	for _, p := range problems {
+		add("refused", p.Place.String(), p.Message, p.Hint)
+	}
+	for _, w := range waiting {
+		add("pending", fmt.Sprintf("%s (%s)", w.Object, w.Origin), w.Held, "")
+	}
+	for _, p := range a.Plugins.List() {
+		if p.State != plugin.StateReady {
+			add(string(p.State), "plugin "+p.Name+" ("+p.File+")", p.Reason, p.Remedy)
+		}
+	}
+	s := a.Catalog.Snapshot()
+	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
+		f := s.Flows[id]
+		if held := a.Held(f.Program); held != nil {
+			add("held", "flow "+string(id), held.Message, "")
+		}
+		problems, _ := f.Flow.Check(a.Operations)
+		for _, p := range problems {
+			add("refused", fmt.Sprintf("flow %s (%s)", id, f.Origin), p.Message, p.Hint)
+		}
+	}
+	for _, r := range s.Routes {
+		f, ok := s.Flows[r.Flow]
+		if !ok {
+			add("missing", "route "+r.Name(), fmt.Sprintf("flow %q is not published", r.Flow), fmt.Sprintf("add flows/%s.yaml, or name another flow in %s", r.Flow, s.Origins["route/"+r.Name()]))
+			continue
+		}
+		if !slices.ContainsFunc(f.Flow.Triggers, func(t flow.Trigger) bool { return t.Type == flow.TriggerGateway }) {
+			add("held", "route "+r.Name(), fmt.Sprintf("flow %q has no trigger of type gateway", r.Flow), "add one to the flow")
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Channels)) {
+		if held := a.Channels.Held(id); held != nil {
+			add("held", "channel "+id, held.Message, "")
+		}
+	}
+	dead, err := a.Store.List(c.UserContext(), channel.KindDead, "", maxLimit, true)
+	if err != nil {
+		return err
+	}
+	if len(dead) > 0 {
+		add("dead", fmt.Sprintf("%d dead letters", len(dead)), "they could not be worked on", "look at them with: trama dead list; replay one with: trama dead replay ID")
+	}
+	return c.JSON(findings)
+}

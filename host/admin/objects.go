@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/workspace"
+)
+
+// FlowInfo is a line of the list of flows.
+type FlowInfo struct {
+	ID      flow.ID        `json:"id"`
+	Title   string         `json:"title,omitempty"`
+	Version int            `json:"version"`
+	Origin  catalog.Origin `json:"origin"`
+	Held    string         `json:"held,omitempty"`
+}
+
+func (a api) listFlows(c *fiber.Ctx) error {
+	s := a.Catalog.Snapshot()
+	list := []FlowInfo{}
+	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
+		list = append(list, a.info(s.Flows[id]))
+	}
+	return c.JSON(list)
+}
+
+func (a api) info(f catalog.Flow) FlowInfo {
+	info := FlowInfo{ID: f.Flow.ID, Title: f.Flow.Title, Version: f.Version, Origin: f.Origin}
+	if held := a.Held(f.Program); held != nil {
+		info.Held = held.Message
+	}
+	return info
+}
+
+// FlowDetail is a flow with its document.
+type FlowDetail struct {
+	FlowInfo
+	Document *flow.Flow `json:"document"`
+}
+
+func (a api) showFlow(c *fiber.Ctx) error {
+	f, ok := a.Catalog.Snapshot().Flows[flow.ID(c.Params("id"))]
+	if !ok {
+		return problem.New(404, "no_flow", fmt.Sprintf("there is no flow %q", c.Params("id")))
+	}
+	return c.JSON(FlowDetail{a.info(f), f.Flow})
+}
+
+// putFlow publishes a version of a flow; the body is its document, YAML or
+// JSON.
+func (a api) putFlow(c *fiber.Ctx) error {
+	f, err := flow.Parse("flow", append([]byte(nil), c.Body()...))
+	if err != nil {
+		return invalid(err)
+	}
+	if string(f.ID) != c.Params("id") {
+		return problem.New(422, "invalid", fmt.Sprintf("the document's id is %q, the path's %q", f.ID, c.Params("id")))
+	}
+	if problems, _ := f.Check(a.Operations); len(problems) > 0 {
+		return invalid(problems)
+	}
+	changes, err := a.Catalog.PutFlow(c.UserContext(), f)
+	return a.changed(c, changes, err)
+}
+
+// invalid is the problem of a document with mistakes, one line each.
+func invalid(err error) error {
+	return problem.New(422, "invalid", err.Error())
+}
+
+// changed answers with what a change did.
+func (a api) changed(c *fiber.Ctx, changes []catalog.Change, err error) error {
+	if owned, ok := errors.AsType[*catalog.FileError](err); ok {
+		return problem.New(409, "owned_by_file", owned.Error())
+	}
+	if problems, ok := errors.AsType[source.Problems](err); ok {
+		return invalid(problems)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return problem.New(404, "not_found", "there is no such object")
+	}
+	if err != nil {
+		return err
+	}
+	if changes == nil {
+		changes = []catalog.Change{}
+	}
+	return c.JSON(changes)
+}
+
+func (a api) listPlugins(c *fiber.Ctx) error {
+	list := a.Plugins.List()
+	if list == nil {
+		list = []plugin.Status{}
+	}
+	return c.JSON(list)
+}
+
+// showPlugin shows every file with a plugin of this name.
+func (a api) showPlugin(c *fiber.Ctx) error {
+	for _, s := range a.Plugins.List() {
+		if s.Name == c.Params("name") {
+			return c.JSON(s)
+		}
+	}
+	return problem.New(404, "no_plugin", fmt.Sprintf("there is no plugin %q in the plugin directories", c.Params("name")))
+}
+
+// GrantInfo is a grant with its origin.
+type GrantInfo struct {
+	grant.Grant
+	Origin catalog.Origin `json:"origin"`
+}
+
+func (a api) listGrants(c *fiber.Ctx) error {
+	s := a.Catalog.Snapshot()
+	list := []GrantInfo{}
+	for _, g := range s.Grants {
+		list = append(list, GrantInfo{g.Grant, s.Origins["grant/"+g.Name()]})
+	}
+	return c.JSON(list)
+}
+
+// putGrant stores a grant; the body is one entry of grants.yaml.
+func (a api) putGrant(c *fiber.Ctx) error {
+	var g catalog.Grant
+	if problems := source.Decode("grant", append([]byte(nil), c.Body()...), &g); len(problems) > 0 {
+		return invalid(problems)
+	}
+	if g.Plugin != c.Params("plugin") {
+		return problem.New(422, "invalid", fmt.Sprintf("the grant is for plugin %q, the path names %q", g.Plugin, c.Params("plugin")))
+	}
+	if problems := g.Check(); len(problems) > 0 {
+		return invalid(problems)
+	}
+	changes, err := a.Catalog.PutGrant(c.UserContext(), g)
+	return a.changed(c, changes, err)
+}
+
+// removeGrant removes the grant of a plugin for the content in the query
+// parameter "of".
+func (a api) removeGrant(c *fiber.Ctx) error {
+	var g catalog.Grant
+	g.Plugin, g.Of = strings.Clone(c.Params("plugin")), strings.Clone(c.Query("of"))
+	changes, err := a.Catalog.RemoveGrant(c.UserContext(), g)
+	return a.changed(c, changes, err)
+}
+
+// apply applies the files of a workspace: the body is an object of contents
+// by path.
+func (a api) apply(c *fiber.Ctx) error {
+	var texts map[string]string
+	if err := json.Unmarshal(c.Body(), &texts); err != nil {
+		return problem.New(400, "bad_json", fmt.Sprintf("want an object of file contents by path: %v", err))
+	}
+	files := workspace.Files{}
+	for name, text := range texts {
+		files[strings.Clone(name)] = []byte(text)
+	}
+	changes, err := a.Apply(c.UserContext(), files)
+	return a.changed(c, changes, err)
+}

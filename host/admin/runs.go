@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// RunInfo is a line of the list of runs.
+type RunInfo struct {
+	ID      string     `json:"id"`
+	Flow    string     `json:"flow"`
+	Version int        `json:"version"`
+	Key     string     `json:"key"`
+	Status  string     `json:"status"`
+	Result  string     `json:"result,omitempty"`
+	Error   *abi.Error `json:"error,omitempty"`
+	Started time.Time  `json:"started"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Steps   int        `json:"steps"`
+}
+
+// Bounds of listings.
+const (
+	defaultLimit = 50
+	maxLimit     = 500
+	maxScanned   = 20_000 // records that one filtered listing looks at
+)
+
+// listRuns lists runs, newest first. Query: limit, before (a run id), flow,
+// status.
+func (a api) listRuns(c *fiber.Ctx) error {
+	limit := c.QueryInt("limit", defaultLimit)
+	if limit < 1 || limit > maxLimit {
+		return problem.New(400, "invalid", fmt.Sprintf("limit: want 1 to %d", maxLimit))
+	}
+	flow, status := c.Query("flow"), c.Query("status")
+	list := []RunInfo{}
+	before := strings.Clone(c.Query("before"))
+	for scanned := 0; len(list) < limit && scanned < maxScanned; {
+		records, err := a.Store.List(c.UserContext(), run.KindRecord, before, limit, true)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			break
+		}
+		for _, r := range records {
+			scanned++
+			before = r.ID.Key
+			var full run.Record
+			if err := json.Unmarshal(r.Value, &full); err != nil {
+				return fmt.Errorf("record of run %s: %w", r.ID.Key, err)
+			}
+			if (flow == "" || string(full.Flow) == flow) && (status == "" || full.Status == status) && len(list) < limit {
+				list = append(list, RunInfo{
+					ID: full.ID, Flow: string(full.Flow), Version: full.Version, Key: full.Key, Status: full.Status,
+					Result: full.Result, Error: full.Error, Started: full.Started, Ended: full.Ended, Steps: len(full.Steps),
+				})
+			}
+		}
+	}
+	return c.JSON(list)
+}
+
+// RunDetail is a run's record and what became of its messages, by effect id.
+type RunDetail struct {
+	run.Record
+	Deliveries map[string]channel.Delivery `json:"deliveries,omitempty"`
+}
+
+func (a api) showRun(c *fiber.Ctx) error {
+	id := strings.Clone(c.Params("id"))
+	record, err := a.Store.Load(c.UserContext(), store.ID{Kind: run.KindRecord, Key: id})
+	if errors.Is(err, store.ErrNotFound) {
+		return problem.New(404, "no_run", fmt.Sprintf("there is no record of run %q: records are kept for two weeks, and under load those of successful runs without effects are left out", id))
+	}
+	if err != nil {
+		return err
+	}
+	detail := RunDetail{Deliveries: map[string]channel.Delivery{}}
+	if err := json.Unmarshal(record.Value, &detail.Record); err != nil {
+		return fmt.Errorf("record of run %s: %w", id, err)
+	}
+	for _, step := range detail.Steps {
+		if step.EffectID == "" {
+			continue
+		}
+		record, err := a.Store.Load(c.UserContext(), store.ID{Kind: channel.KindDelivery, Key: step.EffectID})
+		if errors.Is(err, store.ErrNotFound) {
+			continue // not a message, or not sent yet
+		}
+		if err != nil {
+			return err
+		}
+		var d channel.Delivery
+		if err := json.Unmarshal(record.Value, &d); err != nil {
+			return fmt.Errorf("delivery %s: %w", step.EffectID, err)
+		}
+		detail.Deliveries[step.EffectID] = d
+	}
+	return c.JSON(detail)
+}
+
+// listDead lists dead letters, newest first, without their contents.
+func (a api) listDead(c *fiber.Ctx) error {
+	records, err := a.Store.List(c.UserContext(), channel.KindDead, strings.Clone(c.Query("before")), maxLimit, true)
+	if err != nil {
+		return err
+	}
+	list := []channel.DeadLetter{}
+	for _, r := range records {
+		var d channel.DeadLetter
+		if err := json.Unmarshal(r.Value, &d); err != nil {
+			return fmt.Errorf("dead letter %s: %w", r.ID.Key, err)
+		}
+		d.Value = nil
+		list = append(list, d)
+	}
+	return c.JSON(list)
+}
+
+func (a api) replay(c *fiber.Ctx) error {
+	err := a.Channels.Replay(c.UserContext(), strings.Clone(c.Params("id")))
+	if errors.Is(err, store.ErrNotFound) {
+		return problem.New(404, "no_dead_letter", fmt.Sprintf("there is no dead letter %q", c.Params("id")))
+	}
+	if err != nil {
+		return err
+	}
+	return c.JSON(map[string]bool{"replayed": true})
+}

@@ -1,0 +1,249 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/store"
+)
+
+// Change is one difference that an Apply made, or held back.
+type Change struct {
+	Object string `json:"object"` // "<type>/<name>"
+	Action string `json:"action"` // created, updated, removed
+	Origin Origin `json:"origin"`
+	// Held says why the change was not made, and what to do.
+	Held string `json:"held,omitempty"`
+}
+
+// wanted is an object that should be.
+type wanted struct {
+	origin Origin
+	value  json.RawMessage
+}
+
+// Apply makes the objects of origin "file" equal to a set, in one commit. A
+// change that widens a grant is held back unless allowWider is set. Errors: a
+// *FileError where a name is the API's, or the store's.
+func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change, error) {
+	want, err := set.objects()
+	if err != nil {
+		return nil, err
+	}
+	c.change.Lock()
+	defer c.change.Unlock()
+	for key, o := range c.objects {
+		if _, ok := want[key]; !ok && o.Kind == "file" && slices.Contains(set.Broken, o.File) {
+			want[key] = wanted{o.Origin, o.Value}
+		}
+	}
+	e := edit{catalog: c, next: maps.Clone(c.objects)}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		w := want[key]
+		old, exists := c.objects[key]
+		if exists && old.Kind == "api" {
+			return nil, fmt.Errorf("%s: %s was made through the API: remove it there, or here", w.origin, key)
+		}
+		if wider(old, key, w.value) && !allowWider {
+			e.changes = append(e.changes, Change{Object: key, Action: "widened", Origin: w.origin,
+				Held: "it would let a plugin reach more: run `trama apply DIR` to confirm it"})
+			continue
+		}
+		if err := e.put(ctx, key, w.origin, w.value); err != nil {
+			return nil, err
+		}
+	}
+	for key, o := range c.objects {
+		if _, ok := want[key]; !ok && o.Kind == "file" {
+			e.remove(key)
+		}
+	}
+	return e.changes, e.commit(ctx)
+}
+
+// objects gives a set's objects by name, and refuses two of one name.
+func (s Set) objects() (map[string]wanted, error) {
+	want := map[string]wanted{}
+	var problems source.Problems
+	add := func(kind, name string, place source.Place, value any) {
+		key := kind + "/" + name
+		if other, twice := want[key]; twice {
+			problems = append(problems, source.Problem{Place: place, Message: fmt.Sprintf("%s %q is in %s already", kind, name, other.origin), Hint: "remove one of the two"})
+			return
+		}
+		data, err := json.Marshal(value)
+		if err != nil {
+			problems = append(problems, source.Problem{Place: place, Message: err.Error()})
+			return
+		}
+		want[key] = wanted{Origin{Kind: "file", File: place.File, Line: place.Line}, data}
+	}
+	for _, f := range s.Flows {
+		add(typeFlow, string(f.ID), f.Place, f)
+	}
+	for _, r := range s.Routes {
+		add(typeRoute, r.Name(), r.Place, r)
+	}
+	for _, ch := range s.Channels {
+		add(typeChannel, ch.ID, ch.Place, ch)
+	}
+	for _, conn := range s.Connections {
+		add(typeConnection, conn.ID, conn.Place, conn)
+	}
+	for _, g := range s.Grants {
+		add(typeGrant, g.Name(), g.Place, g)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return want, nil
+}
+
+// wider says whether a grant's new value may give more than the old one. Any
+// change of a grant may, and so does a new one.
+func wider(old object, key string, value json.RawMessage) bool {
+	return strings.HasPrefix(key, typeGrant+"/") && string(old.Value) != string(value)
+}
+
+// PutFlow publishes a version of a flow through the API.
+func (c *Catalog) PutFlow(ctx context.Context, f *flow.Flow) ([]Change, error) {
+	value, err := json.Marshal(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.putAPI(ctx, typeFlow+"/"+string(f.ID), value)
+}
+
+// PutGrant stores a grant through the API.
+func (c *Catalog) PutGrant(ctx context.Context, g Grant) ([]Change, error) {
+	value, err := json.Marshal(g)
+	if err != nil {
+		return nil, err
+	}
+	return c.putAPI(ctx, typeGrant+"/"+g.Name(), value)
+}
+
+// RemoveGrant removes a grant that was made through the API. It returns
+// store.ErrNotFound if there is none.
+func (c *Catalog) RemoveGrant(ctx context.Context, g Grant) ([]Change, error) {
+	key := typeGrant + "/" + g.Name()
+	c.change.Lock()
+	defer c.change.Unlock()
+	old, exists := c.objects[key]
+	if !exists {
+		return nil, store.ErrNotFound
+	}
+	if old.Kind != "api" {
+		return nil, &FileError{key, old.Origin}
+	}
+	e := edit{catalog: c, next: maps.Clone(c.objects)}
+	e.remove(key)
+	return e.changes, e.commit(ctx)
+}
+
+func (c *Catalog) putAPI(ctx context.Context, key string, value json.RawMessage) ([]Change, error) {
+	c.change.Lock()
+	defer c.change.Unlock()
+	if old, exists := c.objects[key]; exists && old.Kind != "api" {
+		return nil, &FileError{key, old.Origin}
+	}
+	e := edit{catalog: c, next: maps.Clone(c.objects)}
+	if err := e.put(ctx, key, Origin{Kind: "api"}, value); err != nil {
+		return nil, err
+	}
+	return e.changes, e.commit(ctx)
+}
+
+// edit gathers the changes of one commit. Its owner holds Catalog.change.
+type edit struct {
+	catalog *Catalog
+	next    map[string]object
+	batch   store.Batch
+	changes []Change
+}
+
+// put sets an object; a flow gets a new version if its document changed.
+func (e *edit) put(ctx context.Context, key string, origin Origin, value json.RawMessage) error {
+	old, exists := e.next[key]
+	if name, ok := strings.CutPrefix(key, typeFlow+"/"); ok {
+		var err error
+		if value, err = e.version(ctx, flow.ID(name), old, exists, value); err != nil {
+			return err
+		}
+	}
+	if exists && old.Origin == origin && string(old.Value) == string(value) {
+		return nil
+	}
+	action := "created"
+	if exists {
+		action = "updated"
+	}
+	o := object{origin, value}
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	e.next[key] = o
+	e.batch.Put = append(e.batch.Put, store.Put{ID: store.ID{Kind: kindObject, Key: key}, Value: data})
+	if !exists || string(old.Value) != string(value) { // moved within a file is no news
+		e.changes = append(e.changes, Change{Object: key, Action: action, Origin: origin})
+	}
+	return nil
+}
+
+// version returns the number of the version that holds a document: the
+// current one if it is equal, else the one after the last.
+func (e *edit) version(ctx context.Context, id flow.ID, old object, exists bool, document json.RawMessage) (json.RawMessage, error) {
+	s := e.catalog.store
+	if exists {
+		var current int
+		if err := json.Unmarshal(old.Value, &current); err != nil {
+			return nil, err
+		}
+		record, err := s.Load(ctx, store.ID{Kind: kindVersion, Key: versionKey(id, current)})
+		if err != nil {
+			return nil, err
+		}
+		if string(record.Value) == string(document) {
+			return old.Value, nil
+		}
+	}
+	last, err := s.List(ctx, kindVersion, string(id)+"/~", 1, true) // "~" sorts after the digits
+	if err != nil {
+		return nil, err
+	}
+	number := 1
+	if len(last) == 1 && strings.HasPrefix(last[0].ID.Key, string(id)+"/") {
+		if _, err := fmt.Sscanf(last[0].ID.Key[len(id)+1:], "%d", &number); err != nil {
+			return nil, fmt.Errorf("flow version key %q: %w", last[0].ID.Key, err)
+		}
+		number++
+	}
+	version := store.ID{Kind: kindVersion, Key: versionKey(id, number)}
+	e.batch.Expect = append(e.batch.Expect, store.Expect{ID: version}) // immutable: never overwritten
+	e.batch.Put = append(e.batch.Put, store.Put{ID: version, Value: document})
+	return json.Marshal(number)
+}
+
+func (e *edit) remove(key string) {
+	e.batch.Delete = append(e.batch.Delete, store.ID{Kind: kindObject, Key: key})
+	e.changes = append(e.changes, Change{Object: key, Action: "removed", Origin: e.next[key].Origin})
+	delete(e.next, key)
+}
+
+func (e *edit) commit(ctx context.Context) error {
+	if len(e.batch.Put)+len(e.batch.Delete) == 0 {
+		return nil
+	}
+	if _, err := e.catalog.store.Commit(ctx, &e.batch); err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	e.catalog.objects = e.next
+	return e.catalog.publish(ctx)
+}

@@ -1,0 +1,215 @@
+// Package catalog keeps the objects that an installation is configured by:
+// flows in numbered, immutable versions, routes, channels, connections and
+// grants.
+//
+// The store is the only truth. Each object has an origin: a file of a
+// workspace, or the API; the two never overwrite each other. Readers take a
+// Snapshot, which never changes; a change makes a new one. The package must
+// not know how objects are used.
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/store"
+)
+
+// Kinds of the records that the catalog keeps.
+const (
+	kindObject  store.Kind = "object"       // "<type>/<name>" -> object
+	kindVersion store.Kind = "flow_version" // "<flow>/<number>" -> flow document
+)
+
+// Types of objects.
+const (
+	typeFlow       = "flow"
+	typeRoute      = "route"
+	typeChannel    = "channel"
+	typeConnection = "connection"
+	typeGrant      = "grant"
+)
+
+// Origin says who may change an object.
+type Origin struct {
+	Kind string `json:"origin"` // "file" or "api"
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// String gives "api" or "file:line".
+func (o Origin) String() string {
+	if o.Kind == "file" {
+		return o.File + ":" + strconv.Itoa(o.Line)
+	}
+	return o.Kind
+}
+
+// object is a stored object: its origin and its value. A flow's value is the
+// number of its current version.
+type object struct {
+	Origin
+	Value json.RawMessage `json:"value"`
+}
+
+// FileError says that an API edit met an object that a file owns.
+type FileError struct {
+	Object string
+	Origin Origin
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("%s comes from %s: change it there", e.Object, e.Origin)
+}
+
+// Flow is a published version of a flow.
+type Flow struct {
+	Origin  Origin
+	Version int
+	Flow    *flow.Flow
+	Program *engine.Program
+}
+
+// Snapshot is everything at one time. It is shared: do not change it.
+type Snapshot struct {
+	Flows       map[flow.ID]Flow
+	Routes      []Route
+	Channels    map[string]Channel
+	Connections map[string]Connection
+	Grants      []Grant
+	// Origins is by "<type>/<name>".
+	Origins map[string]Origin
+}
+
+// Catalog is the set of objects in a store.
+type Catalog struct {
+	store store.Store
+
+	change   sync.Mutex // held while a change is made
+	objects  map[string]object
+	onChange func(*Snapshot)
+
+	snapshot atomic.Pointer[Snapshot]
+	programs sync.Map // versionKey -> *engine.Program
+}
+
+// Open reads the objects of a store. onChange is called with each snapshot,
+// the first one included, one call at a time.
+func Open(ctx context.Context, s store.Store, onChange func(*Snapshot)) (*Catalog, error) {
+	c := &Catalog{store: s, objects: map[string]object{}, onChange: onChange}
+	after := ""
+	for {
+		records, err := s.List(ctx, kindObject, after, 1000, false)
+		if err != nil {
+			return nil, fmt.Errorf("catalog: %w", err)
+		}
+		if len(records) == 0 {
+			break
+		}
+		for _, r := range records {
+			var o object
+			if err := json.Unmarshal(r.Value, &o); err != nil {
+				return nil, fmt.Errorf("catalog: object %s: %w", r.ID.Key, err)
+			}
+			c.objects[r.ID.Key] = o
+			after = r.ID.Key
+		}
+	}
+	return c, c.publish(ctx)
+}
+
+// Snapshot returns what there is now.
+func (c *Catalog) Snapshot() *Snapshot { return c.snapshot.Load() }
+
+// versionKey is the record key of a flow's version; versions sort by number.
+func versionKey(id flow.ID, version int) string { return fmt.Sprintf("%s/%08d", id, version) }
+
+// Program returns a version of a flow, current or not: sessions end on the
+// version that they began with.
+func (c *Catalog) Program(ctx context.Context, id flow.ID, version int) (*engine.Program, error) {
+	key := versionKey(id, version)
+	if p, ok := c.programs.Load(key); ok {
+		return p.(*engine.Program), nil
+	}
+	record, err := c.store.Load(ctx, store.ID{Kind: kindVersion, Key: key})
+	if err != nil {
+		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
+	}
+	document, err := flow.Parse("", record.Value)
+	if err != nil {
+		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
+	}
+	program, err := engine.Compile(document)
+	if err != nil {
+		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
+	}
+	c.programs.Store(key, program)
+	return program, nil
+}
+
+// publish makes the snapshot of c.objects. The caller holds change, or is the
+// only one.
+func (c *Catalog) publish(ctx context.Context) error {
+	s := &Snapshot{
+		Flows: map[flow.ID]Flow{}, Channels: map[string]Channel{}, Connections: map[string]Connection{},
+		Origins: map[string]Origin{},
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
+		o := c.objects[key]
+		s.Origins[key] = o.Origin
+		if err := c.add(ctx, s, key, o); err != nil {
+			return fmt.Errorf("catalog: object %s: %w", key, err)
+		}
+	}
+	c.snapshot.Store(s)
+	c.onChange(s)
+	return nil
+}
+
+func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) error {
+	kind, name, _ := strings.Cut(key, "/")
+	place := source.Place{File: o.File, Line: o.Line}
+	switch kind {
+	case typeFlow:
+		var version int
+		if err := json.Unmarshal(o.Value, &version); err != nil {
+			return err
+		}
+		program, err := c.Program(ctx, flow.ID(name), version)
+		if err != nil {
+			return err
+		}
+		s.Flows[flow.ID(name)] = Flow{Origin: o.Origin, Version: version, Flow: program.Flow(), Program: program}
+	case typeRoute:
+		r := Route{Place: place}
+		s.Routes = append(s.Routes, r)
+		return json.Unmarshal(o.Value, &s.Routes[len(s.Routes)-1])
+	case typeChannel:
+		ch := Channel{Place: place}
+		err := json.Unmarshal(o.Value, &ch)
+		s.Channels[name] = ch
+		return err
+	case typeConnection:
+		conn := Connection{Place: place}
+		err := json.Unmarshal(o.Value, &conn)
+		s.Connections[name] = conn
+		return err
+	case typeGrant:
+		s.Grants = append(s.Grants, Grant{Place: place})
+		return json.Unmarshal(o.Value, &s.Grants[len(s.Grants)-1])
+	default:
+		return errors.New("of a type that this version does not know")
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+// Package channel is the way in and out for messages: it checks and stores
+// the webhooks of channels, lets their adapters read them, and sends what
+// flows put into outboxes.
+//
+// A webhook is answered with 200 once its raw request is on disk; no guest
+// code runs before. The adapter reads it afterwards: every unit in it goes to
+// its contact's mailbox, once. A request that the adapter can't read is put
+// among the dead letters after three tries, and holds no other. The package
+// must not know HTTP servers or what flows do with messages.
+package channel
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// PrefixIntake begins the keys of stored webhook requests that wait for their
+// adapter: "intake:<channel>", which is also their queue.
+const PrefixIntake = "intake"
+
+func intakeKey(channel string) string { return PrefixIntake + ":" + channel }
+
+// Plugins performs calls; host/plugin's Registry does.
+type Plugins interface {
+	Call(ctx context.Context, c plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error)
+	Manifest(name string) (abi.Manifest, bool)
+	Ready(name string) *abi.Error
+}
+
+// Config joins the channels to their surroundings.
+type Config struct {
+	Store   store.Store
+	Catalog func() *catalog.Catalog
+	Plugins Plugins
+	Secrets *secret.Source
+	// Poke wakes the dispatcher.
+	Poke func()
+	Log  *slog.Logger
+}
+
+// Channels are the configured channels.
+type Channels struct {
+	config Config
+}
+
+// New returns the channels of a catalog.
+func New(config Config) *Channels { return &Channels{config} }
+
+// find returns a channel with its adapter's manifest, or why it can't work.
+func (c *Channels) find(id string) (catalog.Channel, abi.Manifest, *abi.Error) {
+	ch, ok := c.config.Catalog().Snapshot().Channels[id]
+	if !ok {
+		return ch, abi.Manifest{}, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q is not configured: add it to channels.yaml", id)}
+	}
+	if err := c.config.Plugins.Ready(ch.Adapter); err != nil {
+		return ch, abi.Manifest{}, err
+	}
+	manifest, ok := c.config.Plugins.Manifest(ch.Adapter)
+	if !ok || manifest.Kind != abi.KindChannel {
+		return ch, manifest, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q: plugin %q is not a channel adapter", id, ch.Adapter)}
+	}
+	return ch, manifest, nil
+}
+
+// Held returns why a channel can't work now, and nil if it can.
+func (c *Channels) Held(id string) *abi.Error {
+	ch, manifest, err := c.find(id)
+	if err != nil {
+		return err
+	}
+	if ch.Connection != "" {
+		if _, ok := c.config.Catalog().Snapshot().Connections[ch.Connection]; !ok {
+			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q: connection %q is not configured: add it to connections.yaml", id, ch.Connection)}
+		}
+	}
+	for _, name := range webhookSecrets(manifest.Webhook) {
+		if _, err := c.secret(ch, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// webhookSecrets lists the secrets that a webhook is checked with.
+func webhookSecrets(w *abi.Webhook) []string {
+	var names []string
+	if w != nil && w.Signature != nil {
+		names = append(names, w.Signature.Secret)
+	}
+	if w != nil && w.Handshake != nil {
+		names = append(names, w.Handshake.Secret)
+	}
+	return names
+}
+
+// secret opens a secret that the manifest names, under the name that the
+// channel gives it.
+func (c *Channels) secret(ch catalog.Channel, name string) (secret.Value, *abi.Error) {
+	own, ok := ch.Secrets[name]
+	if !ok {
+		return secret.Value{}, &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: its adapter needs the secret %q: name one under secrets in channels.yaml", ch.ID, name)}
+	}
+	value, err := c.config.Secrets.Open(own)
+	if err != nil {
+		return secret.Value{}, &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: %v", ch.ID, err)}
+	}
+	return value, nil
+}
+
+// call calls a function of a channel's adapter.
+func (c *Channels) call(ctx context.Context, ch catalog.Channel, export, effectID string, input any) (json.RawMessage, *abi.Error) {
+	data, err := json.Marshal(input)
+	if err != nil {
+		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("channel %q: %v", ch.ID, err)}
+	}
+	call := plugin.Call{
+		Plugin: ch.Adapter, Export: export, Input: data, EffectID: effectID,
+		Log: func(level, text string) {
+			c.config.Log.Info("channel adapter", "channel", ch.ID, "level", level, "text", text)
+		},
+	}
+	if ch.Connection != "" {
+		connection, ok := c.config.Catalog().Snapshot().Connections[ch.Connection]
+		if !ok {
+			return nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q: connection %q is not configured: add it to connections.yaml", ch.ID, ch.Connection), Retryable: true}
+		}
+		call.Connection = &connection.Connection
+	}
+	output, _, failure := c.config.Plugins.Call(ctx, call)
+	return output, failure
+}
+
+// configOf gives a channel's config as the adapter gets it.
+func configOf(ch catalog.Channel) (json.RawMessage, error) {
+	if ch.Config == nil {
+		return json.RawMessage("{}"), nil
+	}
+	return json.Marshal(ch.Config)
+}
+
+func now() time.Time { return time.Now().Truncate(time.Millisecond) }

@@ -1,0 +1,165 @@
+package channel
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// dedupWindow is how long the same delivery, or the same unit, is known:
+// longer than the week for which services redeliver.
+const dedupWindow = 8 * 24 * time.Hour
+
+// Request is one webhook request. Its fields belong to the callee.
+type Request struct {
+	Channel string
+	Method  string
+	Headers map[string]string // lower-case names
+	Query   map[string]string
+	Body    []byte
+}
+
+// Reply is what a webhook request is answered with, where it is not a problem.
+type Reply struct {
+	Status int
+	Type   string // Content-Type
+	Body   string
+}
+
+// raw is a stored webhook request.
+type raw struct {
+	Method   string            `json:"method"`
+	Headers  map[string]string `json:"headers,omitempty"`
+	Query    map[string]string `json:"query,omitempty"`
+	Body     []byte            `json:"body"`
+	Received time.Time         `json:"received"`
+}
+
+// Hook takes one webhook request: a handshake is answered, a delivery is
+// checked and stored. The error is a *problem.Details.
+func (c *Channels) Hook(ctx context.Context, q Request) (Reply, error) {
+	if _, known := c.config.Catalog().Snapshot().Channels[q.Channel]; !known {
+		return Reply{}, problem.New(404, "no_channel", fmt.Sprintf("there is no channel %q", q.Channel))
+	}
+	ch, manifest, held := c.find(q.Channel)
+	if held != nil {
+		c.config.Log.Warn("webhook refused", "channel", q.Channel, "reason", held.Message)
+		return Reply{}, problem.Busy("channel_held", "the channel is not ready; its operator sees why with: trama doctor", 30*time.Second)
+	}
+	w := manifest.Webhook
+	if w == nil {
+		return Reply{}, problem.New(404, "no_webhook", fmt.Sprintf("channel %q takes no webhooks", q.Channel))
+	}
+	switch q.Method {
+	case "GET":
+		return c.handshake(ch, w.Handshake, q)
+	case "POST":
+		return c.take(ctx, ch, w, q)
+	}
+	refused := problem.New(405, "method", "a webhook is sent by POST")
+	refused.Allow = []string{"GET", "POST"}
+	return Reply{}, refused
+}
+
+// handshake answers a challenge if its token is right.
+func (c *Channels) handshake(ch catalog.Channel, h *abi.WebhookHandshake, q Request) (Reply, error) {
+	if h == nil {
+		refused := problem.New(405, "method", "a webhook is sent by POST")
+		refused.Allow = []string{"POST"}
+		return Reply{}, refused
+	}
+	token, missing := c.secret(ch, h.Secret)
+	if missing != nil {
+		return Reply{}, c.unprepared(ch, missing)
+	}
+	right := subtle.ConstantTimeCompare([]byte(q.Query[h.Token]), token.Bytes()) == 1
+	if !right || (h.Mode != "" && q.Query[h.Mode] != h.ModeValue) {
+		return Reply{}, problem.New(403, "handshake", "the verify token or the mode is not the expected one")
+	}
+	return Reply{Status: 200, Type: "text/plain; charset=utf-8", Body: q.Query[h.Challenge]}, nil
+}
+
+func (c *Channels) unprepared(ch catalog.Channel, missing *abi.Error) error {
+	c.config.Log.Error("webhook refused", "channel", ch.ID, "reason", missing.Message)
+	return problem.Busy("channel_held", "the channel is not ready; its operator sees why with: trama doctor", 30*time.Second)
+}
+
+// take checks a delivery and stores it. When it returns, the delivery is on
+// disk, or the service must send it again.
+func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook, q Request) (Reply, error) {
+	if w.Signature != nil {
+		key, missing := c.secret(ch, w.Signature.Secret)
+		if missing != nil {
+			return Reply{}, c.unprepared(ch, missing)
+		}
+		if !signed(w.Signature, key.Bytes(), q) {
+			return Reply{}, problem.New(401, "signature", fmt.Sprintf("the header %s does not hold the signature of this body", w.Signature.Header))
+		}
+		delete(q.Headers, strings.ToLower(w.Signature.Header))
+	}
+	for _, credential := range []string{"authorization", "cookie"} {
+		delete(q.Headers, credential)
+	}
+	value, err := json.Marshal(raw{Method: q.Method, Headers: q.Headers, Query: q.Query, Body: q.Body, Received: now()})
+	if err != nil {
+		return Reply{}, err
+	}
+	_, err = c.config.Store.Commit(ctx, &store.Batch{
+		Intake: true,
+		Append: []store.Append{{Queue: intakeKey(ch.ID), Value: value, Mark: mark(ch.ID, w.DeliveryID, q), MarkTTL: dedupWindow}},
+		Wake:   []store.Wake{{Key: intakeKey(ch.ID), At: now()}},
+	})
+	switch {
+	case err == nil:
+		c.config.Poke()
+		return Reply{Status: 200, Type: "text/plain; charset=utf-8", Body: "ok"}, nil
+	case errors.Is(err, store.ErrTooBig):
+		return Reply{}, problem.New(413, "too_big", "the request is larger than the host stores")
+	default: // not known to be on disk: never 200
+		c.config.Log.Error("webhook not stored", "channel", ch.ID, "error", err)
+		return Reply{}, problem.Busy("not_stored", "the event could not be stored; send it again", 10*time.Second)
+	}
+}
+
+// signed says whether a request carries the signature of its body.
+func signed(s *abi.WebhookSignature, key []byte, q Request) bool {
+	text, ok := strings.CutPrefix(q.Headers[strings.ToLower(s.Header)], s.Prefix)
+	if !ok {
+		return false
+	}
+	var given []byte
+	var err error
+	if s.Encoding == "hex" {
+		given, err = hex.DecodeString(text)
+	} else {
+		given, err = base64.StdEncoding.DecodeString(text)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write(q.Body)
+	return err == nil && hmac.Equal(given, mac.Sum(nil))
+}
+
+// mark names a delivery, so that it is stored once; empty if it has no name.
+func mark(channel, where string, q Request) string {
+	switch name, isHeader := strings.CutPrefix(where, "header:"); {
+	case isHeader && q.Headers[strings.ToLower(name)] != "":
+		return "delivery/" + channel + "/" + q.Headers[strings.ToLower(name)]
+	case where == "body_sha256":
+		sum := sha256.Sum256(q.Body)
+		return "delivery/" + channel + "/" + hex.EncodeToString(sum[:])
+	}
+	return ""
+}

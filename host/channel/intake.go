@@ -1,0 +1,156 @@
+package channel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Bounds of the intake.
+const (
+	maxTries  = 3               // of one request, before it is a dead letter
+	heldPause = 2 * time.Second // until a channel that is not ready is looked at again
+)
+
+// Intake lets a channel's adapter read the stored requests, in the order in
+// which they came: it is the dispatcher's handler of PrefixIntake.
+func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
+	id := strings.TrimPrefix(key, PrefixIntake+":")
+	ch, _, held := c.find(id)
+	if held != nil {
+		c.config.Log.Info("intake held", "channel", id, "reason", held.Message)
+		return now().Add(heldPause), nil
+	}
+	after := store.Position(0)
+	for {
+		items, err := c.config.Store.Read(ctx, key, after, 16)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(items) == 0 {
+			return time.Time{}, nil
+		}
+		for _, item := range items {
+			held, err := c.receive(ctx, ch, item)
+			if err != nil {
+				return time.Time{}, err
+			}
+			if held {
+				return now().Add(heldPause), nil
+			}
+			after = item.Position
+		}
+	}
+}
+
+// receive takes one stored request apart and commits what came of it. held
+// says that the adapter can't be called now.
+func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.Item) (held bool, err error) {
+	var units []abi.Unit
+	var failure *abi.Error
+	for range maxTries {
+		units, failure = c.read(ctx, ch, item.Value)
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if failure == nil {
+			break
+		}
+		if failure.Code == abi.CodeUnavailable {
+			return true, nil
+		}
+	}
+	if failure == nil {
+		err := c.deal(ctx, ch, item, units)
+		if !errors.Is(err, store.ErrTooBig) {
+			return false, err
+		}
+		failure = &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%d units are more than one commit takes", len(units))}
+	}
+	c.config.Log.Error("webhook is a dead letter", "channel", ch.ID, "error", failure)
+	batch := removal(item)
+	if err := bury(&batch, item.Position, DeadLetter{Queue: item.Queue, Channel: ch.ID, Reason: *failure, Value: item.Value}); err != nil {
+		return false, err
+	}
+	_, err = c.config.Store.Commit(ctx, &batch)
+	return false, err
+}
+
+// deal commits the units of a request in its place: all of them or none.
+func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item, units []abi.Unit) error {
+	batch := removal(item)
+	for _, u := range units {
+		if err := c.sort(ctx, &batch, ch, u); err != nil {
+			return err
+		}
+	}
+	if _, err := c.config.Store.Commit(ctx, &batch); err != nil {
+		return fmt.Errorf("channel %s: %w", ch.ID, err)
+	}
+	if len(batch.Wake) > 0 {
+		c.config.Poke()
+	}
+	return nil
+}
+
+// removal begins the batch that takes an item out of its queue.
+func removal(item store.Item) store.Batch {
+	return store.Batch{Remove: []store.ItemRef{{Queue: item.Queue, Position: item.Position}}}
+}
+
+// read calls the adapter.
+func (c *Channels) read(ctx context.Context, ch catalog.Channel, value []byte) ([]abi.Unit, *abi.Error) {
+	var stored raw
+	if err := json.Unmarshal(value, &stored); err != nil {
+		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("stored request: %v", err)}
+	}
+	config, err := configOf(ch)
+	if err != nil {
+		return nil, &abi.Error{Code: abi.CodeInvalid, Message: err.Error()}
+	}
+	output, failure := c.call(ctx, ch, abi.FuncReceive, "", abi.Receive{
+		Channel: ch.ID, Config: config, Method: stored.Method, Headers: stored.Headers, Query: stored.Query,
+		Body: stored.Body, ReceivedMillis: stored.Received.UnixMilli(),
+	})
+	if failure != nil {
+		return nil, failure
+	}
+	var received abi.Received
+	if err := json.Unmarshal(output, &received); err != nil {
+		return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned %v", ch.ID, err)}
+	}
+	for _, u := range received.Units {
+		if u.ID == "" || u.From.Scheme == "" || u.From.Path == "" || (u.Message == nil) == (u.Status == nil) {
+			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q without an id, an address, or one of message and status", ch.ID, u.ID)}
+		}
+	}
+	return received.Units, nil
+}
+
+// sort adds one unit to a batch: a message to its contact's mailbox, a status
+// to the delivery that it is news of.
+func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Channel, u abi.Unit) error {
+	if u.Status != nil {
+		return c.news(ctx, batch, ch, *u.Status)
+	}
+	value, err := json.Marshal(run.Letter{Unit: u, Received: now()})
+	if err != nil {
+		return err
+	}
+	mailbox := run.MailKey(contact.KeyOf(ch.ID, u.From))
+	batch.Append = append(batch.Append, store.Append{
+		Queue: mailbox, Value: value,
+		Mark: "unit/" + ch.ID + "/" + u.ID, MarkTTL: dedupWindow,
+	})
+	batch.Wake = append(batch.Wake, store.Wake{Key: mailbox, At: now()})
+	return nil
+}

@@ -1,0 +1,175 @@
+// Package dispatch runs the work of keys: whenever a key's wake is due, the
+// handler for the key's prefix runs, one at a time for each key, with a bound
+// on how many run at once.
+//
+// Wakes live in the store, so work survives the process: what was due while
+// it was down is due when it starts. Memory holds only the keys that run and
+// the window of wakes that was read last. The package must not know what the
+// work is.
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/trama-run/trama/host/store"
+)
+
+// Handler does the work of one key until there is none to do now, and returns
+// the instant at which there is more (zero: none until someone sets a wake).
+// It commits what it does itself. It is never run twice at once for one key.
+//
+// After an error the key is run again after a pause that grows with each
+// failure in a row.
+type Handler func(ctx context.Context, key string) (next time.Time, err error)
+
+// Limits of a dispatcher.
+const (
+	maxRunning = 64               // keys that run at once
+	window     = 4 * maxRunning   // wakes read at once: more than can run, so running keys hide nobody
+	idlePoll   = time.Second      // longest sleep, for wakes that were set without Poke
+	minPause   = time.Second      // pause after a key's first failure
+	maxPause   = 1 * time.Minute  // longest pause between failures
+	commitTime = 30 * time.Second // how long to wait in line to move a wake
+)
+
+// Dispatcher owns the loop. Make one with New.
+type Dispatcher struct {
+	store    store.Store
+	log      *slog.Logger
+	now      func() time.Time
+	handlers map[string]Handler
+	poke     chan struct{}
+
+	mu       sync.Mutex
+	running  map[string]bool // guarded by mu
+	failures map[string]int  // guarded by mu; failures in a row
+}
+
+// New returns a dispatcher of the wakes in s. handlers are by prefix: the part
+// of a key before its first colon.
+func New(s store.Store, log *slog.Logger, handlers map[string]Handler) *Dispatcher {
+	return &Dispatcher{
+		store: s, log: log, now: time.Now, handlers: handlers,
+		poke:    make(chan struct{}, 1),
+		running: map[string]bool{}, failures: map[string]int{},
+	}
+}
+
+// Poke tells the dispatcher that a wake was set for now or earlier. It is a
+// hint that saves waiting; without it the wake is found within a second.
+func (d *Dispatcher) Poke() {
+	select {
+	case d.poke <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// Run works until ctx ends, then waits for the handlers that run.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		sleep, err := d.start(ctx, &workers)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("dispatch: read due wakes: %w", err)
+		}
+		timer.Reset(sleep)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.poke:
+		case <-timer.C:
+		}
+	}
+}
+
+// start starts the handlers of due keys and returns how long nothing else can
+// become due.
+func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
+	now := d.now()
+	wakes, err := d.store.Due(ctx, now.Add(idlePoll), window)
+	if err != nil {
+		return idlePoll, err
+	}
+	for _, wake := range wakes {
+		if wake.At.After(now) {
+			return wake.At.Sub(now), nil // in due order: the next one decides
+		}
+		if !d.claim(wake.Key) {
+			continue
+		}
+		workers.Go(func() { d.work(ctx, wake) })
+	}
+	return idlePoll, nil
+}
+
+// claim marks a key as running, unless it runs or too many do.
+func (d *Dispatcher) claim(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.running[key] || len(d.running) >= maxRunning {
+		return false
+	}
+	d.running[key] = true
+	return true
+}
+
+// work runs one key's handler and moves its wake.
+func (d *Dispatcher) work(ctx context.Context, wake store.Wake) {
+	defer func() {
+		d.mu.Lock()
+		delete(d.running, wake.Key)
+		d.mu.Unlock()
+		d.Poke() // a key that could not start, or a wake set meanwhile
+	}()
+	next, err := d.handle(ctx, wake.Key)
+	if ctx.Err() != nil {
+		return // the wake stays: the work goes on at the next start
+	}
+	if err != nil {
+		next = d.now().Add(d.failed(wake.Key))
+		d.log.Error("work failed", "key", wake.Key, "error", err, "again_at", next)
+	} else {
+		d.mu.Lock()
+		delete(d.failures, wake.Key)
+		d.mu.Unlock()
+	}
+	wake.At = next
+	commit, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
+	defer cancel()
+	if _, err := d.store.Commit(commit, &store.Batch{Wake: []store.Wake{wake}}); err != nil {
+		d.log.Error("wake not moved", "key", wake.Key, "error", err)
+		time.Sleep(minPause) // it is still due: do not spin on a sick store
+	}
+}
+
+// handle calls the handler of a key and turns a panic into an error, since
+// one key's bad data must not end the others' work.
+func (d *Dispatcher) handle(ctx context.Context, key string) (next time.Time, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	prefix, _, _ := strings.Cut(key, ":")
+	handler, ok := d.handlers[prefix]
+	if !ok {
+		return time.Time{}, fmt.Errorf("no handler for keys %q: written by a newer version?", prefix)
+	}
+	return handler(ctx, key)
+}
+
+// failed counts a failure and returns the pause before the next try.
+func (d *Dispatcher) failed(key string) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failures[key]++
+	return min(maxPause, minPause<<min(d.failures[key]-1, 6))
+}

@@ -1,0 +1,279 @@
+// Package host joins the parts of Trama into one runtime: New, then Run, then
+// Close. It is the only place that knows all of them; it decides nothing that
+// one of them could.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/trama-run/trama/host/admin"
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/dispatch"
+	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/gateway"
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/host/server"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/badger"
+	"github.com/trama-run/trama/host/watch"
+	"github.com/trama-run/trama/host/workspace"
+)
+
+// grace is how long a stop waits for requests and runs in progress.
+const grace = 20 * time.Second
+
+// Config is what a host is made of.
+type Config struct {
+	// Workspace is the directory that configures the host.
+	Workspace string
+	Settings  workspace.Settings
+	// Environ is the process's environment; secrets are taken from it, and
+	// nothing else.
+	Environ []string
+	// Bundled are the sha256 of the plugins that belong to this build.
+	Bundled []string
+	Log     *slog.Logger
+}
+
+// Host is a running installation.
+type Host struct {
+	config   Config
+	store    *badger.Store
+	sandbox  *sandbox.Sandbox
+	plugins  *plugin.Registry
+	catalog  *catalog.Catalog
+	runs     *run.Runner
+	channels *channel.Channels
+	gateway  *gateway.Gateway
+	dispatch *dispatch.Dispatcher
+	token    string
+
+	public, admin net.Listener
+
+	reading sync.Mutex // held while files are applied
+	pending atomic.Pointer[pending]
+}
+
+// pending is what the last reading of the workspace left out.
+type pending struct {
+	problems source.Problems
+	changes  []catalog.Change
+}
+
+// New opens the store, takes in the workspace and binds both listeners. After
+// an error nothing is left open.
+func New(ctx context.Context, config Config) (_ *Host, err error) {
+	h := &Host{config: config}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	s := config.Settings
+	for _, dir := range []string{s.Data, s.Cache} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("data directory: %w", err)
+		}
+	}
+	if h.public, err = server.Listen(s.Addr); err != nil {
+		return nil, err
+	}
+	if h.admin, err = server.Listen(s.AdminAddr); err != nil {
+		return nil, err
+	}
+	if h.store, err = badger.Open(badger.Config{Dir: filepath.Join(s.Data, "store"), Log: config.Log}); err != nil {
+		return nil, err
+	}
+	if h.token, err = admin.Token(s.Data); err != nil {
+		return nil, err
+	}
+	if h.sandbox, err = sandbox.Open(sandbox.Config{CacheDir: filepath.Join(s.Cache, "code"), Log: config.Log}); err != nil {
+		return nil, err
+	}
+	secrets, err := secret.New(config.Environ, s.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	h.plugins = plugin.New(plugin.Config{
+		Dirs: s.Plugins, CacheDir: s.Cache, Bundled: config.Bundled,
+		Sandbox: h.sandbox, Egress: egress.New(egress.Config{Secrets: secrets}), Secrets: secrets, Log: config.Log,
+	})
+	poke := func() { h.dispatch.Poke() }
+	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Poke: poke, Log: config.Log})
+	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: secrets, Poke: poke, Log: config.Log})
+	h.gateway = gateway.New(h.runs, config.Log)
+	h.dispatch = dispatch.New(h.store, config.Log, map[string]dispatch.Handler{
+		channel.PrefixIntake: h.channels.Intake,
+		run.PrefixContact:    h.runs.Contact,
+		run.PrefixOutbox:     h.channels.Outbox,
+		run.PrefixRun:        h.runs.Interrupted,
+	})
+	h.pending.Store(&pending{})
+	if h.catalog, err = catalog.Open(ctx, h.store, h.changed); err != nil {
+		return nil, err
+	}
+	return h, h.readWorkspace(ctx, true)
+}
+
+// Catalog returns the host's objects.
+func (h *Host) Catalog() *catalog.Catalog { return h.catalog }
+
+// Addr and AdminAddr are what the listeners are bound to.
+func (h *Host) Addr() string      { return h.public.Addr().String() }
+func (h *Host) AdminAddr() string { return h.admin.Addr().String() }
+
+// changed hands a new snapshot to those who keep something made of it.
+func (h *Host) changed(s *catalog.Snapshot) {
+	h.gateway.Update(s)
+	grants := make([]grant.Grant, len(s.Grants))
+	for i, g := range s.Grants {
+		grants[i] = g.Grant
+	}
+	h.plugins.SetGrants(grants)
+}
+
+// readWorkspace applies the workspace's files. A file with mistakes leaves the
+// objects that came from it as they were; what was left out is shown by the
+// doctor.
+func (h *Host) readWorkspace(ctx context.Context, allowWider bool) error {
+	h.reading.Lock()
+	defer h.reading.Unlock()
+	files, err := workspace.ReadFiles(h.config.Workspace)
+	if err != nil {
+		return err
+	}
+	set, problems := workspace.Parse(files)
+	changes, err := h.catalog.Apply(ctx, set, allowWider)
+	if conflict, ok := errors.AsType[source.Problems](err); ok {
+		problems, err = append(problems, conflict...), nil
+	}
+	for _, p := range problems {
+		h.config.Log.Error("workspace", "problem", p.Error())
+	}
+	left := &pending{problems: problems}
+	for _, c := range changes {
+		if c.Held != "" {
+			left.changes = append(left.changes, c)
+		}
+		h.config.Log.Info("workspace", "object", c.Object, "action", c.Action, "origin", c.Origin.String(), "held", c.Held)
+	}
+	h.pending.Store(left)
+	return err
+}
+
+// apply applies files that an operator sent: all of them or, if one has a
+// mistake, none.
+func (h *Host) apply(ctx context.Context, files workspace.Files) ([]catalog.Change, error) {
+	h.reading.Lock()
+	defer h.reading.Unlock()
+	set, problems := workspace.Parse(files)
+	for _, f := range set.Flows {
+		found, _ := f.Check(h.plugins)
+		problems = append(problems, found...)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	changes, err := h.catalog.Apply(ctx, set, true)
+	if err == nil {
+		h.pending.Store(&pending{})
+	}
+	return changes, err
+}
+
+// Run serves until ctx ends, then stops in order: no new events, then the
+// requests and runs in progress. Close is the caller's.
+func (h *Host) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var parts sync.WaitGroup
+	part := func(name string, f func() error) {
+		parts.Go(func() {
+			if err := f(); err != nil {
+				stop(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	public := server.NewPublic(h.config.Log, server.Public{Gateway: h.gateway.Handle, Hook: h.channels.Hook})
+	operators := server.NewAdmin(h.config.Log)
+	admin.Mount(operators, admin.Config{
+		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
+		Held: h.runs.Held, Operations: h.plugins, Apply: h.apply, Ready: h.plugins.Scanned,
+		Pending: func() (source.Problems, []catalog.Change) {
+			p := h.pending.Load()
+			return p.problems, p.changes
+		},
+	})
+	part("public listener", func() error { return server.Serve(ctx, public, h.public, grace) })
+	part("admin listener", func() error { return server.Serve(ctx, operators, h.admin, grace) })
+	part("dispatch", func() error { return h.dispatch.Run(ctx) })
+	part("plugins", func() error {
+		h.scan(ctx)
+		watch.Files(ctx, h.plugins.Patterns(), func() { h.scan(ctx) })
+		return nil
+	})
+	part("workspace", func() error {
+		watch.Files(ctx, workspace.Patterns(h.config.Workspace), func() {
+			if err := h.readWorkspace(ctx, false); err != nil {
+				h.config.Log.Error("workspace not applied", "error", err)
+			}
+		})
+		return nil
+	})
+	<-ctx.Done()
+	parts.Wait()
+	waiting, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	h.runs.Close(waiting)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// scan takes in changed plugin files; one that can't be used is in the list of
+// plugins, so only an unreadable directory is left to report.
+func (h *Host) scan(ctx context.Context) {
+	if err := h.plugins.Scan(ctx); err != nil {
+		h.config.Log.Error("plugins", "error", err)
+	}
+}
+
+// Close closes everything that New opened.
+func (h *Host) Close() error {
+	var errs []error
+	for _, l := range []net.Listener{h.public, h.admin} {
+		if l != nil {
+			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if h.plugins != nil {
+		h.plugins.Close()
+	}
+	if h.sandbox != nil {
+		errs = append(errs, h.sandbox.Close(context.Background()))
+	}
+	if h.store != nil {
+		errs = append(errs, h.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+var _ store.Store = (*badger.Store)(nil)

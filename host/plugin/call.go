@@ -1,0 +1,124 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/hostfn"
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// DefaultTimeout bounds a call, waiting included, where the node sets none.
+const DefaultTimeout = 30 * time.Second
+
+// Call is one call of a plugin's function.
+type Call struct {
+	Plugin string
+	Export string
+	Input  []byte // JSON
+	// Connection is the configured use of the other system, if there is one.
+	Connection *egress.Connection
+	EffectID   string
+	Timeout    time.Duration // 0 means DefaultTimeout
+	// Log receives what the guest logs, redacted and cut.
+	Log func(level, text string)
+}
+
+// Usage is what a call cost.
+type Usage struct {
+	GuestTime   time.Duration
+	MemoryBytes int64
+}
+
+// Call runs a function in the sandbox, within the plugin's grant. Every
+// failure comes back as an error for the flow, with secrets redacted.
+func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
+	for {
+		if err := r.Ready(c.Plugin); err != nil {
+			return nil, Usage{}, err
+		}
+		p := r.table.Load().byName[c.Plugin]
+		if p == nil {
+			continue // removed between the two looks
+		}
+		output, usage, err := r.call(ctx, p, c)
+		if errors.Is(err, errRetired) {
+			continue // replaced between look-up and use: the table has the new one
+		}
+		if err != nil {
+			return nil, usage, asABI(c, err)
+		}
+		return output, usage, nil
+	}
+}
+
+func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage, Usage, error) {
+	granted := p.decision.Grant
+	limits := limitsOf(granted)
+	module, err := p.use(ctx, limits.Memory)
+	if err != nil {
+		return nil, Usage{}, err
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Log == nil {
+		c.Log = func(string, string) {}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	scope := r.config.Egress.Open(egress.Policy{
+		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets,
+		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,
+	})
+	host := hostfn.New(hostfn.Call{
+		Scope: scope, Secrets: r.config.Secrets, Keys: granted.Keys,
+		EffectID: c.EffectID, Deadline: deadline, Log: c.Log, LogBytes: limits.Log,
+	})
+	result, err := module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
+	usage := Usage{GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
+	if err != nil {
+		return nil, usage, redacted(scope, err)
+	}
+	output := result.Output
+	if len(output) == 0 {
+		output = []byte("null")
+	}
+	if !json.Valid(output) {
+		return nil, usage, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("plugin %s: function %q returned %d bytes that are not JSON", c.Plugin, c.Export, len(output))}
+	}
+	return json.RawMessage(scope.Redact(string(output))), usage, nil
+}
+
+// redacted takes secrets out of an error that a guest may have shaped.
+func redacted(scope *egress.Scope, err error) error {
+	var failure *sandbox.Error
+	if !errors.As(err, &failure) {
+		return err
+	}
+	e := *failure.ABI()
+	e.Message = scope.Redact(e.Message)
+	if e.Detail != nil {
+		e.Detail = json.RawMessage(scope.Redact(string(e.Detail)))
+	}
+	return &e
+}
+
+// asABI gives an error the shape that flows see.
+func asABI(c Call, err error) *abi.Error {
+	var shaped *abi.Error
+	if errors.As(err, &shaped) {
+		return shaped
+	}
+	code := abi.CodeTrap
+	if errors.Is(err, context.DeadlineExceeded) {
+		code = abi.CodeTimeout
+	}
+	return &abi.Error{Code: code, Message: fmt.Sprintf("plugin %s: %v", c.Plugin, err), Retryable: code == abi.CodeTimeout}
+}

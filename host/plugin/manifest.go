@@ -1,0 +1,130 @@
+package plugin
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+var (
+	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	versionPattern = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
+)
+
+// ParseManifest reads a manifest as "describe" returns it and checks
+// everything that can be checked without the module. An unknown field is an
+// error: it is either misspelt or from a later version.
+func ParseManifest(data []byte) (abi.Manifest, error) {
+	var version struct {
+		ABI int `json:"abi"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return abi.Manifest{}, fmt.Errorf("manifest is not JSON: %w", err)
+	}
+	if version.ABI != abi.Version {
+		return abi.Manifest{}, fmt.Errorf("plugin wants abi %d, host has abi %d: build it with a PDK of this version", version.ABI, abi.Version)
+	}
+	var m abi.Manifest
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&m); err != nil {
+		return abi.Manifest{}, fmt.Errorf("manifest: %w", err)
+	}
+	return m, checkManifest(m)
+}
+
+func checkManifest(m abi.Manifest) error {
+	var problems []string
+	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if !namePattern.MatchString(m.Name) {
+		report("name %q: want a lower-case word such as my_crm", m.Name)
+	}
+	if !versionPattern.MatchString(m.Version) {
+		report("version %q: want a semantic version such as 1.0.0", m.Version)
+	}
+	if m.Image != "" && m.Image != "none" {
+		report("image %q: want none, or nothing", m.Image)
+	}
+	switch m.Kind {
+	case abi.KindConnector, abi.KindLanguage:
+		if m.Webhook != nil {
+			report("webhook: only a channel has one")
+		}
+	case abi.KindChannel:
+		if err := checkWebhook(m.Webhook); err != nil {
+			report("webhook: %v", err)
+		}
+	default:
+		report("kind %q: want connector, channel or language", m.Kind)
+	}
+	seen := map[string]bool{}
+	for _, op := range m.Operations {
+		if !namePattern.MatchString(op.Name) {
+			report("operation %q: want a lower-case word such as create_deal", op.Name)
+		}
+		if seen[op.Name] {
+			report("operation %q is declared twice", op.Name)
+		}
+		seen[op.Name] = true
+		if !slices.Contains([]abi.Effect{abi.EffectPure, abi.EffectIdempotent, abi.EffectQueryable, abi.EffectUnsafe}, op.Effect) {
+			report("operation %q: effect %q: want pure, idempotent, queryable or unsafe", op.Name, op.Effect)
+		}
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("manifest: %s", strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func checkWebhook(w *abi.Webhook) error {
+	if w == nil {
+		return nil // a channel that is only written to
+	}
+	if s := w.Signature; s != nil {
+		switch {
+		case s.Header == "" || s.Secret == "":
+			return fmt.Errorf("signature: want a header and a secret")
+		case s.Algorithm != "hmac-sha256":
+			return fmt.Errorf("signature: algorithm %q: want hmac-sha256", s.Algorithm)
+		case s.Encoding != "hex" && s.Encoding != "base64":
+			return fmt.Errorf("signature: encoding %q: want hex or base64", s.Encoding)
+		case s.Signed != "body":
+			return fmt.Errorf("signature: signed %q: want body", s.Signed)
+		}
+	}
+	if h := w.Handshake; h != nil && (h.Token == "" || h.Challenge == "" || h.Secret == "") {
+		return fmt.Errorf("handshake: want token, challenge and secret")
+	}
+	if id := w.DeliveryID; id != "" && id != "body_sha256" && !strings.HasPrefix(id, "header:") {
+		return fmt.Errorf("delivery_id %q: want header:<Name> or body_sha256", id)
+	}
+	return nil
+}
+
+// exportsOf lists the functions that a manifest says the module exports.
+func exportsOf(m abi.Manifest) []string {
+	var names []string
+	for _, op := range m.Operations {
+		names = append(names, ExportOf(op))
+	}
+	switch m.Kind {
+	case abi.KindChannel:
+		names = append(names, abi.FuncReceive, abi.FuncSend)
+	case abi.KindLanguage:
+		names = append(names, abi.FuncRun)
+	}
+	return names
+}
+
+// ExportOf returns the name of an operation's function in the module.
+func ExportOf(op abi.Operation) string {
+	if op.Export != "" {
+		return op.Export
+	}
+	return op.Name
+}

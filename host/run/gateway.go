@@ -1,0 +1,183 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Answer is what a gateway run gives its caller.
+type Answer struct {
+	RunID string
+	// Response is nil if the run ended without one.
+	Response *engine.Respond
+	// Failure is why the run failed before it answered.
+	Failure *abi.Error
+}
+
+// Bounds of gateway runs.
+const (
+	// lease is when a stored gateway run is looked at by the dispatcher: at
+	// once after a restart, and in vain while it is driven.
+	lease = 5 * time.Second
+	// maxGatewayRun ends a gateway run that is still driven after its answer.
+	maxGatewayRun = 15 * time.Minute
+)
+
+// Gateway starts a run of a flow for one request and waits for its answer, no
+// longer than ctx: then the context's error comes back with the run's id, and
+// the run goes on. The event must not be changed afterwards.
+func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger flow.TriggerID, event map[string]any) (Answer, error) {
+	id, err := newID()
+	if err != nil {
+		return Answer{}, err
+	}
+	answered := make(chan Answer, 1)
+	g := &gatewayRun{answered: answered}
+	g.journey = journey{
+		runner: r, key: PrefixRun + ":" + id, program: f.Program, effect: g.respond, saved: g.keep, user: map[string]any{}, event: event,
+		session: session{Run: engine.NewRun(id, f.Flow.ID, f.Version)},
+		record:  Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: PrefixRun + ":" + id, Trigger: string(trigger), Started: now()},
+	}
+	r.enter(g.key)
+	r.gone.Go(func() {
+		defer r.leave(g.key)
+		defer r.guard(g)
+		run, cancel := context.WithTimeout(r.stop, maxGatewayRun)
+		defer cancel()
+		g.end(run, g.start(trigger))
+	})
+	select {
+	case a := <-answered:
+		return a, nil
+	case <-ctx.Done():
+		return Answer{RunID: id}, ctx.Err()
+	}
+}
+
+// Interrupted goes on with gateway runs that a stop of the host interrupted:
+// it is the dispatcher's handler of PrefixRun. Nobody waits for the answer.
+func (r *Runner) Interrupted(ctx context.Context, key string) (time.Time, error) {
+	if r.driven(key) {
+		return now().Add(lease), nil
+	}
+	g := &gatewayRun{answered: make(chan Answer, 1)}
+	g.journey = journey{runner: r, key: key, effect: g.respond, saved: g.keep, user: map[string]any{}}
+	revision, found, err := load(ctx, r.config.Store, store.ID{Kind: kindSession, Key: key}, &g.session)
+	if err != nil || !found {
+		return time.Time{}, err
+	}
+	g.revision = revision
+	if _, _, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: g.session.Run.ID}, &g.record); err != nil {
+		return time.Time{}, err
+	}
+	if g.program, err = r.config.Catalog().Program(ctx, g.session.Run.Flow, g.session.Run.Version); err != nil {
+		return time.Time{}, err
+	}
+	if held := r.Held(g.program); held != nil {
+		return now().Add(heldPause), nil
+	}
+	again, err := g.drive(ctx)
+	if err != nil || !again.IsZero() {
+		return again, err
+	}
+	return time.Time{}, g.finish(ctx)
+}
+
+// gatewayRun is a journey with a caller.
+type gatewayRun struct {
+	journey
+	answered chan Answer // takes the first answer
+	done     bool        // an answer was given
+}
+
+func (g *gatewayRun) start(trigger flow.TriggerID) error {
+	return g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: g.event}})
+}
+
+// end drives the run to its end and gives the answer that it has not given.
+func (g *gatewayRun) end(ctx context.Context, err error) {
+	for err == nil && g.session.Run.Status == engine.StatusRunning {
+		var again time.Time
+		if again, err = g.drive(ctx); err == nil && !again.IsZero() {
+			err = sleep(ctx, time.Until(again))
+		}
+	}
+	if err == nil && g.revision == 0 && g.session.Run.Status != engine.StatusFailed {
+		g.answer(Answer{}) // nothing to commit: the trace need not delay it
+		g.runner.records.add(&g.journey)
+		return
+	}
+	if err == nil {
+		err = g.finish(ctx)
+	}
+	switch {
+	case err != nil:
+		g.runner.config.Log.Error("gateway run interrupted", "run", g.record.ID, "flow", g.record.Flow, "error", err)
+		g.answer(Answer{Failure: &abi.Error{Code: "interrupted", Message: "the run was interrupted", Retryable: g.revision == 0}})
+	default:
+		g.answer(Answer{Failure: g.session.Run.Failure})
+	}
+}
+
+// answer gives the caller an answer, if it has none yet.
+func (g *gatewayRun) answer(a Answer) {
+	if !g.done {
+		g.done = true
+		a.RunID = g.record.ID
+		g.answered <- a
+	}
+}
+
+// respond takes the response that a node made.
+func (g *gatewayRun) respond(effect engine.Effect) error {
+	if effect.Respond == nil {
+		return fmt.Errorf("run %s: a gateway run has no contact to send a message to", g.record.ID)
+	}
+	g.answer(Answer{Response: effect.Respond})
+	return nil
+}
+
+// keep adds to each commit of an unfinished run the wake that finds it after
+// a crash, and takes it away with the last.
+func (g *gatewayRun) keep(b *store.Batch) error {
+	wake := store.Wake{Key: g.key}
+	if g.session.Run.Status == engine.StatusRunning {
+		wake.At = now().Add(lease)
+	}
+	b.Wake = append(b.Wake, wake)
+	return nil
+}
+
+// guard answers for a run that panicked: one flow's bad luck must not end the
+// process.
+func (r *Runner) guard(g *gatewayRun) {
+	if p := recover(); p != nil {
+		r.config.Log.Error("gateway run panicked", "run", g.record.ID, "flow", g.record.Flow, "panic", p)
+		g.answer(Answer{Failure: &abi.Error{Code: "internal", Message: "the host failed; its log has the run's id"}})
+	}
+}
+
+func (r *Runner) enter(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.active[key] = true
+}
+
+func (r *Runner) leave(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.active, key)
+}
+
+func (r *Runner) driven(key string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.active[key]
+}

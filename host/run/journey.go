@@ -1,0 +1,207 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// journey is one run while a goroutine drives it. The fields above the line
+// are stored; those below live as long as the drive.
+type journey struct {
+	session session
+	record  Record
+	user    map[string]any
+
+	runner   *Runner
+	key      string
+	event    map[string]any // that started the run; nil once it is in the record
+	program  *engine.Program
+	revision store.Revision // of the session record; 0: not stored yet
+	steps    []engine.Step  // not yet in the record
+	changes  store.Batch    // to go with the next commit
+	// effect takes what the run wants done outside at the next commit.
+	effect func(engine.Effect) error
+	// saved is called when a commit is made, to add what goes with it.
+	saved func(*store.Batch) error
+}
+
+// advance gives the engine an event and takes over what came of it.
+func (j *journey) advance(event engine.Event) error {
+	event.Now, event.User, event.Env = now(), j.user, j.runner.config.Env
+	outcome, err := j.program.Advance(j.session.Run, event)
+	if err != nil {
+		return fmt.Errorf("run %s of flow %s: %w", j.record.ID, j.record.Flow, err)
+	}
+	j.session.Run, j.user = outcome.Run, outcome.User
+	j.steps = append(j.steps, outcome.Steps...)
+	for _, effect := range outcome.Effects {
+		if err := j.effect(effect); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drive makes the calls that the run asks for until it waits or ends, or must
+// be looked at again later; that instant is returned (zero: none). What is not
+// committed when it returns is in changes.
+func (j *journey) drive(ctx context.Context) (time.Time, error) {
+	for j.session.Run.Status == engine.StatusRunning {
+		call := j.session.Run.Pending
+		if call == nil {
+			return time.Time{}, fmt.Errorf("run %s is running and waits for no call", j.record.ID)
+		}
+		if wait := time.Until(call.NotBefore); wait > 0 {
+			if j.revision != 0 || wait > maxInlinePause {
+				return call.NotBefore, j.commit(ctx)
+			}
+			if err := sleep(ctx, wait); err != nil {
+				return time.Time{}, err
+			}
+		}
+		result, err := j.call(ctx, call)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if err := j.advance(engine.Event{Result: result}); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return time.Time{}, nil
+}
+
+// maxInlinePause is how long a run that needs no commit waits for a retry
+// without one.
+const maxInlinePause = 5 * time.Second
+
+// call makes one call, with its intent committed first if it needs one.
+func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, error) {
+	result := &engine.Result{EffectID: call.EffectID}
+	_, _, effect, refused := j.runner.target(call)
+	if refused != nil {
+		result.Error = refused
+		return result, nil
+	}
+	if effect != abi.EffectPure {
+		// An intent that is found, not made here, is of a call that was cut
+		// short: every call that ended took its intent away.
+		if j.session.Intent == call.EffectID && effect == abi.EffectUnsafe {
+			j.session.Intent = ""
+			result.Error = &abi.Error{Code: abi.CodeUnknown, Message: fmt.Sprintf("node %s: the host stopped during this call, so it is not known whether it took effect; it is not repeated because the plugin says that a repeat may do it twice", call.Node)}
+			return result, nil
+		}
+		j.session.Intent = call.EffectID
+		if err := j.commit(ctx); err != nil {
+			return nil, err
+		}
+	}
+	output, failure := j.runner.perform(ctx, call, func(level, text string) {
+		j.record.line(Line{Node: string(call.Node), At: now(), Level: level, Text: text})
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // cut short by our own end: the intent stays
+	}
+	j.session.Intent = ""
+	if failure != nil {
+		result.Error = failure
+		return result, nil
+	}
+	value, err := expr.ParseJSON(output)
+	if err != nil {
+		result.Error = &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("node %s: output of %s: %v", call.Node, call.Type, err)}
+		return result, nil
+	}
+	result.Output = value
+	return result, nil
+}
+
+// commit stores the run as it is now, with everything that came since the last
+// commit.
+func (j *journey) commit(ctx context.Context) error {
+	id := store.ID{Kind: kindSession, Key: j.key}
+	data, err := json.Marshal(j.session)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", j.record.ID, err)
+	}
+	j.changes.Expect = append(j.changes.Expect, store.Expect{ID: id, Revision: j.revision})
+	j.changes.Put = append(j.changes.Put, store.Put{ID: id, Value: data})
+	if err := j.trace(); err != nil {
+		return err
+	}
+	return j.write(ctx)
+}
+
+// finish stores the end of the run and takes its session away.
+func (j *journey) finish(ctx context.Context) error {
+	id := store.ID{Kind: kindSession, Key: j.key}
+	if j.revision != 0 {
+		j.changes.Expect = append(j.changes.Expect, store.Expect{ID: id, Revision: j.revision})
+		j.changes.Delete = append(j.changes.Delete, id)
+	}
+	if err := j.trace(); err != nil {
+		return err
+	}
+	return j.write(ctx)
+}
+
+// trace adds the record to the changes.
+func (j *journey) trace() error {
+	j.note()
+	put, err := j.record.put()
+	if err != nil {
+		return err
+	}
+	j.changes.Put = append(j.changes.Put, put)
+	return nil
+}
+
+// note brings the record up to date.
+func (j *journey) note() {
+	if j.event != nil {
+		j.record.event(j.event)
+		j.event = nil
+	}
+	for _, s := range j.steps {
+		j.record.step(s)
+	}
+	j.steps = nil
+	run := j.session.Run
+	j.record.Status, j.record.Result, j.record.Error = string(run.Status), run.Result, run.Failure
+	if run.Status == engine.StatusDone || run.Status == engine.StatusFailed {
+		ended := now()
+		j.record.Ended = &ended
+	}
+}
+
+func (j *journey) write(ctx context.Context) error {
+	if j.saved != nil {
+		if err := j.saved(&j.changes); err != nil {
+			return err
+		}
+	}
+	result, err := j.runner.config.Store.Commit(ctx, &j.changes)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", j.record.ID, err)
+	}
+	if len(j.changes.Wake) > 0 {
+		j.runner.config.Poke()
+	}
+	j.revision, j.changes = result.Revision, store.Batch{}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,195 @@
+// Package run carries runs through the world: it loads a run's state, lets the
+// engine advance it, performs the calls that it asks for, and commits.
+//
+// A run is driven by one goroutine at a time. Before a call that may change
+// something outside, its intent is committed together with everything that
+// the run did before; its result is committed with the next intent, or at the
+// end. So a crash loses no step and repeats no finished one. A call that was
+// begun when the process died is repeated with the same effect id, unless its
+// plugin says that this is unsafe: then its outcome is unknown, and the flow's
+// error port decides. A gateway run whose calls are all pure is not committed
+// at all before its answer.
+//
+// The package must not know HTTP, webhooks or how plugins run.
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Prefixes of the keys whose work this package does. A key is the unit of
+// order, and the name of its session record and of its mailbox.
+const (
+	PrefixContact = "contact" // "contact:<contact key>": a conversation
+	PrefixRun     = "run"     // "run:<run id>": a gateway run that was interrupted
+)
+
+// Plugins performs calls; host/plugin's Registry does.
+type Plugins interface {
+	Call(ctx context.Context, c plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error)
+	Manifest(name string) (abi.Manifest, bool)
+	Ready(name string) *abi.Error
+}
+
+// Config joins a runner to its surroundings.
+type Config struct {
+	Store   store.Store
+	Catalog func() *catalog.Catalog
+	Plugins Plugins
+	Env     map[string]any
+	// Poke wakes the dispatcher.
+	Poke func()
+	Log  *slog.Logger
+}
+
+// Runner drives runs.
+type Runner struct {
+	config  Config
+	records *recorder
+
+	mu     sync.Mutex
+	active map[string]bool // keys of gateway runs that are driven now; guarded by mu
+	gone   sync.WaitGroup  // gateway runs
+	stop   context.Context // ends when runs must
+	cancel context.CancelFunc
+}
+
+// New returns a runner. Close ends it.
+func New(config Config) *Runner {
+	stop, cancel := context.WithCancel(context.Background())
+	return &Runner{
+		config: config, records: newRecorder(config.Store, config.Log),
+		active: map[string]bool{}, stop: stop, cancel: cancel,
+	}
+}
+
+// Close waits for runs that are driven, no longer than ctx, then ends them;
+// what was committed of them goes on at the next start.
+func (r *Runner) Close(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { r.gone.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	r.cancel()
+	<-done
+	r.records.close()
+}
+
+// newID returns an id that grows with time (RFC 9562, version 7).
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("run id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// session is what is stored of a key's conversation or run between commits.
+type session struct {
+	Run engine.Run `json:"run"`
+	// Intent is the effect id of a call that was begun and is not known to
+	// have ended.
+	Intent string `json:"intent,omitempty"`
+}
+
+// kindSession is the kind of session records, by key.
+const kindSession store.Kind = "session"
+
+// Held returns why a flow can't run now: a plugin or a connection that it
+// needs is not there. nil: it can.
+func (r *Runner) Held(p *engine.Program) *abi.Error {
+	for _, name := range p.Flow().Plugins() {
+		if err := r.config.Plugins.Ready(name); err != nil {
+			return err
+		}
+	}
+	connections := r.config.Catalog().Snapshot().Connections
+	for _, id := range p.Flow().Connections() {
+		if _, ok := connections[id]; !ok {
+			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("connection %q is not configured: add it to connections.yaml", id), Retryable: true}
+		}
+	}
+	return nil
+}
+
+// perform makes the call that a run waits for.
+func (r *Runner) perform(ctx context.Context, c *engine.Call, log func(level, text string)) (json.RawMessage, *abi.Error) {
+	name, export, _, err := r.target(c)
+	if err != nil {
+		return nil, err
+	}
+	call := plugin.Call{Plugin: name, Export: export, Input: c.Input, EffectID: c.EffectID, Timeout: c.Timeout, Log: log}
+	if c.Connection != "" {
+		connection, ok := r.config.Catalog().Snapshot().Connections[c.Connection]
+		if !ok {
+			return nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("node %s: connection %q is not configured: add it to connections.yaml", c.Node, c.Connection)}
+		}
+		call.Connection = &connection.Connection
+	}
+	output, _, err := r.config.Plugins.Call(ctx, call)
+	return output, err
+}
+
+// target finds the function that a call means, and its effect class. A script
+// reaches nothing without a connection, so it is pure then, and else unsafe.
+func (r *Runner) target(c *engine.Call) (name, export string, effect abi.Effect, _ *abi.Error) {
+	name, operation, isOperation := strings.Cut(c.Type, ".")
+	manifest, ok := r.config.Plugins.Manifest(name)
+	if !ok {
+		if err := r.config.Plugins.Ready(name); err != nil {
+			return "", "", "", err
+		}
+		return "", "", "", &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("plugin %q is not installed", name)}
+	}
+	if !isOperation {
+		if manifest.Kind != abi.KindLanguage {
+			return "", "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q is not a language", c.Node, name)}
+		}
+		if c.Connection == "" {
+			return name, abi.FuncRun, abi.EffectPure, nil
+		}
+		return name, abi.FuncRun, abi.EffectUnsafe, nil
+	}
+	for _, op := range manifest.Operations {
+		if op.Name == operation {
+			return name, plugin.ExportOf(op), op.Effect, nil
+		}
+	}
+	return "", "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q has no operation %q", c.Node, name, operation)}
+}
+
+// load reads a JSON record; found is false, and the revision 0, if there is
+// none.
+func load[T any](ctx context.Context, s store.Store, id store.ID, into *T) (revision store.Revision, found bool, err error) {
+	record, err := s.Load(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	if err := json.Unmarshal(record.Value, into); err != nil {
+		return 0, false, fmt.Errorf("record %s %s: %w", id.Kind, id.Key, err)
+	}
+	return record.Revision, true, nil
+}
+
+// now is the clock of runs, to the millisecond that records keep.
+func now() time.Time { return time.Now().Truncate(time.Millisecond) }
