@@ -1,0 +1,48 @@
+# Trama: `make run` builds and serves the quickstart, `make test` tests all.
+GO      ?= go
+PLUGINS := http xml jwt soap whatsapp
+WASM    := $(PLUGINS:%=build/plugins/%.wasm) build/plugins/javascript.wasm
+RACE    := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+SOURCES  = $(shell find host cmd pdk/abi -name '*.go' -not -name '*_test.go') go.mod go.sum
+BUNDLED  = $(shell sha256sum $(WASM) | cut -d' ' -f1 | paste -sd,)
+
+.PHONY: help build plugins run demo test check bench fuzz clean
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+build: build/trama ## build the binary and the plugins into build/
+plugins: $(WASM) ## build the plugins into build/plugins/
+
+build/trama: $(WASM) $(SOURCES)
+	$(GO) build -trimpath -ldflags "-s -w -X main.bundled=$(BUNDLED)" -o $@ ./cmd/trama
+
+# A plugin is built again when its own sources, or those it shares, change.
+.SECONDEXPANSION:
+$(PLUGINS:%=build/plugins/%.wasm): build/plugins/%.wasm: $$(shell find plugins/% plugins/internal pdk/go pdk/abi -type f -not -name '*_test.go') go.mod
+	@mkdir -p $(@D)
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -ldflags '-s -w' -o $@ ./plugins/$*
+
+build/plugins/javascript.wasm: plugins/javascript/javascript.wasm
+	@mkdir -p $(@D)
+	cp $< $@
+
+run: build ## serve the quickstart with the systems that it talks to
+	$(GO) run ./examples/quickstart/cmd/quickstart run
+
+demo: build ## send the quickstart real input and check the answers
+	$(GO) run ./examples/quickstart/cmd/quickstart demo
+
+test: build ## run all tests (with -race where a C compiler exists)
+	$(GO) test $(RACE) -shuffle=on -timeout 15m ./...
+
+check: build ## formatting, vet, staticcheck, generated files; changes nothing
+	@sh .ci/check
+
+bench: build ## measure the figures; table on screen and in build/bench.json
+	$(GO) run ./cmd/bench
+
+fuzz: ## fuzz each parser for a short while
+	@sh .ci/fuzz
+
+clean: ## remove what was built
+	rm -rf build
