@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -266,45 +265,36 @@ func testWakesSeen(t *testing.T, f *fixture) {
 	f.commit(t, store.Batch{Wake: []store.Wake{moved}})
 	equal(t, "not set again", wakeKeys(f.due(t, moved.At, 9)), "")
 
-	// Setters and a clearer at once: the last set stays due.
-	var all sync.WaitGroup
-	all.Go(func() {
+	// A setter and a clearer at once: while there is mail, a wake is due.
+	setting := make(chan struct{})
+	go func() {
+		defer close(setting)
 		for range 40 {
 			if _, err := f.Commit(ctx, &store.Batch{Wake: []store.Wake{{Key: "race", At: at}}, Append: []store.Append{{Queue: "mail"}}}); err != nil {
 				t.Error(err)
+				return
 			}
 		}
-	})
-	for done := false; !done; {
-		all2 := make(chan struct{})
-		go func() { all.Wait(); close(all2) }()
+	}()
+	for end := false; !end; {
 		select {
-		case <-all2:
-			done = true
+		case <-setting:
+			end = true
 		default:
 		}
-		wakes, err := f.Due(ctx, at, 9)
-		if err != nil {
-			t.Fatal(err)
-		}
-		items, err := f.Read(ctx, "mail", 0, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
+		wakes := f.due(t, at, 9)
 		b := store.Batch{}
-		for _, it := range items {
+		for _, it := range f.read(t, "mail", 0, 3) {
 			b.Remove = append(b.Remove, store.ItemRef{Queue: "mail", Position: it.Position})
 		}
-		if len(items) == 0 {
+		if len(b.Remove) == 0 {
 			for _, w := range wakes {
 				b.Wake = append(b.Wake, store.Wake{Key: w.Key, Revision: w.Revision})
 			}
 		}
-		if _, err := f.Commit(ctx, &b); err != nil && !errors.Is(err, store.ErrConflict) {
-			t.Fatal(err)
+		f.commit(t, b)
+		if wakes := f.due(t, at, 9); len(wakes) == 0 && len(f.read(t, "mail", 0, 9)) > 0 && len(f.due(t, at, 9)) == 0 {
+			t.Fatal("there is mail and nobody is woken")
 		}
-	}
-	if mail, wakes := f.read(t, "mail", 0, 99), f.due(t, at, 9); len(mail) > 0 && len(wakes) == 0 {
-		t.Fatalf("%d items are left and nobody is woken", len(mail))
 	}
 }
