@@ -1,0 +1,182 @@
+package egress
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Policy is what one call may reach. Fields left zero have the defaults of a
+// plugin without a grant for more: 4 MiB, 32 requests, 30 seconds.
+type Policy struct {
+	// Origins are those of the grant; "connection" among them stands for
+	// Connection's base URL.
+	Origins    []string
+	Connection *Connection // nil for none
+	// Secrets are the manifest's requests, as far as they are granted.
+	Secrets   []abi.SecretRequest
+	HTTPBytes int64         // one body, either way, after decompression
+	Requests  int           // of the call, redirects included
+	Timeout   time.Duration // of one request, redirects and body included
+}
+
+const (
+	defaultBytes    = 4 << 20
+	defaultRequests = 32
+	defaultTimeout  = 30 * time.Second
+)
+
+// Scope is one call's view of the network. It is safe for concurrent use.
+type Scope struct {
+	client        *Client
+	policy        Policy
+	origins       []grant.Origin
+	base          *base // nil without a connection
+	baseErr       error // why the connection is unusable
+	viaConnection bool  // egress "connection" is granted
+
+	mu       sync.Mutex
+	requests int               // guarded by mu
+	handles  map[string]handle // guarded by mu; by handle text
+	hidden   []string          // guarded by mu; texts that redaction removes
+	redactor *strings.Replacer // guarded by mu; nil until made from hidden
+}
+
+// Open returns the scope of one call. An origin that can't be read reaches
+// nothing: [grant.Grant.Validate] reports it to the operator.
+func (c *Client) Open(p Policy) *Scope {
+	p.HTTPBytes = cmp.Or(p.HTTPBytes, defaultBytes)
+	p.Requests = cmp.Or(p.Requests, defaultRequests)
+	p.Timeout = cmp.Or(p.Timeout, defaultTimeout)
+	s := &Scope{client: c, policy: p}
+	for _, text := range p.Origins {
+		if text == abi.EgressConnection {
+			s.viaConnection = true
+		} else if o, err := grant.ParseOrigin(text); err == nil {
+			s.origins = append(s.origins, o)
+		}
+	}
+	if p.Connection != nil {
+		s.base, s.baseErr = newBase(*p.Connection)
+	}
+	return s
+}
+
+// target is a URL that the policy admits.
+type target struct {
+	url       *url.URL
+	origin    grant.Origin
+	reach     reach
+	connected bool // inside the connection's base URL: its credentials belong here
+}
+
+// name is the target without its query, for errors.
+func (t target) name() string { return t.origin.String() + t.url.EscapedPath() }
+
+// admit checks a URL against the policy.
+func (s *Scope) admit(u *url.URL) (target, *abi.Error) {
+	origin, err := grant.OriginOf(u)
+	if err != nil {
+		return target{}, fail(abi.CodeInvalid, "the URL can't be used: %v", err)
+	}
+	if hasDotSegment(u.Path) {
+		return target{}, fail(abi.CodeInvalid, "%s: the path holds . or .. segments: write it without", origin)
+	}
+	clean := *u
+	clean.Host = strings.TrimPrefix(origin.String(), origin.Scheme+"://")
+	clean.Fragment, clean.RawFragment = "", ""
+	t := target{url: &clean, origin: origin}
+	t.connected = s.base != nil && s.base.holds(origin, u)
+	granted, named := t.connected && s.viaConnection, false
+	for _, o := range s.origins {
+		if o.Covers(origin) {
+			granted, named = true, named || !o.Wildcard
+		}
+	}
+	if granted {
+		if configured := s.base != nil && origin == s.base.origin; named || configured {
+			t.reach = reachFor(origin, configured)
+		}
+		return t, nil
+	}
+	switch {
+	case s.viaConnection && s.base != nil && origin == s.base.origin:
+		return t, fail(abi.CodeDenied, "%s is outside the base_url of connection %q, %s: shorten that, or grant %s to the plugin in grants.yaml", t.name(), s.base.ID, s.base.BaseURL, origin)
+	case t.connected:
+		return t, fail(abi.CodeDenied, "connection %q is not granted to the plugin: add connection (or %s) to its egress in grants.yaml", s.base.ID, origin)
+	case s.viaConnection && s.baseErr != nil:
+		return t, fail(abi.CodeInvalid, "%v", s.baseErr)
+	}
+	return t, fail(abi.CodeDenied, "%s is not granted: if the plugin shall reach it, add %s to its egress in grants.yaml", origin, origin)
+}
+
+// resolve reads a guest's URL, relative or absolute.
+func (s *Scope) resolve(text string) (*url.URL, *abi.Error) {
+	if text == "" || text[0] == '/' || text[0] == '?' {
+		if s.baseErr != nil {
+			return nil, fail(abi.CodeInvalid, "%v", s.baseErr)
+		}
+		if s.base == nil {
+			return nil, fail(abi.CodeInvalid, "the URL is relative and there is no connection that it could belong to: name a connection, or write an absolute URL")
+		}
+		text = s.base.append(text)
+	}
+	u, err := parseURL(text)
+	if err != nil {
+		return nil, fail(abi.CodeInvalid, "the URL can't be used: %v", err)
+	}
+	return u, nil
+}
+
+// open opens a secret and hides its value from everything that comes back.
+func (s *Scope) open(name, what string) (secret.Value, *abi.Error) {
+	if s.client.secrets == nil {
+		return secret.Value{}, fail(abi.CodeNoSecret, "%s: this host has no secrets", what)
+	}
+	value, err := s.client.secrets.Open(name)
+	if err != nil {
+		code := abi.CodeInvalid
+		if errors.Is(err, secret.ErrMissing) {
+			code = abi.CodeNoSecret
+		}
+		return secret.Value{}, fail(code, "%s: %v", what, err)
+	}
+	s.hide(value.Reveal())
+	return value, nil
+}
+
+// count takes one request from the call's allowance.
+func (s *Scope) count() *abi.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.requests >= s.policy.Requests {
+		return fail(abi.CodeLimit, "the call has made its %d outbound requests (redirects count): %s", s.policy.Requests, raise("requests", s.policy.Requests, grant.Ceiling().Requests))
+	}
+	s.requests++
+	return nil
+}
+
+// raise says how to double a limit.
+func raise[T int | grant.Size](key string, now, ceiling T) string {
+	if now >= ceiling {
+		return fmt.Sprintf("%v is the highest that a grant may give", ceiling)
+	}
+	return fmt.Sprintf("raise it in grants.yaml with limits: {%s: %v}", key, min(2*now, ceiling))
+}
+
+// fail makes an error. Those that time may heal are retryable.
+func fail(code, format string, args ...any) *abi.Error {
+	return &abi.Error{
+		Code: code, Message: fmt.Sprintf(format, args...),
+		Retryable: slices.Contains([]string{abi.CodeTimeout, abi.CodeUnreachable}, code),
+	}
+}

@@ -1,0 +1,313 @@
+package egress
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+const (
+	maxRedirects = 5
+	userAgent    = "Trama" // where the guest sets none
+)
+
+// outgoing is a request on its way, over its redirects.
+type outgoing struct {
+	method     string
+	header     http.Header
+	body       []byte
+	secretBody bool // the body holds a secret
+	crossed    bool // a redirect led to another origin: no credentials from then on
+	unzip      bool // the guest left compression to us
+}
+
+// Send performs one request, following redirects. Any status is an answer;
+// an error is an [*abi.Error] of code denied, invalid, limit, timeout,
+// unreachable or no_secret, and names no query and no secret.
+func (s *Scope) Send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse, error) {
+	timeout := s.policy.Timeout
+	if wish := time.Duration(req.TimeoutMillis) * time.Millisecond; req.TimeoutMillis > 0 && req.TimeoutMillis < timeout.Milliseconds() {
+		timeout = wish
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	response, failure := s.send(ctx, req)
+	if failure != nil {
+		failure.Message = s.Redact(failure.Message)
+		return abi.HTTPResponse{}, failure
+	}
+	return response, nil
+}
+
+func (s *Scope) send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse, *abi.Error) {
+	out, to, failure := s.prepare(req)
+	if failure != nil {
+		return abi.HTTPResponse{}, failure
+	}
+	named := to.name()
+	if to.url, failure = s.fillURL(to.url); failure != nil {
+		return abi.HTTPResponse{}, failure
+	}
+	for hop := 0; ; hop++ {
+		response, failure := s.exchange(ctx, out, to, named)
+		if failure != nil {
+			return abi.HTTPResponse{}, failure
+		}
+		location := response.Header.Get("Location")
+		if location == "" || !slices.Contains([]int{301, 302, 303, 307, 308}, response.StatusCode) {
+			return s.read(ctx, out, response, named)
+		}
+		response.Body.Close() //nolint:errcheck // an answer that nobody reads
+		if hop == maxRedirects {
+			return abi.HTTPResponse{}, fail(abi.CodeLimit, "%s: more than %d redirects", named, maxRedirects)
+		}
+		if to, failure = s.follow(&out, to, response.StatusCode, location); failure != nil {
+			failure.Message = named + " redirects: " + failure.Message
+			return abi.HTTPResponse{}, failure
+		}
+		named = to.name()
+	}
+}
+
+// prepare checks a guest's request and puts secrets into headers and body.
+// Those of the URL come later, so that errors can name it without them.
+func (s *Scope) prepare(req abi.HTTPRequest) (out outgoing, to target, failure *abi.Error) {
+	out = outgoing{method: req.Method, header: http.Header{}, body: []byte(req.Body)}
+	if out.method == "" {
+		out.method = http.MethodGet
+	}
+	if strings.Trim(out.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" || len(out.method) > 32 || out.method == http.MethodConnect || out.method == http.MethodTrace {
+		return out, to, fail(abi.CodeInvalid, "method %.40q is not one that a plugin can use", out.method)
+	}
+	u, failure := s.resolve(req.URL)
+	if failure != nil {
+		return out, to, failure
+	}
+	if to, failure = s.admit(u); failure != nil {
+		return out, to, failure
+	}
+	if req.BodyBase64 != "" {
+		if req.Body != "" {
+			return out, to, fail(abi.CodeInvalid, "%s: the request has body and body_base64: give one", to.name())
+		}
+		body, err := base64.StdEncoding.DecodeString(req.BodyBase64)
+		if err != nil {
+			return out, to, fail(abi.CodeInvalid, "%s: body_base64 is not standard base64", to.name())
+		}
+		out.body = body
+	}
+	if failure := s.setHeader(&out, to, req.Headers); failure != nil {
+		return out, to, failure
+	}
+	if out.body, out.secretBody, failure = s.fillBody(out.body, out.header.Get("Content-Type")); failure != nil {
+		return out, to, failure
+	}
+	if int64(len(out.body)) > s.policy.HTTPBytes {
+		return out, to, s.tooLong(to.name(), "the request's body")
+	}
+	return out, to, nil
+}
+
+// setHeader checks and fills the guest's headers.
+func (s *Scope) setHeader(out *outgoing, to target, headers map[string]string) *abi.Error {
+	for name, value := range headers {
+		switch {
+		case !validHeaderName(name):
+			return fail(abi.CodeInvalid, "%s: %.60q is not a header's name", to.name(), name)
+		case !validHeaderValue(value):
+			return fail(abi.CodeInvalid, "%s: header %s holds a line break or control character", to.name(), name)
+		case isHostHeader(name):
+			return fail(abi.CodeInvalid, "%s: header %s is the host's to set: leave it out", to.name(), name)
+		case to.connected && http.CanonicalHeaderKey(name) == s.base.header():
+			return fail(abi.CodeDenied, "%s: header %s carries the credentials of connection %q: leave it out", to.name(), name, s.base.ID)
+		case out.header[http.CanonicalHeaderKey(name)] != nil:
+			return fail(abi.CodeInvalid, "%s: header %s is given twice", to.name(), name)
+		}
+		out.header[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	if to.connected && s.base.Auth.Query != "" && slices.ContainsFunc(splitQuery(to.url.RawQuery), func(f string) bool { return strings.EqualFold(queryName(f), s.base.Auth.Query) }) {
+		return fail(abi.CodeDenied, "%s: query parameter %s carries the credentials of connection %q: leave it out", to.name(), s.base.Auth.Query, s.base.ID)
+	}
+	if failure := s.fillHeader(out.header); failure != nil {
+		return failure
+	}
+	if out.header.Get("User-Agent") == "" {
+		out.header.Set("User-Agent", userAgent)
+	}
+	if out.header.Get("Accept-Encoding") == "" && out.header.Get("Range") == "" {
+		out.unzip = true
+		out.header.Set("Accept-Encoding", "gzip")
+	}
+	return nil
+}
+
+// exchange sends one request and waits for the head of its answer.
+func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named string) (*http.Response, *abi.Error) {
+	if failure := s.count(); failure != nil {
+		return nil, failure
+	}
+	u := *to.url
+	request, err := http.NewRequestWithContext(ctx, out.method, u.String(), bytes.NewReader(out.body))
+	if err != nil {
+		return nil, fail(abi.CodeInvalid, "%s: the request can't be made", named)
+	}
+	request.Header = out.header.Clone()
+	if to.connected && !out.crossed {
+		if failure := s.authenticate(request); failure != nil {
+			return nil, failure
+		}
+	}
+	response, err := s.client.transports[to.reach].RoundTrip(request)
+	if err != nil {
+		return nil, broken(ctx, named, err)
+	}
+	if response.StatusCode < 200 {
+		response.Body.Close() //nolint:errcheck // the connection is of no use
+		return nil, fail(abi.CodeUnreachable, "%s answered with status %d, which ends no exchange", named, response.StatusCode)
+	}
+	return response, nil
+}
+
+// safeHeaders go along to another origin. All others may be credentials.
+var safeHeaders = []string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Content-Language", "Content-Type", "Range", "User-Agent",
+}
+
+// follow turns a redirect into the next request (RFC 9110, section 15.4).
+func (s *Scope) follow(out *outgoing, from target, status int, location string) (target, *abi.Error) {
+	reference, err := url.Parse(location)
+	if err != nil {
+		return from, fail(abi.CodeInvalid, "the location can't be read")
+	}
+	u, err := parseURL(from.url.ResolveReference(reference).String())
+	if err != nil {
+		return from, fail(abi.CodeInvalid, "the location can't be used: %v", err)
+	}
+	to, failure := s.admit(u)
+	if failure != nil {
+		return from, failure
+	}
+	if from.origin.Scheme == "https" && to.origin.Scheme != "https" {
+		return from, fail(abi.CodeDenied, "to %s, which is not encrypted", to.origin)
+	}
+	// 303, and by long custom 301 and 302 after POST, ask for a GET.
+	if status == 303 && out.method != http.MethodHead || (status == 301 || status == 302) && out.method == http.MethodPost {
+		out.method, out.body, out.secretBody = http.MethodGet, nil, false
+		for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Location"} {
+			out.header.Del(name)
+		}
+	}
+	if from.origin != to.origin {
+		if out.secretBody || s.Redact(location) != location {
+			return from, fail(abi.CodeDenied, "to %s, and would carry a secret there", to.origin)
+		}
+		out.crossed = true
+		for name := range out.header {
+			if !slices.Contains(safeHeaders, name) {
+				out.header.Del(name)
+			}
+		}
+		// A guest can hide a secret's handle in any header.
+		for name, values := range out.header {
+			if s.Redact(values[0]) != values[0] {
+				out.header.Del(name)
+			}
+		}
+	}
+	return to, nil
+}
+
+// errTooLong: a body is longer than the limit.
+var errTooLong = errors.New("body too long")
+
+// capped reads at most left bytes, then fails.
+type capped struct {
+	from io.Reader
+	left int64
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p[:min(int64(len(p)), c.left+1)])
+	if int64(n) > c.left {
+		return int(c.left), errTooLong
+	}
+	c.left -= int64(n)
+	return n, err
+}
+
+// read reads an answer's body within the limit and gives it its shape.
+func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response, named string) (abi.HTTPResponse, *abi.Error) {
+	defer response.Body.Close()
+	limit := s.policy.HTTPBytes
+	if response.ContentLength > limit && out.method != http.MethodHead {
+		return abi.HTTPResponse{}, s.tooLong(named, "the answer's body")
+	}
+	var body io.Reader = &capped{response.Body, limit}
+	if out.unzip && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") {
+		response.Header.Del("Content-Encoding")
+		response.Header.Del("Content-Length")
+		// Both sides are capped: gzip members without content are endless
+		// input for no output.
+		zipped, err := gzip.NewReader(body)
+		switch {
+		case err == nil:
+			body = &capped{zipped, limit}
+		case errors.Is(err, io.EOF): // no body at all
+		default:
+			return abi.HTTPResponse{}, s.unreadable(ctx, named, err)
+		}
+	}
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return abi.HTTPResponse{}, s.unreadable(ctx, named, err)
+	}
+	answer := abi.HTTPResponse{Status: response.StatusCode, Headers: make(map[string]string, len(response.Header))}
+	for name, values := range response.Header {
+		answer.Headers[s.Redact(strings.ToLower(name))] = strings.ToValidUTF8(s.Redact(strings.Join(values, ", ")), "\uFFFD")
+	}
+	if text := s.Redact(string(data)); utf8.ValidString(text) {
+		answer.Body = text
+	} else {
+		answer.BodyBase64 = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	return answer, nil
+}
+
+func (s *Scope) unreadable(ctx context.Context, named string, err error) *abi.Error {
+	if errors.Is(err, errTooLong) {
+		return s.tooLong(named, "the answer's body")
+	}
+	return broken(ctx, named+": the answer broke off", err)
+}
+
+func (s *Scope) tooLong(named, what string) *abi.Error {
+	return fail(abi.CodeLimit, "%s: %s is longer than %d bytes: %s", named, what, s.policy.HTTPBytes, raise("http", grant.Size(s.policy.HTTPBytes), grant.Ceiling().HTTP))
+}
+
+// broken says why there is no answer.
+func broken(ctx context.Context, named string, err error) *abi.Error {
+	var refused *refusal
+	var timeout net.Error
+	switch {
+	case errors.As(err, &refused):
+		return fail(abi.CodeDenied, "%s: %v: %s", named, refused, refused.remedy())
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fail(abi.CodeTimeout, "%s: the call was stopped before there was an answer", named)
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		return fail(abi.CodeTimeout, "%s: no answer in time", named)
+	}
+	return fail(abi.CodeUnreachable, "%s: %v", named, err)
+}
