@@ -1,0 +1,34 @@
+// Command jwt is the plugin "jwt": JSON Web Tokens (RFC 7519) signed with
+// HS256, RS256, ES256 or EdDSA.
+//
+// Keys that sign, and HMAC keys, are named in the host and stay there. Only a
+// public key may be given inline; checking with it happens here.
+package main
+
+import (
+	_ "embed"
+	"time"
+
+	pdk "github.com/trama-run/trama/pdk/go"
+)
+
+//go:embed manifest.json
+var manifest []byte
+
+//go:wasmexport describe
+func describe() int32 { return pdk.Describe(manifest) }
+
+//go:wasmexport sign
+func sign() int32 {
+	return pdk.Handle(signer{sign: pdk.Sign, now: time.Now}.run)
+}
+
+//go:wasmexport verify
+func verify() int32 {
+	return pdk.Handle(verifier{verify: pdk.Verify, now: time.Now}.run)
+}
+
+//go:wasmexport decode
+func decode() int32 { return pdk.Handle(decodeToken) }
+
+func main() {}
