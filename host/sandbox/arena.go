@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"slices"
 	"sort"
 )
 
@@ -18,6 +19,7 @@ type arena struct {
 	top    uint64 // where the next block starts
 	high   uint64 // the highest top of this call: what there is to zero
 	max    uint64 // bound of len(buf)
+	next   int    // where the next search for a freed block begins
 
 	inputOffset, inputLength   uint64
 	callInput                  uint64 // inputOffset at the start of the call
@@ -39,12 +41,13 @@ const (
 )
 
 const (
-	arenaBase  = 64
-	blockAlign = 16 // bounds the block table to the size of the arena
+	arenaBase  = 64                     // what lies before it stays zero
+	blockAlign = 16                     // bounds the block table to the size of the arena
+	firstBlock = arenaBase + blockAlign // so that an empty range may end before a block
 )
 
 func newArena() arena {
-	return arena{buf: make([]byte, firstArena), top: arenaBase, max: firstArena}
+	return arena{buf: make([]byte, firstArena), top: firstBlock, max: firstArena}
 }
 
 // begin starts a call with its input. It reports whether the input fits.
@@ -70,10 +73,10 @@ func (a *arena) end() {
 // reset frees and zeroes everything.
 func (a *arena) reset() {
 	clear(a.buf[:a.high])
-	a.blocks, a.top, a.high = a.blocks[:0], arenaBase, 0
+	a.blocks, a.top, a.high = a.blocks[:0], firstBlock, 0
 	a.inputOffset, a.inputLength = 0, 0
 	a.outputOffset, a.outputLength = 0, 0
-	a.errorOffset = 0
+	a.errorOffset, a.next = 0, 0
 }
 
 // alloc gives the offset of a new block; 0 if n is 0. ok is false if the
@@ -86,30 +89,79 @@ func (a *arena) alloc(n uint64) (offset uint64, ok bool) {
 		return 0, false
 	}
 	room := (n + blockAlign - 1) &^ (blockAlign - 1)
-	end := a.top + room
-	if end > a.max {
-		return a.reuse(n)
+	if a.top+room > a.max {
+		return a.reuse(n, room)
 	}
+	return a.append(n, room), true
+}
+
+// append makes a block behind all others. Freed blocks stay as they are until
+// the arena is full, because guests free blocks twice: go-pdk frees a request
+// that the host has freed already, and would hit the response in its place.
+func (a *arena) append(n, room uint64) uint64 {
+	offset, end := a.top, a.top+room
 	if end > uint64(len(a.buf)) {
 		grown := make([]byte, min(max(2*uint64(len(a.buf)), end), a.max))
 		copy(grown, a.buf[:a.high])
 		a.buf = grown
 	}
-	offset = a.top
 	a.blocks = append(a.blocks, block{offset: uint32(offset), size: uint32(n), room: uint32(room)})
 	a.top, a.high = end, max(a.high, end)
+	return offset
+}
+
+// reuse gives a part of a freed block, once the arena is full.
+func (a *arena) reuse(n, room uint64) (uint64, bool) {
+	i := a.fit(room)
+	if i < 0 {
+		a.merge()
+		if a.top+room <= a.max {
+			return a.append(n, room), true
+		}
+		if i = a.fit(room); i < 0 {
+			return 0, false
+		}
+	}
+	const worthKeeping = 128
+	b := &a.blocks[i]
+	offset, rest := uint64(b.offset), uint64(b.room)-room
+	if rest < worthKeeping {
+		room, rest = uint64(b.room), 0
+	}
+	b.size, b.room, b.state = uint32(n), uint32(room), live
+	if rest > 0 {
+		a.blocks = slices.Insert(a.blocks, i+1, block{offset: uint32(offset + room), room: uint32(rest), state: freed})
+	}
+	a.next = i + 1
 	return offset, true
 }
 
-// reuse gives a freed block that is large enough, once the arena is full.
-func (a *arena) reuse(n uint64) (uint64, bool) {
-	for i := range a.blocks {
-		if b := &a.blocks[i]; b.state == freed && uint64(b.room) >= n {
-			b.size, b.state = uint32(n), live
-			return uint64(b.offset), true
+// fit gives the next freed block that is large enough, or -1. It begins where
+// the last search ended, so that steady use does not search at all.
+func (a *arena) fit(room uint64) int {
+	for k := range a.blocks {
+		i := (a.next + k) % len(a.blocks)
+		if b := a.blocks[i]; b.state == freed && uint64(b.room) >= room {
+			return i
 		}
 	}
-	return 0, false
+	return -1
+}
+
+// merge joins freed neighbours; those at the end become free space.
+func (a *arena) merge() {
+	kept := a.blocks[:0]
+	for _, b := range a.blocks {
+		if last := len(kept) - 1; b.state == freed && last >= 0 && kept[last].state == freed {
+			kept[last].room += b.room
+		} else {
+			kept = append(kept, b)
+		}
+	}
+	if last := len(kept) - 1; last >= 0 && kept[last].state == freed {
+		a.top, kept = uint64(kept[last].offset), kept[:last]
+	}
+	a.blocks, a.next = kept, 0
 }
 
 // free releases the live block that starts at offset; any other offset is
@@ -127,10 +179,6 @@ func (a *arena) free(offset uint64) {
 	if end := offset + uint64(b.room); offset <= a.outputOffset && a.outputOffset < end ||
 		offset <= a.errorOffset && a.errorOffset < end {
 		b.state = pinned
-	}
-	for n := len(a.blocks); n > 0 && a.blocks[n-1].state == freed; n = len(a.blocks) {
-		a.top = uint64(a.blocks[n-1].offset)
-		a.blocks = a.blocks[:n-1]
 	}
 }
 
@@ -177,9 +225,9 @@ func (a *arena) put(data []byte) (offset uint64, ok bool) {
 // holds reports whether [offset, offset+n) lies in the arena, with Extism's
 // reading of an empty range: it must begin behind the first offset.
 func (a *arena) holds(offset, n uint64) bool {
+	end := uint64(len(a.buf))
 	last := offset + n - 1
-	return offset >= arenaBase && offset < uint64(len(a.buf)) &&
-		last >= arenaBase && last < uint64(len(a.buf))
+	return n <= end && offset >= arenaBase && offset < end && last >= arenaBase && last < end
 }
 
 func (a *arena) loadByte(offset uint64) byte {

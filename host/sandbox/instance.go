@@ -129,19 +129,20 @@ func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned b
 	in.stderr.flush()
 
 	result.GuestTime, result.MemoryBytes = in.guard.spent, int64(len(in.memory.buf))
-	code := uint32(in.stack[0])
-	var exit *sys.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 0 && in.fault == nil {
-		err, code = nil, 0 // proc_exit(0) is a success, as in go-sdk
-	}
-	if err != nil {
+	if err != nil && !exitedWell(err) {
 		failure = in.failure(ctx, err)
 	} else {
-		result.Output, failure = in.outcome(code)
+		result.Output, failure = in.outcome(uint32(in.stack[0]))
 	}
 	poisoned = err != nil || !clean || in.poisoned()
 	in.forget()
 	return result, poisoned, failure
+}
+
+// exitedWell reports proc_exit(0), which is a success, as in go-sdk.
+func exitedWell(err error) bool {
+	var exit *sys.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 0
 }
 
 // outcome reads what a call that ended by itself leaves behind. As in go-sdk,

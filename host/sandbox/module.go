@@ -53,8 +53,8 @@ type Result struct {
 type Module struct {
 	sandbox  *Sandbox
 	info     Info
-	exports  map[string]Export
-	memory   int64 // bytes
+	callable map[string]bool // exports () -> i32
+	memory   int64           // bytes
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache // nil without a cache directory
 	compiled wazero.CompiledModule
@@ -115,17 +115,14 @@ func (m *Module) Call(ctx context.Context, c Call) (Result, error) {
 
 // admit checks a call before anything runs, and counts it.
 func (m *Module) admit(ctx context.Context, c Call) *Error {
-	export, found := m.exports[c.Export]
 	n := int64(len(c.Input))
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return newError(KindTimeout, "not begun: the caller's deadline had passed").because(ctx.Err())
 	case ctx.Err() != nil:
 		return newError(KindCanceled, "not begun: the caller had cancelled the call").because(ctx.Err())
-	case !found:
-		return newError(KindRefused, "the plugin has no such export; it has %s", m.callables())
-	case !export.Callable():
-		return newError(KindRefused, "the export is a %s %s; want a function () -> i32", export.Kind, export.Signature)
+	case !m.callable[c.Export]:
+		return m.notCallable(c.Export)
 	}
 	if err := c.Limits.check(); err != nil {
 		return newError(KindRefused, "%v", err)
@@ -143,16 +140,19 @@ func (m *Module) admit(ctx context.Context, c Call) *Error {
 	return nil
 }
 
-// callables lists what can be called, for errors.
-func (m *Module) callables() string {
+// notCallable says what there is instead.
+func (m *Module) notCallable(name string) *Error {
 	const most = 20
 	var list []string
 	for _, e := range m.info.Exports {
-		if e.Callable() && len(list) < most {
+		switch {
+		case e.Name == name:
+			return newError(KindRefused, "the export is a %s %s; want a function () -> i32", e.Kind, e.Signature)
+		case e.Callable() && len(list) < most:
 			list = append(list, e.Name)
 		}
 	}
-	return strings.Join(list, ", ")
+	return newError(KindRefused, "the plugin has no such export; it has %s", strings.Join(list, ", "))
 }
 
 // take gives the idle instance that was used last, or nil.

@@ -124,9 +124,9 @@ func (s *Sandbox) Compile(ctx context.Context, wasm []byte, memoryBytes int64) (
 	if err := s.beginBuild(ctx); err != nil {
 		return nil, err
 	}
-	m := &Module{sandbox: s, info: info, memory: memoryBytes, exports: map[string]Export{}, closed: make(chan struct{})}
+	m := &Module{sandbox: s, info: info, memory: memoryBytes, callable: map[string]bool{}, closed: make(chan struct{})}
 	for _, e := range info.Exports {
-		m.exports[e.Name] = e
+		m.callable[e.Name] = e.Callable()
 	}
 	built := make(chan error, 1)
 	go func() {

@@ -15,3 +15,4 @@ for source in *.c; do
   clang-19 --target=wasm32-unknown-unknown -Oz -Wall -Werror -Wno-infinite-recursion -Wno-unused-function -nostdlib -ffreestanding -fno-builtin -mbulk-memory \
     -fuse-ld=lld -Wl,--no-entry,--strip-all,-z,stack-size=16384 -o "$out/${source%.c}.wasm" "$source"
 done
+chmod 644 "$out"/*.wasm

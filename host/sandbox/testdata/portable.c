@@ -214,7 +214,7 @@ EXPORT(variables_full) {
   u64 n = 0;
   for (;; n++) {
     buffer[0] = 'a' + n;
-    x_var_set(put(buffer, 1), put(buffer, 200000));
+    x_var_set(put(buffer, 1), x_alloc(200000));
     if (n == 20) break;
   }
   return 0;
@@ -268,7 +268,7 @@ EXPORT(trap) { __builtin_trap(); }
 
 EXPORT(trap_with_error) { x_error_set(put_text("about to crash")); __builtin_trap(); }
 
-EXPORT(divide) { volatile int zero = 0; return 1 / zero; }
+EXPORT(divide) { volatile u64 zero = 0; return (int)(1234567 / zero); }
 
 EXPORT(outside_memory) { return *(volatile int *)0xfffffff0; }
 
