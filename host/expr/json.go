@@ -1,0 +1,164 @@
+package expr
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ParseJSON reads one JSON value. Numbers are int64 where integral and in
+// range, float64 otherwise.
+func ParseJSON(data []byte) (any, error) {
+	var v any
+	if err := UnmarshalJSON(data, &v); err != nil {
+		return nil, err
+	}
+	return Numbers(v), nil
+}
+
+// UnmarshalJSON is json.Unmarshal, but leaves numbers under an any as
+// json.Number; [Numbers] makes int64 and float64 of them.
+func UnmarshalJSON(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("json: data after the value, at offset %d", d.InputOffset())
+	}
+	return nil
+}
+
+// Numbers replaces each json.Number in a value, in place, and gives it back.
+func Numbers(v any) any {
+	switch x := v.(type) {
+	case json.Number:
+		if i, err := x.Int64(); err == nil {
+			return i
+		}
+		f, err := x.Float64()
+		if err != nil {
+			f = math.Copysign(math.MaxFloat64, f) // out of range
+		}
+		return number(f)
+	case []any:
+		for i := range x {
+			x[i] = Numbers(x[i])
+		}
+	case map[string]any:
+		for k := range x {
+			x[k] = Numbers(x[k])
+		}
+	}
+	return v
+}
+
+// text gives a value as text: null as nothing, text as it is, numbers
+// plainly, lists and objects as JSON.
+func text(g *guard, v any) string {
+	switch x := v.(type) {
+	case nil:
+		return ""
+	case string:
+		g.read(x)
+		return x
+	case []any, map[string]any:
+		return toJSON(g, v)
+	case float64:
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return fmt.Sprint(g.plain(v, 0))
+}
+
+func toJSON(g *guard, v any) string {
+	var b strings.Builder
+	writeJSON(g, &b, v, 0)
+	return b.String()
+}
+
+// writeJSON counts while it writes: a value may hold one part many times.
+func writeJSON(g *guard, b *strings.Builder, v any, depth int) {
+	g.deeper(depth)
+	g.step(2)
+	g.grow(8)
+	switch v := v.(type) {
+	case nil:
+		b.WriteString("null")
+	case string:
+		g.grow(len(v))
+		writeText(b, v)
+	case float64:
+		data, _ := json.Marshal(v) // number keeps infinities out
+		b.Write(data)
+	case []any:
+		b.WriteByte('[')
+		for i, item := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(g, b, item, depth+1)
+		}
+		b.WriteByte(']')
+	case map[string]any:
+		b.WriteByte('{')
+		g.grow(16 * len(v))
+		for i, k := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			g.grow(len(k))
+			writeText(b, k)
+			b.WriteByte(':')
+			writeJSON(g, b, v[k], depth+1)
+		}
+		b.WriteByte('}')
+	case time.Time, time.Duration, *time.Location:
+		writeText(b, g.plain(v, depth).(string))
+	default:
+		fmt.Fprint(b, g.plain(v, depth))
+	}
+}
+
+// writeText writes a JSON string; unlike json.Marshal it leaves <, > and &.
+func writeText(b *strings.Builder, s string) {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	b.WriteByte('"')
+	start := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b.WriteString(s[start:i])
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case '\n':
+			b.WriteString(`\n`)
+		default:
+			fmt.Fprintf(b, `\u%04x`, c)
+		}
+	}
+	b.WriteString(s[start:])
+	b.WriteByte('"')
+}
+
+func fromJSON(g *guard, s string) any {
+	g.read(s)
+	g.grow(20 * len(s))
+	v, err := ParseJSON([]byte(s))
+	if err != nil {
+		panic(fault{message: "the text is not JSON: " + err.Error()})
+	}
+	return v
+}
