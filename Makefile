@@ -18,7 +18,7 @@ build/trama: $(WASM) $(SOURCES)
 
 # A plugin is built again when its own sources, or those it shares, change.
 .SECONDEXPANSION:
-$(PLUGINS:%=build/plugins/%.wasm): build/plugins/%.wasm: $$(shell find plugins/% plugins/internal pdk/go pdk/abi -type f -not -name '*_test.go') go.mod
+$(PLUGINS:%=build/plugins/%.wasm): build/plugins/%.wasm: $$(shell find plugins/$$* plugins/internal pdk/go pdk/abi -type f -not -name '*_test.go') go.mod
 	@mkdir -p $(@D)
 	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -ldflags '-s -w' -o $@ ./plugins/$*
 

@@ -48,7 +48,7 @@ func (a api) doctor(c *fiber.Ctx) error {
 	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
 		f := s.Flows[id]
 		if held := a.Held(f.Program); held != nil {
-			add("held", "flow "+string(id), held.Message, "")
+			add("held", "flow "+id, held.Message, "")
 		}
 		problems, _ := f.Flow.Check(a.Operations)
 		for _, p := range problems {

@@ -22,7 +22,7 @@ import (
 
 // FlowInfo is a line of the list of flows.
 type FlowInfo struct {
-	ID      flow.ID        `json:"id"`
+	ID      string         `json:"id"`
 	Title   string         `json:"title,omitempty"`
 	Version int            `json:"version"`
 	Origin  catalog.Origin `json:"origin"`
@@ -53,7 +53,7 @@ type FlowDetail struct {
 }
 
 func (a api) showFlow(c *fiber.Ctx) error {
-	f, ok := a.Catalog.Snapshot().Flows[flow.ID(c.Params("id"))]
+	f, ok := a.Catalog.Snapshot().Flows[c.Params("id")]
 	if !ok {
 		return problem.New(404, "no_flow", fmt.Sprintf("there is no flow %q", c.Params("id")))
 	}
@@ -67,7 +67,7 @@ func (a api) putFlow(c *fiber.Ctx) error {
 	if err != nil {
 		return invalid(err)
 	}
-	if string(f.ID) != c.Params("id") {
+	if f.ID != c.Params("id") {
 		return problem.New(422, "invalid", fmt.Sprintf("the document's id is %q, the path's %q", f.ID, c.Params("id")))
 	}
 	if problems, _ := f.Check(a.Operations); len(problems) > 0 {

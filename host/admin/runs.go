@@ -10,24 +10,24 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/store"
-	"github.com/trama-run/trama/pdk/abi"
 )
 
 // RunInfo is a line of the list of runs.
 type RunInfo struct {
-	ID      string     `json:"id"`
-	Flow    string     `json:"flow"`
-	Version int        `json:"version"`
-	Key     string     `json:"key"`
-	Status  string     `json:"status"`
-	Result  string     `json:"result,omitempty"`
-	Error   *abi.Error `json:"error,omitempty"`
-	Started time.Time  `json:"started"`
-	Ended   *time.Time `json:"ended,omitempty"`
-	Steps   int        `json:"steps"`
+	ID      string          `json:"id"`
+	Flow    string          `json:"flow"`
+	Version int             `json:"version"`
+	Key     string          `json:"key"`
+	Status  engine.Status   `json:"status"`
+	Result  any             `json:"result,omitempty"`
+	Error   *engine.Failure `json:"error,omitempty"`
+	Started time.Time       `json:"started"`
+	Ended   *time.Time      `json:"ended,omitempty"`
+	Steps   int             `json:"steps"`
 }
 
 // Bounds of listings.
@@ -62,9 +62,9 @@ func (a api) listRuns(c *fiber.Ctx) error {
 			if err := json.Unmarshal(r.Value, &full); err != nil {
 				return fmt.Errorf("record of run %s: %w", r.ID.Key, err)
 			}
-			if (flow == "" || string(full.Flow) == flow) && (status == "" || full.Status == status) && len(list) < limit {
+			if (flow == "" || full.Flow == flow) && (status == "" || string(full.Status) == status) && len(list) < limit {
 				list = append(list, RunInfo{
-					ID: full.ID, Flow: string(full.Flow), Version: full.Version, Key: full.Key, Status: full.Status,
+					ID: full.ID, Flow: full.Flow, Version: full.Version, Key: full.Key, Status: full.Status,
 					Result: full.Result, Error: full.Error, Started: full.Started, Ended: full.Ended, Steps: len(full.Steps),
 				})
 			}

@@ -85,7 +85,7 @@ func (s Set) objects() (map[string]wanted, error) {
 		want[key] = wanted{Origin{Kind: "file", File: place.File, Line: place.Line}, data}
 	}
 	for _, f := range s.Flows {
-		add(typeFlow, string(f.ID), f.Place, f)
+		add(typeFlow, f.ID, f.Place, f)
 	}
 	for _, r := range s.Routes {
 		add(typeRoute, r.Name(), r.Place, r)
@@ -117,7 +117,7 @@ func (c *Catalog) PutFlow(ctx context.Context, f *flow.Flow) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.putAPI(ctx, typeFlow+"/"+string(f.ID), value)
+	return c.putAPI(ctx, typeFlow+"/"+f.ID, value)
 }
 
 // PutGrant stores a grant through the API.
@@ -173,7 +173,7 @@ func (e *edit) put(ctx context.Context, key string, origin Origin, value json.Ra
 	old, exists := e.next[key]
 	if name, ok := strings.CutPrefix(key, typeFlow+"/"); ok {
 		var err error
-		if value, err = e.version(ctx, flow.ID(name), old, exists, value); err != nil {
+		if value, err = e.version(ctx, name, old, exists, value); err != nil {
 			return err
 		}
 	}
@@ -199,7 +199,7 @@ func (e *edit) put(ctx context.Context, key string, origin Origin, value json.Ra
 
 // version returns the number of the version that holds a document: the
 // current one if it is equal, else the one after the last.
-func (e *edit) version(ctx context.Context, id flow.ID, old object, exists bool, document json.RawMessage) (json.RawMessage, error) {
+func (e *edit) version(ctx context.Context, id string, old object, exists bool, document json.RawMessage) (json.RawMessage, error) {
 	s := e.catalog.store
 	if exists {
 		var current int
@@ -214,12 +214,12 @@ func (e *edit) version(ctx context.Context, id flow.ID, old object, exists bool,
 			return old.Value, nil
 		}
 	}
-	last, err := s.List(ctx, kindVersion, string(id)+"/~", 1, true) // "~" sorts after the digits
+	last, err := s.List(ctx, kindVersion, id+"/~", 1, true) // "~" sorts after the digits
 	if err != nil {
 		return nil, err
 	}
 	number := 1
-	if len(last) == 1 && strings.HasPrefix(last[0].ID.Key, string(id)+"/") {
+	if len(last) == 1 && strings.HasPrefix(last[0].ID.Key, id+"/") {
 		if _, err := fmt.Sscanf(last[0].ID.Key[len(id)+1:], "%d", &number); err != nil {
 			return nil, fmt.Errorf("flow version key %q: %w", last[0].ID.Key, err)
 		}

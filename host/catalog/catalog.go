@@ -83,7 +83,7 @@ type Flow struct {
 
 // Snapshot is everything at one time. It is shared: do not change it.
 type Snapshot struct {
-	Flows       map[flow.ID]Flow
+	Flows       map[string]Flow
 	Routes      []Route
 	Channels    map[string]Channel
 	Connections map[string]Connection
@@ -133,11 +133,11 @@ func Open(ctx context.Context, s store.Store, onChange func(*Snapshot)) (*Catalo
 func (c *Catalog) Snapshot() *Snapshot { return c.snapshot.Load() }
 
 // versionKey is the record key of a flow's version; versions sort by number.
-func versionKey(id flow.ID, version int) string { return fmt.Sprintf("%s/%08d", id, version) }
+func versionKey(id string, version int) string { return fmt.Sprintf("%s/%08d", id, version) }
 
 // Program returns a version of a flow, current or not: sessions end on the
 // version that they began with.
-func (c *Catalog) Program(ctx context.Context, id flow.ID, version int) (*engine.Program, error) {
+func (c *Catalog) Program(ctx context.Context, id string, version int) (*engine.Program, error) {
 	key := versionKey(id, version)
 	if p, ok := c.programs.Load(key); ok {
 		return p.(*engine.Program), nil
@@ -162,7 +162,7 @@ func (c *Catalog) Program(ctx context.Context, id flow.ID, version int) (*engine
 // only one.
 func (c *Catalog) publish(ctx context.Context) error {
 	s := &Snapshot{
-		Flows: map[flow.ID]Flow{}, Channels: map[string]Channel{}, Connections: map[string]Connection{},
+		Flows: map[string]Flow{}, Channels: map[string]Channel{}, Connections: map[string]Connection{},
 		Origins: map[string]Origin{},
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
@@ -186,11 +186,11 @@ func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) er
 		if err := json.Unmarshal(o.Value, &version); err != nil {
 			return err
 		}
-		program, err := c.Program(ctx, flow.ID(name), version)
+		program, err := c.Program(ctx, name, version)
 		if err != nil {
 			return err
 		}
-		s.Flows[flow.ID(name)] = Flow{Origin: o.Origin, Version: version, Flow: program.Flow(), Program: program}
+		s.Flows[name] = Flow{Origin: o.Origin, Version: version, Flow: program.Flow(), Program: program}
 	case typeRoute:
 		r := Route{Place: place}
 		s.Routes = append(s.Routes, r)

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/flow"
@@ -13,32 +12,16 @@ import (
 	"github.com/trama-run/trama/host/source"
 )
 
-// Duration is a time span that documents write as "10s" or "1m30s".
-type Duration time.Duration
-
-// UnmarshalText reads a Go duration.
-func (d *Duration) UnmarshalText(text []byte) error {
-	span, err := time.ParseDuration(string(text))
-	if err != nil || span <= 0 {
-		return fmt.Errorf("%q is not a time span: want for example 500ms, 10s or 2m", text)
-	}
-	*d = Duration(span)
-	return nil
-}
-
-// MarshalText writes the span as UnmarshalText reads it.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
 // Route is a method and path of the gateway, and the flow that answers.
 type Route struct {
 	Place source.Place `json:"-"`
 	// Method is GET, POST, PUT, PATCH or DELETE.
 	Method string `json:"method" source:"required"`
 	// Path starts with "/"; ":name" takes one segment as a parameter.
-	Path string  `json:"path" source:"required"`
-	Flow flow.ID `json:"flow" source:"required"`
+	Path string `json:"path" source:"required"`
+	Flow string `json:"flow" source:"required"`
 	// Timeout is how long a caller waits for the answer; 30 s if not set.
-	Timeout Duration `json:"timeout,omitzero"`
+	Timeout grant.Duration `json:"timeout,omitzero"`
 }
 
 // Name is "METHOD path".

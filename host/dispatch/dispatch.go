@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -93,7 +94,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // start starts the handlers of due keys and returns how long nothing else can
 // become due.
 func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
-	now := d.now()
+	now, busy := d.now(), d.busy()
 	wakes, err := d.store.Due(ctx, now.Add(idlePoll), window)
 	if err != nil {
 		return idlePoll, err
@@ -102,12 +103,21 @@ func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.D
 		if wake.At.After(now) {
 			return wake.At.Sub(now), nil // in due order: the next one decides
 		}
-		if !d.claim(wake.Key) {
+		// A key that ran while the wakes were read may be done with this one;
+		// its end pokes, and what is left of it is found then.
+		if busy[wake.Key] || !d.claim(wake.Key) {
 			continue
 		}
 		workers.Go(func() { d.work(ctx, wake) })
 	}
 	return idlePoll, nil
+}
+
+// busy returns the keys that run.
+func (d *Dispatcher) busy() map[string]bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.running)
 }
 
 // claim marks a key as running, unless it runs or too many do.

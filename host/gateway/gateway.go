@@ -34,7 +34,7 @@ const HeaderRun = "Trama-Run"
 
 // Runs starts runs; host/run's Runner does.
 type Runs interface {
-	Gateway(ctx context.Context, f catalog.Flow, trigger flow.TriggerID, event map[string]any) (run.Answer, error)
+	Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (run.Answer, error)
 	Held(p *engine.Program) *abi.Error
 }
 
@@ -91,7 +91,7 @@ func (g *Gateway) Handle(prefix string) fiber.Handler {
 }
 
 // flow finds what answers a route, or why nothing can.
-func (g *Gateway) flow(s *catalog.Snapshot, r route) (catalog.Flow, flow.TriggerID, *problem.Details) {
+func (g *Gateway) flow(s *catalog.Snapshot, r route) (catalog.Flow, string, *problem.Details) {
 	held := func(reason string) *problem.Details {
 		g.log.Warn("route held", "route", r.Name(), "reason", reason)
 		return problem.Busy("route_held", "the route is not ready; its operator sees why with: trama doctor", 10*time.Second)
@@ -143,7 +143,7 @@ func event(c *fiber.Ctx, method, path string, params map[string]any) (map[string
 }
 
 // run lets the flow answer.
-func (g *Gateway) run(c *fiber.Ctx, r route, f catalog.Flow, trigger flow.TriggerID, event map[string]any) error {
+func (g *Gateway) run(c *fiber.Ctx, r route, f catalog.Flow, trigger string, event map[string]any) error {
 	timeout := time.Duration(r.Timeout)
 	if timeout == 0 {
 		timeout = defaultTimeout

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/hostfn"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
@@ -59,7 +60,7 @@ func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *a
 
 func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage, Usage, error) {
 	granted := p.decision.Grant
-	limits := limitsOf(granted)
+	limits := limitsOf(granted.Limits)
 	module, err := p.use(ctx, limits.Memory)
 	if err != nil {
 		return nil, Usage{}, err
@@ -94,6 +95,15 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 		return nil, usage, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("plugin %s: function %q returned %d bytes that are not JSON", c.Plugin, c.Export, len(output))}
 	}
 	return json.RawMessage(scope.Redact(string(output))), usage, nil
+}
+
+// limitsOf gives the limits of a decision, all of which are set, as the
+// sandbox takes them.
+func limitsOf(l grant.Limits) sandbox.Limits {
+	return sandbox.Limits{
+		Memory: int64(l.Memory), Time: time.Duration(l.Time), Input: int64(l.Input), Output: int64(l.Output),
+		HTTPBody: int64(l.HTTP), Requests: l.Requests, Log: int64(l.Log),
+	}
 }
 
 // redacted takes secrets out of an error that a guest may have shaped.

@@ -54,7 +54,7 @@ func (r *Registry) load(ctx context.Context, path string) (g *generation, digest
 		return nil, digest, size, err
 	}
 	for _, name := range exportsOf(manifest) {
-		if !slices.Contains(info.Callable(), name) {
+		if !slices.Contains(callable(info), name) {
 			return nil, digest, size, fmt.Errorf("the manifest names the function %q, which the module does not export as () -> i32", name)
 		}
 	}
@@ -74,7 +74,7 @@ func sidecar(path string) string { return strings.TrimSuffix(path, ".wasm") + ".
 // manifestOf returns a plugin's manifest: from the cache by digest, so that a
 // start runs no plugin; else from "describe"; else from the file beside it.
 func (r *Registry) manifestOf(ctx context.Context, path, digest string, wasm []byte, info sandbox.Info) (abi.Manifest, error) {
-	if !slices.Contains(info.Callable(), abi.FuncDescribe) {
+	if !slices.Contains(callable(info), abi.FuncDescribe) {
 		document, err := os.ReadFile(sidecar(path))
 		if errors.Is(err, os.ErrNotExist) {
 			return abi.Manifest{}, fmt.Errorf("the module exports no %q and there is no %s beside it: not a Trama plugin, or its manifest is missing", abi.FuncDescribe, filepath.Base(sidecar(path)))
@@ -107,6 +107,17 @@ func (r *Registry) manifestOf(ctx context.Context, path, digest string, wasm []b
 		return abi.Manifest{}, err
 	}
 	return m, keep(cached, data)
+}
+
+// callable lists the functions that a host can call.
+func callable(info sandbox.Info) []string {
+	var names []string
+	for _, e := range info.Exports {
+		if e.Callable() {
+			names = append(names, e.Name)
+		}
+	}
+	return names
 }
 
 // describe runs a plugin's "describe" with nothing outside in reach.

@@ -57,13 +57,13 @@ const (
 
 // Status is what an operator sees of one file.
 type Status struct {
-	Name   string        `json:"name"`
-	File   string        `json:"file"`
-	Digest string        `json:"digest,omitempty"`
-	Bytes  int64         `json:"bytes,omitempty"`
-	State  State         `json:"state"`
-	Reason string        `json:"reason,omitempty"`
-	Remedy string        `json:"remedy,omitempty"`
+	Name   string `json:"name"`
+	File   string `json:"file"`
+	Digest string `json:"digest,omitempty"`
+	Bytes  int64  `json:"bytes,omitempty"`
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 	// Serving is the digest that answers calls, where it is not Digest: the
 	// file's former content.
 	Serving  string        `json:"serving,omitempty"`

@@ -100,7 +100,7 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 		if j.program, err = c.runner.config.Catalog().Program(ctx, j.session.Run.Flow, j.session.Run.Version); err != nil {
 			return time.Time{}, err
 		}
-		if j.session.Run.Status == engine.StatusRunning {
+		if j.session.Run.Status == engine.Running {
 			j.user = c.contact.Scope()
 			return c.drive(ctx, j)
 		}
@@ -135,7 +135,7 @@ func (c *conversation) open(ctx context.Context, j *journey, item store.Item) (t
 		if held := c.runner.Held(j.program); held != nil {
 			return c.hold(held)
 		}
-		if err := j.advance(engine.Event{Message: &engine.Message{Value: value, Message: *letter.Unit.Message}}); err != nil {
+		if err := j.advance(engine.Event{Message: &engine.Message{Value: value}}); err != nil {
 			return time.Time{}, err
 		}
 		return c.drive(ctx, j)
@@ -153,8 +153,8 @@ func (c *conversation) open(ctx context.Context, j *journey, item store.Item) (t
 		return time.Time{}, err
 	}
 	j.program = published.Program
-	j.session.Run = engine.NewRun(id, published.Flow.ID, published.Version)
-	j.record = Record{ID: id, Flow: published.Flow.ID, Version: published.Version, Key: c.key, Trigger: string(trigger), Started: now()}
+	j.session.Run = engine.Run{ID: id, Flow: published.Flow.ID, Version: published.Version}
+	j.record = Record{ID: id, Flow: published.Flow.ID, Version: published.Version, Key: c.key, Trigger: trigger, Started: now()}
 	j.event = value
 	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: value}}); err != nil {
 		return time.Time{}, err
@@ -174,7 +174,7 @@ func (c *conversation) drive(ctx context.Context, j *journey) (time.Time, error)
 	switch {
 	case err != nil || !again.IsZero():
 		return again, err
-	case j.session.Run.Status == engine.StatusWaiting:
+	case j.session.Run.Status == engine.Waiting:
 		return time.Time{}, j.commit(ctx)
 	default:
 		return time.Time{}, j.finish(ctx)
@@ -213,32 +213,18 @@ func (c *conversation) send(j *journey) func(engine.Effect) error {
 
 // messageValue is what flows see of a message, as "input" and "trigger".
 func messageValue(channel string, u abi.Unit) map[string]any {
-	m := u.Message
-	value := map[string]any{
-		"channel": channel, "id": u.ID, "type": string(m.Type), "text": m.Text,
-		"from": u.From.Path, "name": u.Name, "time_millis": u.TimeMillis,
-	}
-	if m.Payload != "" {
-		value["payload"] = m.Payload
-	}
-	if m.ReplyTo != "" {
-		value["reply_to"] = m.ReplyTo
-	}
-	if m.Media != nil {
-		value["media"] = map[string]any{"kind": m.Media.Kind, "id": m.Media.ID, "url": m.Media.URL, "mime": m.Media.MIME, "sha256": m.Media.SHA256, "filename": m.Media.Filename}
-	}
-	if m.Location != nil {
-		value["location"] = map[string]any{"latitude": m.Location.Latitude, "longitude": m.Location.Longitude, "name": m.Location.Name, "address": m.Location.Address}
-	}
+	value := engine.MessageValue(*u.Message)
+	value["channel"], value["id"], value["from"], value["name"] = channel, u.ID, u.From.Path, u.Name
+	value["time_millis"] = u.TimeMillis
 	return value
 }
 
 // listener finds the flow that a message on a channel starts: one whose
 // trigger names the channel before one that takes any, then by flow id.
-func listener(s *catalog.Snapshot, channel string) (catalog.Flow, flow.TriggerID, bool) {
+func listener(s *catalog.Snapshot, channel string) (catalog.Flow, string, bool) {
 	type candidate struct {
 		flow    catalog.Flow
-		trigger flow.TriggerID
+		trigger string
 		named   bool
 	}
 	var found []candidate

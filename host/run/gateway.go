@@ -7,7 +7,6 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -33,7 +32,7 @@ const (
 // Gateway starts a run of a flow for one request and waits for its answer, no
 // longer than ctx: then the context's error comes back with the run's id, and
 // the run goes on. The event must not be changed afterwards.
-func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger flow.TriggerID, event map[string]any) (Answer, error) {
+func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (Answer, error) {
 	id, err := newID()
 	if err != nil {
 		return Answer{}, err
@@ -42,8 +41,8 @@ func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger flow.Trigg
 	g := &gatewayRun{answered: answered}
 	g.journey = journey{
 		runner: r, key: PrefixRun + ":" + id, program: f.Program, effect: g.respond, saved: g.keep, user: map[string]any{}, event: event,
-		session: session{Run: engine.NewRun(id, f.Flow.ID, f.Version)},
-		record:  Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: PrefixRun + ":" + id, Trigger: string(trigger), Started: now()},
+		session: session{Run: engine.Run{ID: id, Flow: f.Flow.ID, Version: f.Version}},
+		record:  Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: PrefixRun + ":" + id, Trigger: trigger, Started: now()},
 	}
 	r.enter(g.key)
 	r.gone.Go(func() {
@@ -97,19 +96,19 @@ type gatewayRun struct {
 	done     bool        // an answer was given
 }
 
-func (g *gatewayRun) start(trigger flow.TriggerID) error {
+func (g *gatewayRun) start(trigger string) error {
 	return g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: g.event}})
 }
 
 // end drives the run to its end and gives the answer that it has not given.
 func (g *gatewayRun) end(ctx context.Context, err error) {
-	for err == nil && g.session.Run.Status == engine.StatusRunning {
+	for err == nil && g.session.Run.Status == engine.Running {
 		var again time.Time
 		if again, err = g.drive(ctx); err == nil && !again.IsZero() {
 			err = sleep(ctx, time.Until(again))
 		}
 	}
-	if err == nil && g.revision == 0 && g.session.Run.Status != engine.StatusFailed {
+	if err == nil && g.revision == 0 && g.session.Run.Status != engine.Failed {
 		g.answer(Answer{}) // nothing to commit: the trace need not delay it
 		g.runner.records.add(&g.journey)
 		return
@@ -122,7 +121,11 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 		g.runner.config.Log.Error("gateway run interrupted", "run", g.record.ID, "flow", g.record.Flow, "error", err)
 		g.answer(Answer{Failure: &abi.Error{Code: "interrupted", Message: "the run was interrupted", Retryable: g.revision == 0}})
 	default:
-		g.answer(Answer{Failure: g.session.Run.Failure})
+		a := Answer{}
+		if failure := g.session.Run.Failure; failure != nil {
+			a.Failure = &failure.Error
+		}
+		g.answer(a)
 	}
 }
 
@@ -148,7 +151,7 @@ func (g *gatewayRun) respond(effect engine.Effect) error {
 // a crash, and takes it away with the last.
 func (g *gatewayRun) keep(b *store.Batch) error {
 	wake := store.Wake{Key: g.key}
-	if g.session.Run.Status == engine.StatusRunning {
+	if g.session.Run.Status == engine.Running {
 		wake.At = now().Add(lease)
 	}
 	b.Wake = append(b.Wake, wake)

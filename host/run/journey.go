@@ -53,7 +53,7 @@ func (j *journey) advance(event engine.Event) error {
 // be looked at again later; that instant is returned (zero: none). What is not
 // committed when it returns is in changes.
 func (j *journey) drive(ctx context.Context) (time.Time, error) {
-	for j.session.Run.Status == engine.StatusRunning {
+	for j.session.Run.Status == engine.Running {
 		call := j.session.Run.Pending
 		if call == nil {
 			return time.Time{}, fmt.Errorf("run %s is running and waits for no call", j.record.ID)
@@ -84,7 +84,7 @@ const maxInlinePause = 5 * time.Second
 // call makes one call, with its intent committed first if it needs one.
 func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, error) {
 	result := &engine.Result{EffectID: call.EffectID}
-	_, _, effect, refused := j.runner.target(call)
+	_, effect, refused := j.runner.target(call)
 	if refused != nil {
 		result.Error = refused
 		return result, nil
@@ -103,7 +103,7 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 		}
 	}
 	output, failure := j.runner.perform(ctx, call, func(level, text string) {
-		j.record.line(Line{Node: string(call.Node), At: now(), Level: level, Text: text})
+		j.record.line(Line{Node: call.Node, At: now(), Level: level, Text: text})
 	})
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // cut short by our own end: the intent stays
@@ -115,7 +115,7 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 	}
 	value, err := expr.ParseJSON(output)
 	if err != nil {
-		result.Error = &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("node %s: output of %s: %v", call.Node, call.Type, err)}
+		result.Error = &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("node %s: output of %s.%s: %v", call.Node, call.Plugin, call.Operation, err)}
 		return result, nil
 	}
 	result.Output = value
@@ -173,8 +173,8 @@ func (j *journey) note() {
 	}
 	j.steps = nil
 	run := j.session.Run
-	j.record.Status, j.record.Result, j.record.Error = string(run.Status), run.Result, run.Failure
-	if run.Status == engine.StatusDone || run.Status == engine.StatusFailed {
+	j.record.Status, j.record.Result, j.record.Error = run.Status, run.Result, run.Failure
+	if run.Status == engine.Done || run.Status == engine.Failed {
 		ended := now()
 		j.record.Ended = &ended
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -30,38 +29,24 @@ const (
 // Record is what a run leaves for people: how it came to its end. It is a
 // trace, kept for two weeks; the state that a run needs is elsewhere.
 type Record struct {
-	ID      string     `json:"id"`
-	Flow    flow.ID    `json:"flow"`
-	Version int        `json:"version"`
-	Key     string     `json:"key"` // the unit of order: a contact, or the run itself
-	Trigger string     `json:"trigger"`
-	Status  string     `json:"status"` // running, waiting, done, failed
-	Result  string     `json:"result,omitempty"`
-	Error   *abi.Error `json:"error,omitempty"`
-	Started time.Time  `json:"started"`
-	Ended   *time.Time `json:"ended,omitempty"`
-	Event   any        `json:"event,omitempty"`
-	Steps   []Step     `json:"steps"`
-	Lines   []Line     `json:"log,omitempty"`
+	ID      string          `json:"id"`
+	Flow    string          `json:"flow"`
+	Version int             `json:"version"`
+	Key     string          `json:"key"` // the unit of order: a contact, or the run itself
+	Trigger string          `json:"trigger"`
+	Status  engine.Status   `json:"status"`
+	Result  any             `json:"result,omitempty"`
+	Error   *engine.Failure `json:"error,omitempty"`
+	Started time.Time       `json:"started"`
+	Ended   *time.Time      `json:"ended,omitempty"`
+	Event   any             `json:"event,omitempty"`
+	Steps   []engine.Step   `json:"steps"`
+	Lines   []Line          `json:"log,omitempty"`
 	// Left counts what was over the bounds and left out.
 	LeftSteps int `json:"left_steps,omitempty"`
 	LeftLines int `json:"left_lines,omitempty"`
 
 	size int // bytes of inputs and outputs so far
-}
-
-// Step is one node that the run passed.
-type Step struct {
-	Node     string        `json:"node"`
-	Type     string        `json:"type"`
-	Port     string        `json:"port,omitempty"`
-	Input    any           `json:"input,omitempty"`
-	Output   any           `json:"output,omitempty"`
-	Error    *abi.Error    `json:"error,omitempty"`
-	Started  time.Time     `json:"started"`
-	Duration time.Duration `json:"duration_ns"`
-	// EffectID names what the step did outside; a delivery has the same.
-	EffectID string `json:"effect_id,omitempty"`
 }
 
 // Line is one line that a plugin logged.
@@ -109,11 +94,8 @@ func (r *Record) step(s engine.Step) {
 		r.LeftSteps++
 		return
 	}
-	r.Steps = append(r.Steps, Step{
-		Node: string(s.Node), Type: s.Type, Port: s.Port,
-		Input: r.bounded(s.Input), Output: r.bounded(s.Output), Error: s.Error,
-		Started: s.Started, Duration: s.Duration, EffectID: s.EffectID,
-	})
+	s.Input, s.Output = r.bounded(s.Input), r.bounded(s.Output)
+	r.Steps = append(r.Steps, s)
 }
 
 // line adds a line that a plugin logged.

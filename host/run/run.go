@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -131,11 +130,15 @@ func (r *Runner) Held(p *engine.Program) *abi.Error {
 
 // perform makes the call that a run waits for.
 func (r *Runner) perform(ctx context.Context, c *engine.Call, log func(level, text string)) (json.RawMessage, *abi.Error) {
-	name, export, _, err := r.target(c)
-	if err != nil {
-		return nil, err
+	export, _, failure := r.target(c)
+	if failure != nil {
+		return nil, failure
 	}
-	call := plugin.Call{Plugin: name, Export: export, Input: c.Input, EffectID: c.EffectID, Timeout: c.Timeout, Log: log}
+	input, err := json.Marshal(c.Input)
+	if err != nil {
+		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
+	}
+	call := plugin.Call{Plugin: c.Plugin, Export: export, Input: input, EffectID: c.EffectID, Timeout: c.Timeout, Log: log}
 	if c.Connection != "" {
 		connection, ok := r.config.Catalog().Snapshot().Connections[c.Connection]
 		if !ok {
@@ -143,36 +146,32 @@ func (r *Runner) perform(ctx context.Context, c *engine.Call, log func(level, te
 		}
 		call.Connection = &connection.Connection
 	}
-	output, _, err := r.config.Plugins.Call(ctx, call)
-	return output, err
+	output, _, failure := r.config.Plugins.Call(ctx, call)
+	return output, failure
 }
 
 // target finds the function that a call means, and its effect class. A script
 // reaches nothing without a connection, so it is pure then, and else unsafe.
-func (r *Runner) target(c *engine.Call) (name, export string, effect abi.Effect, _ *abi.Error) {
-	name, operation, isOperation := strings.Cut(c.Type, ".")
-	manifest, ok := r.config.Plugins.Manifest(name)
+func (r *Runner) target(c *engine.Call) (export string, effect abi.Effect, _ *abi.Error) {
+	manifest, ok := r.config.Plugins.Manifest(c.Plugin)
 	if !ok {
-		if err := r.config.Plugins.Ready(name); err != nil {
-			return "", "", "", err
-		}
-		return "", "", "", &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("plugin %q is not installed", name)}
+		return "", "", r.config.Plugins.Ready(c.Plugin)
 	}
-	if !isOperation {
+	if c.Script {
 		if manifest.Kind != abi.KindLanguage {
-			return "", "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q is not a language", c.Node, name)}
+			return "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q is not a language", c.Node, c.Plugin)}
 		}
 		if c.Connection == "" {
-			return name, abi.FuncRun, abi.EffectPure, nil
+			return abi.FuncRun, abi.EffectPure, nil
 		}
-		return name, abi.FuncRun, abi.EffectUnsafe, nil
+		return abi.FuncRun, abi.EffectUnsafe, nil
 	}
 	for _, op := range manifest.Operations {
-		if op.Name == operation {
-			return name, plugin.ExportOf(op), op.Effect, nil
+		if op.Name == c.Operation {
+			return plugin.ExportOf(op), op.Effect, nil
 		}
 	}
-	return "", "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q has no operation %q", c.Node, name, operation)}
+	return "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q has no operation %q", c.Node, c.Plugin, c.Operation)}
 }
 
 // load reads a JSON record; found is false, and the revision 0, if there is

@@ -1,0 +1,129 @@
+package host_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/trama-run/trama/"
+
+// allowed is the import table: what each package may import of this module,
+// and which foreign libraries. "pdk/abi" is open to all. Arrows go down only,
+// and a foreign library stays in its room.
+var allowed = map[string][]string{
+	"host":                 {"host/admin", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/badger", "host/watch", "host/workspace"},
+	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
+	"host/gateway":         {"host/catalog", "host/engine", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
+	"host/channel":         {"host/catalog", "host/contact", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
+	"host/admin":           {"host/catalog", "host/channel", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
+	"host/run":             {"host/catalog", "host/contact", "host/engine", "host/expr", "host/plugin", "host/store", "github.com/google/uuid"},
+	"host/dispatch":        {"host/store"},
+	"host/workspace":       {"host/catalog", "host/flow", "host/source"},
+	"host/catalog":         {"host/egress", "host/engine", "host/flow", "host/grant", "host/source", "host/store"},
+	"host/plugin":          {"host/egress", "host/flow", "host/grant", "host/hostfn", "host/sandbox", "host/secret", "go.yaml.in/yaml"},
+	"host/hostfn":          {"host/egress", "host/sandbox", "host/secret"},
+	"host/egress":          {"host/grant", "host/secret", "golang.org/x/net"},
+	"host/engine":          {"host/expr", "host/flow"},
+	"host/flow":            {"host/expr", "host/source", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
+	"host/expr":            {"github.com/expr-lang/expr"},
+	"host/source":          {"go.yaml.in/yaml"},
+	"host/contact":         {},
+	"host/problem":         {},
+	"host/watch":           {},
+	"host/grant":           {"golang.org/x/net"},
+	"host/secret":          {},
+	"host/sandbox":         {"github.com/tetratelabs/wazero"},
+	"host/store":           {},
+	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
+	"host/store/storetest": {"host/store", "pgregory.net/rapid"},
+}
+
+// listed is what `go list` says of one package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+// list asks `go list` about packages.
+func list(t *testing.T, env []string, patterns ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports"}, patterns...)...)
+	cmd.Dir = ".."
+	cmd.Env = append(cmd.Environ(), env...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var packages []listed
+	decoder := json.NewDecoder(out)
+	for {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
+func TestImportTable(t *testing.T) {
+	packages := list(t, nil, "./host/...")
+	if len(packages) < len(allowed) {
+		t.Errorf("found %d packages under host, the table has %d: remove the ones that are gone", len(packages), len(allowed))
+	}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		may, ok := allowed[name]
+		if !ok {
+			t.Errorf("package %s is not in the table: add it with what it may import", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			own, isOwn := strings.CutPrefix(imported, module)
+			switch {
+			case isOwn && own == "pdk/abi":
+			case isOwn && slices.Contains(may, own):
+			case isOwn:
+				t.Errorf("%s imports %s: the table has no such arrow", name, own)
+			case strings.Contains(strings.SplitN(imported, "/", 2)[0], "."):
+				if !slices.ContainsFunc(may, func(lib string) bool { return imported == lib || strings.HasPrefix(imported, lib+"/") }) {
+					t.Errorf("%s imports %s: that library has another room, or none", name, imported)
+				}
+			}
+		}
+	}
+}
+
+// TestGuestSide holds the walls between host and guests: what is shipped to
+// plugin authors never depends on the host.
+func TestGuestSide(t *testing.T) {
+	for _, env := range [][]string{nil, {"GOOS=wasip1", "GOARCH=wasm"}} {
+		packages := list(t, env, "./pdk/...", "./plugins/...")
+		if len(packages) < 5 {
+			t.Fatalf("found %d packages under pdk and plugins, want at least 5", len(packages))
+		}
+		for _, p := range packages {
+			for _, imported := range p.Imports {
+				if strings.HasPrefix(imported, module+"host") {
+					t.Errorf("%s imports %s", p.ImportPath, imported)
+				}
+				if p.ImportPath == module+"pdk/abi" && strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
+					t.Errorf("pdk/abi imports %s: it has the standard library alone", imported)
+				}
+			}
+		}
+	}
+}

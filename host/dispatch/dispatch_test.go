@@ -1,0 +1,181 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/badger"
+)
+
+// open returns a real store in a directory of the test's.
+func open(t *testing.T) store.Store {
+	t.Helper()
+	s, err := badger.Open(badger.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func wakeUp(t *testing.T, s store.Store, key string, at time.Time) {
+	t.Helper()
+	if _, err := s.Commit(t.Context(), &store.Batch{Wake: []store.Wake{{Key: key, At: at}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start runs a dispatcher until the test ends.
+func start(t *testing.T, s store.Store, handlers map[string]Handler) *Dispatcher {
+	t.Helper()
+	d := New(s, slog.New(slog.DiscardHandler), handlers)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func within(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 10 s", what)
+		}
+	}
+}
+
+func due(t *testing.T, s store.Store) int {
+	t.Helper()
+	wakes, err := s.Due(t.Context(), time.Now().Add(24*time.Hour), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(wakes)
+}
+
+func TestDueKeysRunAndTheirWakesGo(t *testing.T) {
+	s := open(t)
+	var ran atomic.Int64
+	for i := range 300 { // more than run at once, and than one window
+		wakeUp(t, s, fmt.Sprintf("a:%d", i), time.Now())
+	}
+	start(t, s, map[string]Handler{"a": func(context.Context, string) (time.Time, error) {
+		ran.Add(1)
+		return time.Time{}, nil
+	}})
+	within(t, "all keys done", func() bool { return due(t, s) == 0 })
+	if ran.Load() != 300 {
+		t.Errorf("handlers ran %d times for 300 wakes", ran.Load())
+	}
+}
+
+func TestNeverEarly(t *testing.T) {
+	s := open(t)
+	at := time.Now().Add(700 * time.Millisecond)
+	wakeUp(t, s, "a:1", at)
+	ran := make(chan time.Time, 1)
+	start(t, s, map[string]Handler{"a": func(context.Context, string) (time.Time, error) {
+		ran <- time.Now()
+		return time.Time{}, nil
+	}})
+	if got := <-ran; got.Before(at) {
+		t.Errorf("ran %s early", at.Sub(got))
+	}
+}
+
+func TestOneAtATimeAndNoWakeLost(t *testing.T) {
+	s := open(t)
+	var inside, overlaps, seen atomic.Int64
+	var pending atomic.Int64
+	d := start(t, s, map[string]Handler{"a": func(context.Context, string) (time.Time, error) {
+		if inside.Add(1) > 1 {
+			overlaps.Add(1)
+		}
+		seen.Add(pending.Swap(0))
+		time.Sleep(time.Millisecond)
+		inside.Add(-1)
+		return time.Time{}, nil
+	}})
+	// Work that comes while the handler runs sets a newer wake, which the
+	// handler's end must not clear.
+	var producers sync.WaitGroup
+	for range 4 {
+		producers.Go(func() {
+			for range 50 {
+				pending.Add(1)
+				wakeUp(t, s, "a:1", time.Now())
+				d.Poke()
+			}
+		})
+	}
+	producers.Wait()
+	within(t, "all work seen", func() bool { return seen.Load() == 200 })
+	if overlaps.Load() != 0 {
+		t.Errorf("the handler ran twice at once %d times", overlaps.Load())
+	}
+}
+
+func TestNextWakeAndFailures(t *testing.T) {
+	s := open(t)
+	var later, failed, panicked atomic.Int64
+	start(t, s, map[string]Handler{
+		"later": func(context.Context, string) (time.Time, error) {
+			if later.Add(1) == 1 {
+				return time.Now().Add(300 * time.Millisecond), nil
+			}
+			return time.Time{}, nil
+		},
+		"fail": func(context.Context, string) (time.Time, error) {
+			if failed.Add(1) == 1 {
+				return time.Time{}, errors.New("boom")
+			}
+			return time.Time{}, nil
+		},
+		"panic": func(context.Context, string) (time.Time, error) {
+			if panicked.Add(1) == 1 {
+				panic("boom")
+			}
+			return time.Time{}, nil
+		},
+	})
+	wakeUp(t, s, "later:1", time.Now())
+	wakeUp(t, s, "fail:1", time.Now())
+	wakeUp(t, s, "panic:1", time.Now())
+	wakeUp(t, s, "unknown:1", time.Now()) // of a later version: stays, harms nobody
+	within(t, "second runs", func() bool { return later.Load() == 2 && failed.Load() == 2 && panicked.Load() == 2 })
+	within(t, "only the unknown key left", func() bool { return due(t, s) == 1 })
+}
+
+func TestWorkOfAStoppedHostGoesOn(t *testing.T) {
+	s := open(t)
+	wakeUp(t, s, "a:1", time.Now())
+	d := New(s, slog.New(slog.DiscardHandler), map[string]Handler{"a": func(ctx context.Context, _ string) (time.Time, error) {
+		<-ctx.Done() // stopped in the middle of its work
+		return time.Time{}, nil
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := d.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := due(t, s); n != 1 {
+		t.Fatalf("%d wakes after the stop, want the one that was not done", n)
+	}
+}
