@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/trama-run/trama/host/expr"
 	"pgregory.net/rapid"
@@ -164,6 +165,9 @@ func FuzzTemplate(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return // documents are UTF-8
+		}
 		scope := map[string]any{"input": map[string]any{"a": int64(1), "b": "{{ env.X }}"}}
 		for _, compile := range []func(string) (*expr.Template, error){expr.CompileTemplate, expr.CompileMessage} {
 			tpl, err := compile(text)
