@@ -52,7 +52,7 @@ type Decision struct {
 func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decision {
 	of := "sha256:" + strings.TrimPrefix(digest, "sha256:")
 	ask := request(m)
-	given, found, stale := choose(m.Name, of, bundled, grants)
+	given, found, former := choose(m.Name, of, bundled, grants)
 	ask.Of = of
 	if bundled && given.Of != of {
 		ask.Of = OfBundled
@@ -60,9 +60,9 @@ func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decisio
 	if !found && (!bundled || needs(ask)) {
 		d := Decision{Status: Pending, Reason: "no grant names it", Missing: missing(ask, m, Grant{})}
 		d.Remedy = remedy("add to", ask, m)
-		if stale {
+		if former.Plugin != "" {
 			d.Reason = "the file changed: what is granted was granted to another content"
-			d.Remedy = remedy("look at the file and, if it is what you want, change the line of "+m.Name+" in", ask, m)
+			d.Remedy = remedy("look at the file and, if it is what you want, change the line of "+m.Name+" in", union(former, ask), m)
 		}
 		return d
 	}
@@ -109,21 +109,21 @@ func needs(ask Grant) bool {
 	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys) > 0 || ask.Limits != Limits{}
 }
 
-// choose finds the grant of a plugin's content. Stale says that there are
-// only grants of other contents.
-func choose(name, of string, bundled bool, grants []Grant) (given Grant, found, stale bool) {
+// choose finds the grant of a plugin's content; former is one of another
+// content of the plugin.
+func choose(name, of string, bundled bool, grants []Grant) (given Grant, found bool, former Grant) {
 	for _, g := range grants {
 		switch {
 		case g.Plugin != name:
 		case g.Of == of:
-			return g, true, false
+			return g, true, Grant{}
 		case g.Of == OfBundled && bundled:
 			given, found = g, true
 		default:
-			stale = true
+			former = g
 		}
 	}
-	return given, found, stale && !found
+	return given, found, former
 }
 
 // missing lists what ask wants and given does not answer.
@@ -197,6 +197,7 @@ func limits(want, given Limits) Limits {
 }
 
 // union adds to a grant what it lacks of a request, for the remedy.
+// It is bound to the content that asks.
 func union(given, ask Grant) Grant {
 	ask.Egress = join(given.Egress, ask.Egress)
 	ask.Secrets = join(given.Secrets, ask.Secrets)
@@ -225,7 +226,7 @@ func join(a, b []string) []string {
 func remedy(what string, g Grant, m abi.Manifest) string {
 	text := fmt.Sprintf("%s grants.yaml: %s", what, g)
 	if placeholder := m.Name + "_key"; slices.Contains(g.Keys, placeholder) {
-		text += fmt.Sprintf(" (in place of %s name your own keys for %s)", placeholder, strings.Join(m.Capabilities.Sign, ", "))
+		text += fmt.Sprintf(" # in place of %s, name your own keys for %s", placeholder, strings.Join(m.Capabilities.Sign, ", "))
 	}
 	return text
 }

@@ -116,11 +116,11 @@ func (h *Host) Function(ctx context.Context, name string, request []byte) ([]byt
 	if err != nil {
 		return json.Marshal(abi.Reply{Error: h.shape(name, err)})
 	}
-	ok2, err := json.Marshal(result)
+	reply, err := json.Marshal(result)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return json.Marshal(abi.Reply{OK: ok2})
+	return json.Marshal(abi.Reply{OK: reply})
 }
 
 // shape gives an error the form that guests see.

@@ -29,35 +29,31 @@ func (h *Host) log(_ context.Context, r abi.Log) (none, error) {
 // not an error, and said once.
 func (h *Host) Log(level, text string) {
 	h.mu.Lock()
-	left := h.logLeft
-	h.mu.Unlock()
-	if h.call.Log == nil || left < 0 {
+	defer h.mu.Unlock() // while a line is written too: lines stay whole and in order
+	if h.call.Log == nil || h.logLeft < 0 {
 		return
 	}
 	line := cut(escape(h.redact(text)), maxLine) // redacted before it is cut: half a secret is not recognised
-	h.mu.Lock()
-	h.logLeft -= int64(len(line)) + 1 // a byte for the line, so that empty ones end too
-	over := h.logLeft < 0 && left >= 0
-	h.mu.Unlock()
-	if over {
+	h.logLeft -= int64(len(line)) + 1            // a byte for the line, so that empty ones end too
+	if h.logLeft < 0 {
 		h.call.Log("warn", fmt.Sprintf("the plugin logged more than %d bytes; the rest is dropped: raise it in grants.yaml with limits: {log: ...}", h.call.LogBytes))
 		return
 	}
 	h.call.Log(level, line)
 }
 
-// escape writes control characters, and those that reorder or hide text on a
-// terminal, as \n, \x1b or \u202e.
+// escape writes control characters, and those that reorder text on a terminal,
+// as \n, \x1b or \u202e.
 func escape(text string) string {
-	hidden := func(r rune) bool {
-		return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+	harmful := func(r rune) bool {
+		return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 	}
-	if !strings.ContainsFunc(text, hidden) {
+	if !strings.ContainsFunc(text, harmful) {
 		return text
 	}
 	var b strings.Builder
 	for i, r := range text {
-		if !hidden(r) {
+		if !harmful(r) {
 			b.WriteRune(r)
 			continue
 		}

@@ -40,23 +40,23 @@ var namePattern = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 // not refused for being readable by others: container runtimes mount secrets
 // with mode 0444 and keep them apart by other means.
 type Source struct {
-	env map[string]string // by name
+	env map[string]Value // by name
 	dir string
 
 	mu   sync.Mutex
-	keys map[string]parsed // guarded by mu; by name, see key
+	keys map[string]*parsed // guarded by mu; by name, see key
 }
 
 // New returns the secrets of an environment (entries "KEY=value", as
 // os.Environ gives them) and of a directory, "" for none. The directory need
 // not exist yet.
 func New(environ []string, dir string) *Source {
-	s := &Source{env: map[string]string{}, dir: dir, keys: map[string]parsed{}}
+	s := &Source{env: map[string]Value{}, dir: dir, keys: map[string]*parsed{}}
 	for _, entry := range environ {
 		variable, value, _ := strings.Cut(entry, "=")
 		upper, ok := strings.CutPrefix(variable, envPrefix)
 		if name := strings.ToLower(upper); ok && upper == strings.ToUpper(name) && namePattern.MatchString(name) && value != "" {
-			s.env[name] = value
+			s.env[name] = newValue(value)
 		}
 	}
 	return s
@@ -72,8 +72,8 @@ func (s *Source) Open(name string) (Value, error) {
 	if !namePattern.MatchString(name) {
 		return Value{}, fmt.Errorf("%q is not a secret's name: use 1 to 64 lower-case letters, digits and _", name)
 	}
-	if text, ok := s.env[name]; ok {
-		return newValue(text), nil
+	if value, ok := s.env[name]; ok {
+		return value, nil
 	}
 	if s.dir != "" {
 		text, err := readFile(filepath.Join(s.dir, name))
@@ -129,7 +129,7 @@ func (s *Source) Names() ([]string, error) {
 		}
 		for _, e := range entries {
 			if _, openErr := s.Open(e.Name()); openErr == nil {
-				names[e.Name()] = ""
+				names[e.Name()] = Value{}
 			}
 		}
 	}

@@ -38,7 +38,8 @@ type key struct {
 	public  any // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
-// parsed is a key with the text that it was made from.
+// parsed is a key with the text that it was made from. It is kept behind a
+// pointer for the same reason as the text of a [Value].
 type parsed struct {
 	text string
 	key  key
@@ -137,7 +138,7 @@ func (s *Source) key(name, alg string) (key, error) {
 		if err != nil {
 			return key{}, fmt.Errorf("%w %q: %w", ErrKey, name, err)
 		}
-		p = parsed{value.Reveal(), k}
+		p = &parsed{value.Reveal(), k}
 		s.mu.Lock()
 		s.keys[name] = p
 		s.mu.Unlock()
