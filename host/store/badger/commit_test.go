@@ -184,6 +184,7 @@ func TestWithdraw(t *testing.T) {
 // TestHeads: where a queue begins is known without walking over what was
 // removed, in another life too.
 func TestHeads(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openTest(t, dir)
 	var last store.Position
@@ -229,6 +230,7 @@ func TestHeads(t *testing.T) {
 
 // TestBlobFiles: files live as long as what points to them.
 func TestBlobFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openTest(t, dir)
 	big := func(b byte) []byte { return bytes.Repeat([]byte{b}, maxInline+1) }
@@ -352,6 +354,7 @@ func TestBlobDamaged(t *testing.T) {
 // TestBlobReplacedWhileRead: readers never meet the gap between an entry and
 // the file that a commit has just dropped.
 func TestBlobReplacedWhileRead(t *testing.T) {
+	t.Parallel()
 	s := openForTest(t)
 	set := func(n byte, old store.Position) store.Position {
 		v := bytes.Repeat([]byte{n}, maxInline+1)

@@ -86,6 +86,7 @@ func crashChild(dir, round string) error {
 // TestCrash kills a process that commits, many times, and looks after each:
 // what was acknowledged is there, and everything is whole.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acked := map[string]bool{}
 	total := 0

@@ -116,6 +116,7 @@ func TestOpenMeta(t *testing.T) {
 // of a killed process is what TestCrash leaves; here it is a copy of a live
 // store's files.
 func TestMemTableStays(t *testing.T) {
+	t.Parallel()
 	dir, copied := t.TempDir(), t.TempDir()
 	s, err := Open(Config{Dir: dir, MemTable: 32 << 20})
 	if err != nil {

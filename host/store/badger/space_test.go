@@ -7,7 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-		"os"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -20,9 +20,10 @@ import (
 // TestFullVolume fills a real small volume. Without the guard the process
 // would end with SIGBUS: TestFullVolumeWithoutGuard shows that it does.
 func TestFullVolume(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	mount(t, "tmpfs", dir, "tmpfs", 0, "size=112m")
-	const low, critical = 64 << 20, 32 << 20
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=72m")
+	const low, critical = 48 << 20, 32 << 20
 	open := func() *Store {
 		s, err := Open(Config{Dir: dir, MemTable: minMemTable, LowSpace: low, CriticalSpace: critical})
 		if err != nil {
@@ -99,6 +100,7 @@ func TestFullVolume(t *testing.T) {
 // TestDrainOnLowVolume: below the low mark, work that removes still commits,
 // and gives the space back.
 func TestDrainOnLowVolume(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	mount(t, "tmpfs", dir, "tmpfs", 0, "size=160m")
 	s, err := Open(Config{Dir: dir, MemTable: minMemTable, LowSpace: 100 << 20, CriticalSpace: 40 << 20})
@@ -145,6 +147,7 @@ func TestDrainOnLowVolume(t *testing.T) {
 // TestFullVolumeWithoutGuard proves the test above: with marks of one byte
 // the process dies.
 func TestFullVolumeWithoutGuard(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	mount(t, "tmpfs", dir, "tmpfs", 0, "size=40m")
 	out, err := child(t, "fill", dir).CombinedOutput()

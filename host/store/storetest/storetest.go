@@ -15,7 +15,7 @@ import (
 )
 
 // Opener opens the store of a directory, which is empty at first. The suite
-// closes it. Opening a directory again after Close gives the same store.
+// closes it, and runs its tests in parallel. Opening a directory again after Close gives the same store.
 type Opener func(t *testing.T, dir string) store.Store
 
 // Run runs the suite.
@@ -47,6 +47,7 @@ func Run(t *testing.T, open Opener) {
 		{"model", testModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			c.test(t, newFixture(t, open))
 		})
 	}
