@@ -46,6 +46,16 @@ func (e *Element) AppendContentJSON(dst []byte, style Style) ([]byte, error) {
 	return append(w.out, '}'), nil
 }
 
+// AppendValueJSON appends the element's own value, without its name. Paths of
+// Arrays begin at its children.
+func (e *Element) AppendValueJSON(dst []byte, style Style) ([]byte, error) {
+	w := writer{style: style, out: dst}
+	if err := w.element(e, compileArrays(style.Arrays)); err != nil {
+		return nil, err
+	}
+	return w.out, nil
+}
+
 // arrays is the tree of declared array paths.
 type arrays struct {
 	name   string
