@@ -128,7 +128,9 @@ func TestHTTPFailures(t *testing.T) {
 }
 
 func TestRequestLimit(t *testing.T) {
-	ok := func(context.Context, abi.HTTPRequest) (abi.HTTPResponse, error) { return abi.HTTPResponse{Status: 200}, nil }
+	ok := func(context.Context, abi.HTTPRequest) (abi.HTTPResponse, error) {
+		return abi.HTTPResponse{Status: 200}, nil
+	}
 	host := &recorder{http: ok}
 	_, err := with(load(t, "portable"), host, "http_many", "")
 	e := kindOf(t, err)

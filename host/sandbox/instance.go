@@ -192,7 +192,7 @@ func (in *instance) failure(ctx context.Context, err error) *Error {
 	case errors.As(err, &exit):
 		return in.crash(newError(KindExit, "the plugin ended itself with code %d", exit.ExitCode()), err)
 	}
-	text, _, _ := strings.Cut(errorText(err), "\n")
+	text, _, _ := strings.Cut(err.Error(), "\n")
 	text = strings.TrimSuffix(text, " (recovered by wazero)")
 	return in.crash(newError(KindTrap, "the plugin crashed: %s", strings.TrimPrefix(text, "wasm error: ")), err)
 }
@@ -210,7 +210,7 @@ func (in *instance) crash(e *Error, err error) *Error {
 		Trace  []string `json:"trace,omitempty"`
 	}{Stderr: printable(string(in.stderr.tail))}
 	const deepest = 12
-	if _, trace, ok := strings.Cut(errorText(err), "wasm stack trace:\n"); ok {
+	if _, trace, ok := strings.Cut(err.Error(), "wasm stack trace:\n"); ok {
 		for _, frame := range strings.Split(trace, "\n") {
 			if frame = strings.TrimSpace(frame); frame == "" || len(detail.Trace) == deepest {
 				break

@@ -59,11 +59,11 @@ type Module struct {
 	cache    wazero.CompilationCache // nil without a cache directory
 	compiled wazero.CompiledModule
 
-	mu       sync.Mutex
-	idle     []*instance // guarded by mu; the one used last stands last
-	running  int         // guarded by mu
-	closing  bool        // guarded by mu
-	trimming bool        // guarded by mu; a trim is due
+	mu      sync.Mutex
+	idle    []*instance // guarded by mu; the one used last stands last
+	running int         // guarded by mu
+	closing bool        // guarded by mu
+	trimmer *time.Timer // guarded by mu; nil while no trim is due
 
 	closed   chan struct{} // closed once everything is released
 	closeErr error         // read after closed
@@ -176,9 +176,8 @@ func (m *Module) put(in *instance) {
 	if !full {
 		in.idleSince = in.guard.since
 		m.idle = append(m.idle, in)
-		if !m.trimming {
-			m.trimming = true
-			time.AfterFunc(idleFor, m.trim)
+		if m.trimmer == nil {
+			m.trimmer = time.AfterFunc(idleFor, m.trim)
 		}
 	}
 	m.mu.Unlock()
@@ -198,8 +197,9 @@ func (m *Module) trim() {
 	old := append([]*instance(nil), m.idle[:n]...)
 	m.idle = append(m.idle[:0], m.idle[n:]...)
 	clear(m.idle[len(m.idle):cap(m.idle)])
-	if m.trimming = len(m.idle) > 0; m.trimming {
-		time.AfterFunc(idleFor, m.trim)
+	m.trimmer = nil
+	if len(m.idle) > 0 {
+		m.trimmer = time.AfterFunc(idleFor, m.trim)
 	}
 	m.mu.Unlock()
 	for _, in := range old {
@@ -242,6 +242,9 @@ func (m *Module) release() {
 	m.mu.Lock()
 	idle := m.idle
 	m.idle = nil
+	if m.trimmer != nil {
+		m.trimmer.Stop() // it would hold the module for a minute
+	}
 	m.mu.Unlock()
 	for _, in := range idle {
 		in.close()

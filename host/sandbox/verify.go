@@ -1,19 +1,13 @@
 package sandbox
 
 import (
-	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
-	"github.com/trama-run/trama/pdk/abi"
 )
 
 // Info is what a module shows without being run.
@@ -98,7 +92,7 @@ const (
 func Inspect(wasm []byte) (Info, error) {
 	sum := sha256.Sum256(wasm)
 	info := Info{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(wasm))}
-	p := parser{r: reader{data: wasm, end: len(wasm), place: "file"}, info: &info}
+	p := parser{r: reader{data: wasm, end: len(wasm), place: "file"}, info: &info, segments: -1}
 	p.module()
 	if p.r.err != nil {
 		return info, newError(KindRefused, "%s", p.r.err).because(p.r.err)
@@ -116,6 +110,7 @@ type parser struct {
 	imported  int
 	bodies    int
 	segments  int64 // as the DataCount section has it; -1 without one
+	offered   map[string]map[string]signature
 }
 
 // sectionNames are the sections by id; sectionOrder is how they must follow
@@ -129,7 +124,6 @@ func sectionOrder() []byte { return []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11
 
 func (p *parser) module() {
 	r := &p.r
-	p.segments = -1
 	if r.end > maxModule {
 		r.refuse("%s is over the limit of %s for one plugin", size(int64(r.end)), size(maxModule))
 		return
@@ -263,83 +257,10 @@ func (p *parser) imports() {
 	p.info.Imports = append(p.info.Imports, im)
 	p.functions = append(p.functions, t)
 	p.imported++
-	want, reason := importable(im.Module, im.Name)
-	if reason == "" && got != want {
-		reason = fmt.Sprintf("its signature is %s, but the host's is %s", got, want)
-	}
-	if reason != "" {
+	if reason := p.notImportable(im, got); reason != "" {
 		r.at = start
 		r.refuse("%s", reason)
 	}
-}
-
-// importable gives the signature of a function that plugins may import, or
-// the reason why there is none.
-func importable(module, name string) (signature, string) {
-	var functions []hostFunction
-	switch module {
-	case abi.ModuleExtism:
-		functions = extismFunctions()
-	case abi.ModuleTrama:
-		functions = tramaFunctions()
-	case abi.ModuleWASI:
-		return wasiFunction(name)
-	default:
-		reason := fmt.Sprintf("there is no module %q; plugins may import from %s, %s and %s",
-			module, abi.ModuleExtism, abi.ModuleTrama, abi.ModuleWASI)
-		if hint := foreignModule(module); hint != "" {
-			reason += " (" + hint + ")"
-		}
-		return signature{}, reason
-	}
-	for _, f := range functions {
-		if f.name == name {
-			return f.signature, ""
-		}
-	}
-	return signature{}, fmt.Sprintf("module %q has no function %q", module, name)
-}
-
-// foreignModule says what else a module was probably built for.
-func foreignModule(module string) string {
-	switch module {
-	case "env":
-		return "it was built for another host, or lacks a symbol at link time; AssemblyScript needs its own abort handler"
-	case "extism:host/user":
-		return "it wants functions that its own application adds to Extism"
-	case "gojs", "go":
-		return "it was built with GOOS=js; use GOOS=wasip1 with -buildmode=c-shared"
-	case "wbg", "__wbindgen_placeholder__":
-		return "it was built with wasm-bindgen, for a browser"
-	case "wasi_unstable":
-		return "it was built for WASI before preview 1"
-	case "http_handler":
-		return "it was built for http-wasm"
-	}
-	return ""
-}
-
-// wasiFunction asks wazero itself, so that the list is the one that links.
-func wasiFunction(name string) (_ signature, reason string) {
-	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer func() { reason = cmp.Or(reason, errorText(rt.Close(ctx))) }()
-	host, err := wasi_snapshot_preview1.NewBuilder(rt).Compile(ctx)
-	if err != nil {
-		return signature{}, err.Error()
-	}
-	f := host.ExportedFunctions()[name]
-	if f == nil {
-		return signature{}, fmt.Sprintf("WASI preview 1 has no function %q here", name)
-	}
-	return takes(f.ParamTypes()...).gives(f.ResultTypes()...), ""
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 // table reads a table's type and gives its minimum; before is what the tables
