@@ -85,6 +85,15 @@ func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decisio
 	return Decision{Status: Granted, Grant: holds}
 }
 
+// Request gives the grant that answers all that m asks for, to the file's
+// content whose sha256 is digest (hexadecimal). If the plugin asks to sign, the
+// grant's one key is a placeholder: the operator names the keys.
+func Request(m abi.Manifest, digest string) Grant {
+	g := request(m)
+	g.Of = "sha256:" + strings.TrimPrefix(digest, "sha256:")
+	return g
+}
+
 // request gives what a manifest asks for the shape of the grant that answers
 // all of it.
 func request(m abi.Manifest) Grant {

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trama-run/trama/host/admin"
+	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+func (p *program) flowCommand() *cobra.Command {
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List the flows of the server",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.listFlows(c.Context()) },
+	}
+	show := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a flow's document as the server has it",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return p.showFlow(c.Context(), args[0]) },
+	}
+	p.clientFlags(list, show)
+	var plugins string
+	validate := &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Check flow documents without a server",
+		Long: `Check flow documents without a server, and print every mistake as
+file:line:column: what is wrong; what to write instead. Operations of plugins
+are checked against the .wasm files of the directory given by --plugins, which
+a server does with the installed ones.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return p.validate(c.Context(), args, plugins) },
+	}
+	validate.Flags().StringVar(&plugins, "plugins", "", "`directory` of plugins to check operations against")
+	schema := &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of flow documents",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return p.printJSON(flow.Schema()) },
+	}
+	return group("flow", "Check and look at flows", list, show, validate, schema)
+}
+
+func (p *program) listFlows(ctx context.Context) error {
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	var flows []admin.FlowInfo
+	data, err := c.do(ctx, "GET", "/v1/flows", nil, &flows)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.printJSON(data)
+	}
+	t := newTable(p.stdout, "ID", "VERSION", "ORIGIN", "TITLE", "HELD")
+	for _, f := range flows {
+		t.row(f.ID, fmt.Sprint(f.Version), f.Origin.String(), f.Title, f.Held)
+	}
+	return t.end()
+}
+
+func (p *program) showFlow(ctx context.Context, id string) error {
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	var detail struct {
+		admin.FlowInfo
+		Document json.RawMessage `json:"document"`
+	}
+	data, err := c.do(ctx, "GET", "/v1/flows/"+url.PathEscape(id), nil, &detail)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.printJSON(data)
+	}
+	t := newTable(p.stdout)
+	t.row("flow", fmt.Sprintf("%s v%d", detail.ID, detail.Version))
+	t.row("origin", detail.Origin.String())
+	if detail.Held != "" {
+		t.row("held", detail.Held)
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout)
+	return p.printJSON([]byte(detail.Document))
+}
+
+// validate checks documents, and prints each one's mistakes or that it is
+// good.
+func (p *program) validate(ctx context.Context, files []string, plugins string) error {
+	var operations flow.Operations
+	if plugins != "" {
+		var err error
+		if operations, err = operationsOf(ctx, plugins); err != nil {
+			return err
+		}
+	}
+	all := source.Problems{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		problems := check(file, data, operations)
+		all = append(all, problems...)
+		if len(problems) == 0 && !p.json {
+			fmt.Fprintf(p.stdout, "%s: ok\n", file)
+		}
+	}
+	if p.json {
+		if err := p.printJSON(all); err != nil {
+			return err
+		}
+	} else {
+		p.printProblems(all)
+	}
+	if len(all) > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// check gives the mistakes of one document; operations may be nil.
+func check(file string, data []byte, operations flow.Operations) source.Problems {
+	f, err := flow.Parse(file, data)
+	if problems, ok := errors.AsType[source.Problems](err); ok {
+		return problems
+	}
+	if err != nil {
+		return source.Problems{{Place: source.Place{File: file}, Message: err.Error()}}
+	}
+	if operations == nil {
+		return nil
+	}
+	problems, held := f.Check(operations)
+	for _, h := range held { // a server would wait; here all plugins were named
+		problems = append(problems, source.Problem{Place: h.At, Message: h.Error()})
+	}
+	problems.Sort()
+	return problems
+}
+
+// operationsOf reads the manifests of a directory's plugins.
+func operationsOf(ctx context.Context, dir string) (operations flow.Operations, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+	if err != nil {
+		return nil, fmt.Errorf("--plugins: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("--plugins %s: there is no .wasm file", dir)
+	}
+	box, err := sandbox.Open(sandbox.Config{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, box.Close(ctx)) }()
+	byName := map[string][]abi.Operation{}
+	for _, file := range files {
+		m, err := plugin.Inspect(ctx, box, file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		byName[m.Name] = m.Operations
+	}
+	return func(name string) ([]abi.Operation, bool) {
+		found, ok := byName[name]
+		return found, ok
+	}, nil
+}

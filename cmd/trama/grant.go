@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trama-run/trama/host/admin"
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugin"
+)
+
+// grantFlags is what an operator adds to a request: names that only the host
+// knows.
+type grantFlags struct {
+	keys, secrets []string
+	yes           bool
+}
+
+func (p *program) grantCommand() *cobra.Command {
+	var flags grantFlags
+	c := &cobra.Command{
+		Use:   "grant NAME",
+		Short: "Give a plugin what it asks for",
+		Long: `Give the plugin NAME exactly what its manifest asks for, bound to the file's
+present content: a changed file waits again. It shows what that is, and asks.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return p.grant(c.Context(), args[0], flags) },
+	}
+	p.clientFlags(c)
+	c.Flags().StringSliceVar(&flags.keys, "key", nil, "`name` of a key of the host, for a plugin that asks to sign")
+	c.Flags().StringSliceVar(&flags.secrets, "secret", nil, "`name` of a secret of the host to give as well, for a channel's webhook")
+	c.Flags().BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
+	return c
+}
+
+func (p *program) grant(ctx context.Context, name string, flags grantFlags) error {
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	status, _, err := c.installed(ctx, name)
+	if err != nil {
+		return err
+	}
+	if status.Manifest == nil || status.State == plugin.StateRefused {
+		return fmt.Errorf("plugin %s is refused: %s", name, status.Reason)
+	}
+	given, err := flags.answer(status)
+	if err != nil {
+		return err
+	}
+	if !flags.yes {
+		if err := p.confirm(status, given); err != nil {
+			return err
+		}
+	}
+	var changes []catalog.Change
+	if _, err := c.do(ctx, "PUT", "/v1/grants/"+url.PathEscape(name), given, &changes); err != nil {
+		return err
+	}
+	return p.printChanges(changes)
+}
+
+// answer gives the grant for a plugin's request, with the operator's names.
+func (f grantFlags) answer(status plugin.Status) (grant.Grant, error) {
+	given := grant.Request(*status.Manifest, status.Digest)
+	if asked := status.Manifest.Capabilities.Sign; len(asked) > 0 && len(f.keys) == 0 {
+		return given, fmt.Errorf("plugin %s asks to sign with %s: name the keys that it may use with --key", status.Name, strings.Join(asked, ", "))
+	} else if len(asked) == 0 && len(f.keys) > 0 {
+		return given, usageError{fmt.Sprintf("plugin %s does not ask to sign: leave --key out", status.Name)}
+	}
+	given.Keys = slices.Clone(f.keys)
+	for _, s := range f.secrets {
+		if !slices.Contains(given.Secrets, s) {
+			given.Secrets = append(given.Secrets, s)
+		}
+	}
+	return given, nil
+}
+
+// confirm shows a grant and asks whether to give it.
+func (p *program) confirm(status plugin.Status, given grant.Grant) error {
+	t := newTable(p.stderr)
+	t.row("plugin", status.Name+" "+status.Manifest.Version)
+	t.row("file", status.File)
+	t.row("sha256", status.Digest)
+	if err := errors.Join(t.end(), writeList(p.stderr, "asks for", requests(*status.Manifest))); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stderr, "\ngrant\n  %s\n\nGive it? [y/N] ", given)
+	answer, err := bufio.NewReader(p.stdin).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	if err != nil { // nobody is there to answer
+		fmt.Fprintln(p.stderr)
+	}
+	return errors.New("nothing was granted")
+}
+
+func (p *program) revokeCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "revoke NAME",
+		Short: "Take back what a plugin was given",
+		Long: `Take back what the plugin NAME was given by "plugin grant" or the API, whatever
+content it was given to. What a workspace's grants.yaml gives is taken back there.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return p.revoke(c.Context(), args[0]) },
+	}
+	p.clientFlags(c)
+	return c
+}
+
+func (p *program) revoke(ctx context.Context, name string) error {
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	var grants []admin.GrantInfo
+	if _, err := c.do(ctx, "GET", "/v1/grants", nil, &grants); err != nil {
+		return err
+	}
+	var owners []string // files that hold grants of it
+	all := []catalog.Change{}
+	for _, g := range grants {
+		switch {
+		case g.Plugin != name:
+		case g.Origin.Kind == "file":
+			owners = append(owners, g.Origin.String())
+		default:
+			var changes []catalog.Change
+			path := "/v1/grants/" + url.PathEscape(name) + "?" + url.Values{"of": {g.Of}}.Encode()
+			if _, err := c.do(ctx, "DELETE", path, nil, &changes); err != nil {
+				return err
+			}
+			all = append(all, changes...)
+		}
+	}
+	if len(all) > 0 {
+		if err := p.printChanges(all); err != nil {
+			return err
+		}
+	}
+	if len(owners) > 0 {
+		return fmt.Errorf("plugin %s has a grant in %s: remove it there", name, strings.Join(owners, ", "))
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("plugin %s has no grant", name)
+	}
+	return nil
+}

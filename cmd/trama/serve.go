@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trama-run/trama/host"
+	"github.com/trama-run/trama/host/admin"
+	"github.com/trama-run/trama/host/workspace"
+)
+
+// serveFlags override the settings of the workspace.
+type serveFlags struct {
+	addr, adminAddr, data, cache, logFormat string
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	var flags serveFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve a workspace",
+		Long: `Serve the workspace in a directory until SIGINT or SIGTERM; a second signal
+ends the process at once. Its files are read at the start and when they change.
+
+Prints the addresses to stdout once both listeners are bound, and "ready" once
+the plugins have been read (so does GET /readyz of the admin listener). The log
+goes to stderr. Secrets are taken from TRAMA_SECRET_<NAME>, and from the
+directory that the setting "secrets" of trama.yaml names.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), flags) },
+	}
+	p.workspaceFlag(c)
+	c.Flags().StringVar(&flags.addr, "addr", "", "public `address` (default "+workspace.DefaultAddr+")")
+	c.Flags().StringVar(&flags.adminAddr, "admin-addr", "", "`address` of the admin API (default "+workspace.DefaultAdminAddr+")")
+	c.Flags().StringVar(&flags.data, "data", "", "`directory` of the store (default data in the workspace)")
+	c.Flags().StringVar(&flags.cache, "cache", "", "`directory` of compiled plugins (default cache in the data directory)")
+	c.Flags().StringVar(&flags.logFormat, "log-format", "text", "text or json")
+	return c
+}
+
+func (p *program) serve(ctx context.Context, flags serveFlags) (err error) {
+	log, err := newLog(p.stderr, flags.logFormat)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Clean(p.workspace)
+	settings, err := workspace.ReadSettings(dir)
+	if err != nil {
+		return err
+	}
+	flags.override(&settings)
+
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from now on a signal ends the process at once
+
+	h, err := host.New(ctx, host.Config{
+		Workspace: dir, Settings: settings, Environ: p.environ, Bundled: bundledDigests(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	p.announce(h, filepath.Join(settings.Data, admin.TokenFile))
+	go p.announceReady(ctx, h)
+	if err := h.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// newLog returns the process's log.
+func newLog(w io.Writer, format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, usageError{fmt.Sprintf("--log-format %q: want text or json", format)}
+}
+
+// override puts what the command line says over the settings.
+func (f serveFlags) override(s *workspace.Settings) {
+	set := func(into *string, value string) {
+		if value != "" {
+			*into = value
+		}
+	}
+	set(&s.Addr, f.addr)
+	set(&s.AdminAddr, f.adminAddr)
+	if f.data != "" {
+		if s.Cache == filepath.Join(s.Data, "cache") { // the cache stays within the data
+			s.Cache = filepath.Join(f.data, "cache")
+		}
+		s.Data = f.data
+	}
+	set(&s.Cache, f.cache)
+}
+
+func bundledDigests() []string {
+	return strings.FieldsFunc(bundled, func(r rune) bool { return r == ',' })
+}
+
+// announce says where the host listens.
+func (p *program) announce(h *host.Host, tokenFile string) {
+	public, operators := "http://"+reachable(h.Addr()), "http://"+reachable(h.AdminAddr())
+	if p.json {
+		p.printJSON(map[string]string{"public": public, "admin": operators, "token_file": tokenFile})
+		return
+	}
+	fmt.Fprintf(p.stdout, "trama: public %s\n", public)
+	fmt.Fprintf(p.stdout, "trama: admin %s (token in %s)\n", operators, tokenFile)
+}
+
+// announceReady says once that the plugins have been read, as /readyz does.
+func (p *program) announceReady(ctx context.Context, h *host.Host) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	ready := func() bool {
+		response, err := client.Get("http://" + reachable(h.AdminAddr()) + "/readyz")
+		if err != nil {
+			return false
+		}
+		return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+	}
+	for !ready() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if p.json {
+		p.printJSON(map[string]bool{"ready": true})
+		return
+	}
+	fmt.Fprintln(p.stdout, "trama: ready")
+}
