@@ -184,7 +184,7 @@ func TestErrors(t *testing.T) {
 		{`toJSON($env)`, `column 8: $env is not available`},
 		{`upper`, `column 1: upper is a function; call it, as in upper(input.name)`},
 		{`let f = upper; f("x")`, `upper is a function`},
-		{`now()`, `column 1: `},
+		{`now()`, `column 1: now is a value, not a function; write it without the brackets`},
 		{`now.Local()`, `a time has no method Local; it has Year`},
 		{`now.Format(1)`, `Format takes other arguments`},
 		{`input.name.Foo()`, `the text "Ana" has no method Foo`},

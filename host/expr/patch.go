@@ -114,6 +114,9 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 func (p *patcher) call(node *ast.Node, n *ast.CallNode) {
 	switch callee := n.Callee.(type) {
 	case *ast.IdentifierNode:
+		if slices.Contains(Names(), callee.Value) {
+			p.fail(n, "write it without the brackets", "%s is a value, not a function", callee.Value)
+		}
 		// Also for unknown names: the library reports those.
 		delete(p.names, callee)
 		n.Arguments = slices.Insert(n.Arguments, 0, guardNode(n.Location()))

@@ -23,6 +23,12 @@ func decodeNode(file string, node *yaml.Node, into any) Problems {
 	return d.problems
 }
 
+// Unmarshaler is a type that reads itself from a part of a document and
+// reports problems with their places.
+type Unmarshaler interface {
+	UnmarshalSource(Value) Problems
+}
+
 type decoder struct {
 	file     string
 	problems Problems
@@ -35,6 +41,9 @@ func (d *decoder) decode(n *yaml.Node, target reflect.Value, what string) {
 	switch into := target.Addr().Interface().(type) {
 	case *Value:
 		*into = Value{d.file, n}
+		return
+	case Unmarshaler:
+		d.problems = append(d.problems, into.UnmarshalSource(Value{d.file, n})...)
 		return
 	case encoding.TextUnmarshaler:
 		d.text(n, into, what)

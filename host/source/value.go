@@ -54,6 +54,12 @@ func (v Value) Get(path ...string) Value {
 	return Value{v.file, n}
 }
 
+// IsMapping reports whether the value is a mapping.
+func (v Value) IsMapping() bool { return v.node != nil && v.node.Kind == yaml.MappingNode }
+
+// IsList reports whether the value is a list.
+func (v Value) IsList() bool { return v.node != nil && v.node.Kind == yaml.SequenceNode }
+
 // Keys gives the keys of a mapping in the order of the document, and nothing
 // for any other value.
 func (v Value) Keys() []string {
