@@ -105,10 +105,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	if h.sandbox, err = sandbox.Open(sandbox.Config{CacheDir: filepath.Join(s.Cache, "code"), Log: config.Log}); err != nil {
 		return nil, err
 	}
-	secrets, err := secret.New(config.Environ, s.Secrets)
-	if err != nil {
-		return nil, err
-	}
+	secrets := secret.New(config.Environ, s.Secrets)
 	h.plugins = plugin.New(plugin.Config{
 		Dirs: s.Plugins, CacheDir: s.Cache, Bundled: config.Bundled,
 		Sandbox: h.sandbox, Egress: egress.New(egress.Config{Secrets: secrets}), Secrets: secrets, Log: config.Log,
@@ -183,7 +180,7 @@ func (h *Host) apply(ctx context.Context, files workspace.Files) ([]catalog.Chan
 	defer h.reading.Unlock()
 	set, problems := workspace.Parse(files)
 	for _, f := range set.Flows {
-		found, _ := f.Check(h.plugins)
+		found, _ := f.Check(h.plugins.Operations)
 		problems = append(problems, found...)
 	}
 	if len(problems) > 0 {
@@ -213,7 +210,7 @@ func (h *Host) Run(ctx context.Context) error {
 	operators := server.NewAdmin(h.config.Log)
 	admin.Mount(operators, admin.Config{
 		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
-		Held: h.runs.Held, Operations: h.plugins, Apply: h.apply, Ready: h.plugins.Scanned,
+		Held: h.runs.Held, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
 		Pending: func() (source.Problems, []catalog.Change) {
 			p := h.pending.Load()
 			return p.problems, p.changes

@@ -85,19 +85,19 @@ func (s Set) objects() (map[string]wanted, error) {
 		want[key] = wanted{Origin{Kind: "file", File: place.File, Line: place.Line}, data}
 	}
 	for _, f := range s.Flows {
-		add(typeFlow, f.ID, f.Place, f)
+		add(typeFlow, f.ID, f.At, f)
 	}
 	for _, r := range s.Routes {
-		add(typeRoute, r.Name(), r.Place, r)
+		add(typeRoute, r.Name(), r.At, r)
 	}
 	for _, ch := range s.Channels {
-		add(typeChannel, ch.ID, ch.Place, ch)
+		add(typeChannel, ch.ID, ch.At, ch)
 	}
 	for _, conn := range s.Connections {
-		add(typeConnection, conn.ID, conn.Place, conn)
+		add(typeConnection, conn.ID, conn.At, conn)
 	}
 	for _, g := range s.Grants {
-		add(typeGrant, g.Name(), g.Place, g)
+		add(typeGrant, g.Name(), g.At, g)
 	}
 	if len(problems) > 0 {
 		return nil, problems

@@ -192,21 +192,21 @@ func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) er
 		}
 		s.Flows[name] = Flow{Origin: o.Origin, Version: version, Flow: program.Flow(), Program: program}
 	case typeRoute:
-		r := Route{Place: place}
+		r := Route{At: place}
 		s.Routes = append(s.Routes, r)
 		return json.Unmarshal(o.Value, &s.Routes[len(s.Routes)-1])
 	case typeChannel:
-		ch := Channel{Place: place}
+		ch := Channel{At: place}
 		err := json.Unmarshal(o.Value, &ch)
 		s.Channels[name] = ch
 		return err
 	case typeConnection:
-		conn := Connection{Place: place}
+		conn := Connection{At: place}
 		err := json.Unmarshal(o.Value, &conn)
 		s.Connections[name] = conn
 		return err
 	case typeGrant:
-		s.Grants = append(s.Grants, Grant{Place: place})
+		s.Grants = append(s.Grants, Grant{At: place})
 		return json.Unmarshal(o.Value, &s.Grants[len(s.Grants)-1])
 	default:
 		return errors.New("of a type that this version does not know")

@@ -14,7 +14,7 @@ import (
 
 // Route is a method and path of the gateway, and the flow that answers.
 type Route struct {
-	Place source.Place `json:"-"`
+	At source.Place `json:"-"`
 	// Method is GET, POST, PUT, PATCH or DELETE.
 	Method string `json:"method" source:"required"`
 	// Path starts with "/"; ":name" takes one segment as a parameter.
@@ -36,19 +36,19 @@ var segmentPattern = regexp.MustCompile(`^(:[a-z][a-z0-9_]*|[A-Za-z0-9._~-]+)$`)
 func (r Route) Check() source.Problems {
 	var problems source.Problems
 	if !slices.Contains(methods, r.Method) {
-		problems = append(problems, source.Problem{Place: r.Place, Message: fmt.Sprintf("method %q is not one that a route can have", r.Method), Hint: "use " + strings.Join(methods, ", ")})
+		problems = append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("method %q is not one that a route can have", r.Method), Hint: "use " + strings.Join(methods, ", ")})
 	}
 	if !strings.HasPrefix(r.Path, "/") {
-		return append(problems, source.Problem{Place: r.Place, Message: fmt.Sprintf("path %q does not start with /", r.Path), Hint: "write /" + r.Path})
+		return append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("path %q does not start with /", r.Path), Hint: "write /" + r.Path})
 	}
 	seen := map[string]bool{}
 	for segment := range strings.SplitSeq(strings.Trim(r.Path, "/"), "/") {
 		switch {
 		case segment == "" && r.Path == "/":
 		case !segmentPattern.MatchString(segment):
-			problems = append(problems, source.Problem{Place: r.Place, Message: fmt.Sprintf("path %q: segment %q", r.Path, segment), Hint: "use letters, digits and . _ ~ -, or :name for a parameter"})
+			problems = append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("path %q: segment %q", r.Path, segment), Hint: "use letters, digits and . _ ~ -, or :name for a parameter"})
 		case segment[0] == ':' && seen[segment]:
-			problems = append(problems, source.Problem{Place: r.Place, Message: fmt.Sprintf("path %q has the parameter %s twice", r.Path, segment), Hint: "give each parameter its own name"})
+			problems = append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("path %q has the parameter %s twice", r.Path, segment), Hint: "give each parameter its own name"})
 		}
 		seen[segment] = true
 	}
@@ -57,8 +57,8 @@ func (r Route) Check() source.Problems {
 
 // Channel is a configured way in and out for messages.
 type Channel struct {
-	Place source.Place `json:"-"`
-	ID    string       `json:"id" source:"required"`
+	At source.Place `json:"-"`
+	ID string       `json:"id" source:"required"`
 	// Adapter is the plugin that speaks the channel's protocol.
 	Adapter    string         `json:"adapter" source:"required"`
 	Connection string         `json:"connection,omitempty"`
@@ -79,13 +79,13 @@ func checkID(place source.Place, what, id string) source.Problems {
 
 // Connection is a connection with its place in a file.
 type Connection struct {
-	Place source.Place `json:"-"`
+	At source.Place `json:"-"`
 	egress.Connection
 }
 
 // Grant is a grant with its place in a file.
 type Grant struct {
-	Place source.Place `json:"-"`
+	At source.Place `json:"-"`
 	grant.Grant
 }
 
@@ -93,15 +93,15 @@ type Grant struct {
 func (g Grant) Name() string { return g.Plugin + " " + g.Of }
 
 // Check returns what is wrong with the channel.
-func (c Channel) Check() source.Problems { return checkID(c.Place, "channel", c.ID) }
+func (c Channel) Check() source.Problems { return checkID(c.At, "channel", c.ID) }
 
 // Check returns what is wrong with the connection.
 func (c Connection) Check() source.Problems {
-	return append(checkID(c.Place, "connection", c.ID), at(c.Place, c.Validate())...)
+	return append(checkID(c.At, "connection", c.ID), at(c.At, c.Validate())...)
 }
 
 // Check returns what is wrong with the grant.
-func (g Grant) Check() source.Problems { return at(g.Place, g.Validate()) }
+func (g Grant) Check() source.Problems { return at(g.At, g.Validate()) }
 
 // at gives sentences a place.
 func at(place source.Place, sentences []string) source.Problems {

@@ -280,6 +280,12 @@ func (r *Registry) Manifest(name string) (abi.Manifest, bool) {
 	return p.manifest, true
 }
 
+// Operations returns the operations of the plugin with this name.
+func (r *Registry) Operations(name string) ([]abi.Operation, bool) {
+	m, ok := r.Manifest(name)
+	return m.Operations, ok
+}
+
 // Ready returns nil if the plugin can be called, or an error of code
 // unavailable that says why not and what to do.
 func (r *Registry) Ready(name string) *abi.Error {

@@ -60,6 +60,7 @@ type Config struct {
 type Runner struct {
 	config  Config
 	records *recorder
+	known   sync.Map // *engine.Program -> needs
 
 	mu     sync.Mutex
 	active map[string]bool // keys of gateway runs that are driven now; guarded by mu
@@ -114,18 +115,32 @@ const kindSession store.Kind = "session"
 // Held returns why a flow can't run now: a plugin or a connection that it
 // needs is not there. nil: it can.
 func (r *Runner) Held(p *engine.Program) *abi.Error {
-	for _, name := range p.Flow().Plugins() {
+	need := r.needs(p)
+	for _, name := range need.plugins {
 		if err := r.config.Plugins.Ready(name); err != nil {
 			return err
 		}
 	}
 	connections := r.config.Catalog().Snapshot().Connections
-	for _, id := range p.Flow().Connections() {
+	for _, id := range need.connections {
 		if _, ok := connections[id]; !ok {
 			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("connection %q is not configured: add it to connections.yaml", id), Retryable: true}
 		}
 	}
 	return nil
+}
+
+// needs is what a flow can't run without.
+type needs struct{ plugins, connections []string }
+
+// needs reads a flow's needs off its document once.
+func (r *Runner) needs(p *engine.Program) needs {
+	if n, ok := r.known.Load(p); ok {
+		return n.(needs)
+	}
+	n := needs{p.Flow().Plugins(), p.Flow().Connections()}
+	r.known.Store(p, n)
+	return n
 }
 
 // perform makes the call that a run waits for.

@@ -35,7 +35,7 @@ const (
 
 // Settings are the process's own: the file trama.yaml.
 type Settings struct {
-	Place source.Place `json:"-"`
+	At source.Place `json:"-"`
 	// Addr and AdminAddr are what the two listeners bind to.
 	Addr      string `json:"addr,omitempty"`
 	AdminAddr string `json:"admin_addr,omitempty"`
