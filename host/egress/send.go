@@ -274,11 +274,15 @@ func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response,
 	if err != nil {
 		return abi.HTTPResponse{}, s.unreadable(ctx, named, err)
 	}
+	text := s.Redact(string(data))
+	if len(text) != len(data) {
+		response.Header.Del("Content-Length") // it counts what was taken out
+	}
 	answer := abi.HTTPResponse{Status: response.StatusCode, Headers: make(map[string]string, len(response.Header))}
 	for name, values := range response.Header {
 		answer.Headers[s.Redact(strings.ToLower(name))] = strings.ToValidUTF8(s.Redact(strings.Join(values, ", ")), "\uFFFD")
 	}
-	if text := s.Redact(string(data)); utf8.ValidString(text) {
+	if utf8.ValidString(text) {
 		answer.Body = text
 	} else {
 		answer.BodyBase64 = base64.StdEncoding.EncodeToString([]byte(text))

@@ -1,0 +1,514 @@
+package egress
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+func TestGrantedOriginAnswers(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("X-Two", "a")
+		w.Header().Add("X-Two", "b")
+		w.WriteHeader(201)
+		io.WriteString(w, "hello")
+	})
+	scope := newClient(t, nil).Open(Policy{Origins: []string{s.URL}})
+	got := ok(t, scope, abi.HTTPRequest{Method: "POST", URL: s.URL + "/a%2Fb?q=1&ü#fragment", Headers: map[string]string{"x-own": "1"}, Body: "body"})
+	if got.Status != 201 || got.Body != "hello" || got.Headers["x-two"] != "a, b" {
+		t.Errorf("got %+v", got)
+	}
+	r, body := s.last(t)
+	if r.Method != "POST" || r.RequestURI != "/a%2Fb?q=1&%C3%BC" || body != "body" || r.Header.Get("X-Own") != "1" || r.Header.Get("User-Agent") != userAgent {
+		t.Errorf("sent %s %s %q %v", r.Method, r.RequestURI, body, r.Header)
+	}
+	if got := ok(t, scope, abi.HTTPRequest{URL: s.URL, BodyBase64: "/w=="}); got.Status != 201 {
+		t.Errorf("got %+v", got)
+	}
+	if _, body := s.last(t); body != "\xff" {
+		t.Errorf("sent %q", body)
+	}
+}
+
+// A URL is taken in one reading only, and only if that one is granted.
+func TestURLs(t *testing.T) {
+	s := serve(t, nil)
+	port := s.port()
+	scope := newClient(t, nil).Open(Policy{Origins: []string{s.URL, "https://*.example.test"}, Requests: 1000})
+	for _, c := range []struct{ url, code string }{
+		{"http://127.0.0.1:1/", abi.CodeDenied}, // another port
+		{"http://127.0.0.1/", abi.CodeDenied},
+		{"https://127.0.0.1" + port, abi.CodeDenied}, // another scheme
+		{"http://localhost" + port, abi.CodeDenied},  // another name for the same place
+		{"http://127.0.0.2" + port, abi.CodeDenied},
+		{"http://[::1]" + port, abi.CodeDenied},
+		{"https://example.test/", abi.CodeDenied},
+		{"https://a.example.test.evil.test/", abi.CodeDenied},
+		{"http://2130706433" + port, abi.CodeInvalid},         // decimal
+		{"http://0177.0.0.1" + port, abi.CodeInvalid},         // octal
+		{"http://0x7f.0.0.1" + port, abi.CodeInvalid},         // hexadecimal
+		{"http://0x7f000001" + port, abi.CodeInvalid},         //
+		{"http://127.1" + port, abi.CodeInvalid},              // short
+		{"http://127.0.0.1." + port, abi.CodeInvalid},         // trailing dot
+		{"http://[::ffff:127.0.0.1]" + port, abi.CodeInvalid}, // IPv4-mapped
+		{"http://[::ffff:7f00:1]" + port, abi.CodeInvalid},
+		{"http://[::1%25lo]" + port, abi.CodeInvalid}, // zone
+		{"http://user@127.0.0.1" + port, abi.CodeInvalid},
+		{"http://user:canary@127.0.0.1" + port, abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "@evil.test/", abi.CodeInvalid},
+		{"http://evil.test@127.0.0.1" + port, abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "\\@evil.test/", abi.CodeInvalid},
+		{"http://evil.test\\@127.0.0.1" + port, abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/\r\nX: y", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/?canary\n", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/ HTTP/1.1", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "\t/", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/a/../b", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/a/%2e%2e/b", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/a/..%2fb", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/a/..%5cb", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/a/..;x/b", abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/%zz", abi.CodeInvalid},
+		{"http://münchen.test/", abi.CodeInvalid},
+		{"http://127.0.0.1:/", abi.CodeInvalid},
+		{"http:/127.0.0.1", abi.CodeInvalid},
+		{"http:127.0.0.1", abi.CodeInvalid},
+		{"http://", abi.CodeInvalid},
+		{"file:///etc/passwd", abi.CodeInvalid},
+		{"ftp://127.0.0.1" + port, abi.CodeInvalid},
+		{"gopher://127.0.0.1" + port, abi.CodeInvalid},
+		{"data:text/plain,x", abi.CodeInvalid},
+		{"127.0.0.1" + port, abi.CodeInvalid},
+		{"x", abi.CodeInvalid},
+		{"", abi.CodeInvalid},  // relative, and no connection
+		{"/", abi.CodeInvalid}, //
+		{"?q", abi.CodeInvalid},
+		{"//127.0.0.1" + port, abi.CodeInvalid},
+		{"http://127.0.0.1" + port + "/\xff", abi.CodeInvalid},
+	} {
+		refused(t, scope, abi.HTTPRequest{URL: c.url}, c.code, "")
+	}
+	if s.count() > 0 {
+		t.Errorf("%d requests arrived", s.count())
+	}
+	// Upper case and the default port are the same origin.
+	ok(t, scope, abi.HTTPRequest{URL: "HTTP://127.0.0.1" + port})
+}
+
+func TestMethodsAndHeaders(t *testing.T) {
+	s := serve(t, nil)
+	scope := newClient(t, nil).Open(Policy{Origins: []string{s.URL}, Requests: 1000})
+	for _, method := range []string{"get", "CONNECT", "TRACE", "GET /x HTTP/1.1", "GET\r\n", strings.Repeat("A", 33)} {
+		refused(t, scope, abi.HTTPRequest{URL: s.URL, Method: method}, abi.CodeInvalid, "method")
+	}
+	for name, value := range map[string]string{
+		"Host": "evil.test", "host": "evil.test", "Content-Length": "0", "Transfer-Encoding": "chunked", "Connection": "close", "Keep-Alive": "x",
+		"Proxy-Authorization": "x", "proxy-connection": "x", "Upgrade": "websocket", "TE": "trailers", "Trailer": "X", "Expect": "100-continue",
+		"X-A": "a\r\nX-B: b", "X-B": "a\nb", "X-C": "a\x00b", "X-D": "a\rb", "X-E\r\nX-F": "a", "X G": "a", "": "a", "X-Ü": "a", "X:": "a", "Host ": "x",
+	} {
+		refused(t, scope, abi.HTTPRequest{URL: s.URL, Headers: map[string]string{name: value}}, abi.CodeInvalid, "header")
+	}
+	refused(t, scope, abi.HTTPRequest{URL: s.URL, Headers: map[string]string{"X-A": "1", "x-a": "2"}}, abi.CodeInvalid, "twice")
+	refused(t, scope, abi.HTTPRequest{URL: s.URL, Body: "a", BodyBase64: "YQ=="}, abi.CodeInvalid, "give one")
+	refused(t, scope, abi.HTTPRequest{URL: s.URL, BodyBase64: "!"}, abi.CodeInvalid, "base64")
+	if s.count() > 0 {
+		t.Errorf("%d requests arrived", s.count())
+	}
+	ok(t, scope, abi.HTTPRequest{URL: s.URL})
+	if r, _ := s.last(t); r.Host != strings.TrimPrefix(s.URL, "http://") {
+		t.Errorf("host is %s", r.Host)
+	}
+}
+
+func addrs(texts ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, text := range texts {
+		all = append(all, netip.MustParseAddr(text))
+	}
+	return all
+}
+
+// A name that its owner points into the operator's networks leads nowhere,
+// though it is granted.
+func TestNamesThatPointInside(t *testing.T) {
+	s := serve(t, nil)
+	for _, address := range []string{
+		"127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "100.127.255.255",
+		"169.254.169.254", "169.254.1.1", "100.100.100.200", "168.63.129.16", "192.0.0.192", "0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.250",
+		"255.255.255.255", "240.0.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1",
+		"::1", "::", "fe80::1", "fc00::1", "fd00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1",
+		"64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::1", "2001:0:7f00:1::1", "::127.0.0.1", "2001:db8::1", "fec0::1", "100::1", "4000::1",
+	} {
+		resolver, _ := resolve(t, func(string, int) []netip.Addr { return addrs(address) })
+		client := newClient(t, resolver)
+		for _, origin := range []string{"http://api.example.test" + s.port(), "http://*.example.test" + s.port()} {
+			refused(t, client.Open(Policy{Origins: []string{origin}}), abi.HTTPRequest{URL: "http://api.example.test" + s.port()}, abi.CodeDenied, "leads to a")
+		}
+	}
+	if s.count() > 0 {
+		t.Errorf("%d requests arrived", s.count())
+	}
+}
+
+func TestReach(t *testing.T) {
+	for _, address := range []string{"8.8.8.8", "1.1.1.1", "172.32.0.1", "172.15.0.1", "100.128.0.1", "192.169.0.1", "11.0.0.1", "223.255.255.255", "2606:4700::1111", "2a00::1"} {
+		if got := reachOf(netip.MustParseAddr(address)); got != reachPublic {
+			t.Errorf("%s is %s", address, got)
+		}
+	}
+	// What is private or loopback may be reached where it is named.
+	s := serve(t, nil)
+	resolver, _ := resolve(t, func(name string, _ int) []netip.Addr {
+		if name == "private.corp.test" {
+			return addrs("10.255.255.1")
+		}
+		return addrs("127.0.0.1")
+	})
+	client := newClient(t, resolver)
+	for _, host := range []string{"127.0.0.1", "localhost", "svc.internal", "printer.local"} {
+		url := "http://" + host + s.port()
+		ok(t, client.Open(Policy{Origins: []string{url}}), abi.HTTPRequest{URL: url})
+		ok(t, client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: url}}), abi.HTTPRequest{URL: ""})
+	}
+	// A connection may be in a private network; loopback it must name.
+	inside := func(host string) *Scope {
+		return client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: "http://" + host + s.port()}, Timeout: 50 * time.Millisecond})
+	}
+	refused(t, inside("erp.corp.test"), abi.HTTPRequest{}, abi.CodeDenied, "loopback")
+	_, err := inside("private.corp.test").Send(t.Context(), abi.HTTPRequest{})
+	if failure, _ := err.(*abi.Error); failure == nil || failure.Code == abi.CodeDenied {
+		t.Errorf("a connection to a private address: %v", err)
+	}
+}
+
+// What is checked is what is dialled: one look-up for each connection.
+func TestRebinding(t *testing.T) {
+	s := serve(t, nil)
+	resolver, ns := resolve(t, func(_ string, query int) []netip.Addr {
+		if query == 1 {
+			return addrs("127.0.0.1")
+		}
+		return addrs("169.254.169.254") // what a second look would find
+	})
+	client := newClient(t, resolver)
+	url := "http://rebind.internal" + s.port()
+	scope := client.Open(Policy{Origins: []string{url}})
+	ok(t, scope, abi.HTTPRequest{URL: url})
+	if n := ns.queries.Load(); n != 1 {
+		t.Errorf("the name was looked up %d times", n)
+	}
+	client.Close() // no pooled connection: the next request looks again
+	refused(t, scope, abi.HTTPRequest{URL: url}, abi.CodeDenied, "link-local")
+}
+
+// A pooled connection of a request that may reach far serves none that may not.
+func TestPoolKeepsReach(t *testing.T) {
+	s := serve(t, nil)
+	resolver, _ := resolve(t, func(string, int) []netip.Addr { return addrs("127.0.0.1") })
+	client := newClient(t, resolver)
+	url := "http://a.svc.internal" + s.port()
+	for range 3 {
+		ok(t, client.Open(Policy{Origins: []string{url}}), abi.HTTPRequest{URL: url})
+		refused(t, client.Open(Policy{Origins: []string{"http://*.svc.internal" + s.port()}}), abi.HTTPRequest{URL: url}, abi.CodeDenied, "loopback")
+	}
+	if s.count() != 3 {
+		t.Errorf("%d requests arrived, want 3", s.count())
+	}
+}
+
+func TestProxyEnvironmentIsIgnored(t *testing.T) {
+	proxy := serve(t, nil)
+	s := serve(t, nil)
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
+		t.Setenv(name, proxy.URL)
+	}
+	ok(t, newClient(t, nil).Open(Policy{Origins: []string{s.URL}}), abi.HTTPRequest{URL: s.URL})
+	// Loopback is exempt from proxies by net/http's own rule; a name is not.
+	resolver, _ := resolve(t, func(string, int) []netip.Addr { return addrs("127.0.0.1") })
+	url := "http://svc.internal" + s.port()
+	ok(t, newClient(t, resolver).Open(Policy{Origins: []string{url}}), abi.HTTPRequest{URL: url})
+	if proxy.count() > 0 || s.count() != 2 {
+		t.Errorf("%d requests went to the proxy, %d to the server", proxy.count(), s.count())
+	}
+	for _, transport := range newClient(t, nil).transports {
+		if transport.Proxy != nil {
+			t.Error("a transport has a proxy")
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/exact":
+			io.WriteString(w, strings.Repeat("x", 1000))
+		case "/declared":
+			w.Header().Set("Content-Length", "1001")
+			io.WriteString(w, strings.Repeat("x", 1001))
+		case "/endless":
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 4096)); err != nil {
+					return
+				}
+			}
+		case "/bomb": // 64 MiB in 64 KiB
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			for range 1024 {
+				z.Write(make([]byte, 64<<10))
+			}
+			z.Close()
+		case "/members": // endless input for no output
+			w.Header().Set("Content-Encoding", "gzip")
+			for r.Context().Err() == nil {
+				if err := gzip.NewWriter(w).Close(); err != nil {
+					return
+				}
+			}
+		case "/zipped":
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			io.WriteString(z, strings.Repeat("x", 1000))
+			z.Close()
+		case "/torn":
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "x")
+		case "/notzip":
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "not gzip at all, but long enough")
+		case "/headers":
+			w.Header().Set("X-Long", strings.Repeat("x", maxHeaderBytes+8192))
+		}
+	})
+	scope := newClient(t, nil).Open(Policy{Origins: []string{s.URL}, HTTPBytes: 1000, Requests: 1000})
+	get := func(path string) abi.HTTPRequest { return abi.HTTPRequest{URL: s.URL + path} }
+	for _, path := range []string{"/exact", "/zipped"} {
+		if got := ok(t, scope, get(path)); got.Body != strings.Repeat("x", 1000) || got.Headers["content-encoding"] != "" {
+			t.Errorf("%s: %d bytes, %v", path, len(got.Body), got.Headers)
+		}
+	}
+	for _, path := range []string{"/declared", "/endless", "/bomb", "/members"} {
+		refused(t, scope, get(path), abi.CodeLimit, "limits: {http: 2000}")
+	}
+	for _, path := range []string{"/torn", "/notzip", "/headers"} {
+		refused(t, scope, get(path), abi.CodeUnreachable, s.URL+path)
+	}
+	ok(t, scope, abi.HTTPRequest{Method: "POST", URL: s.URL, Body: strings.Repeat("x", 1000)})
+	refused(t, scope, abi.HTTPRequest{Method: "POST", URL: s.URL, Body: strings.Repeat("x", 1001)}, abi.CodeLimit, "request's body")
+	if got := ok(t, scope, abi.HTTPRequest{Method: "HEAD", URL: s.URL + "/zipped"}); got.Body != "" {
+		t.Errorf("HEAD: %q", got.Body)
+	}
+	// A guest that names an encoding gets it as it is.
+	raw := ok(t, scope, abi.HTTPRequest{URL: s.URL + "/zipped", Headers: map[string]string{"Accept-Encoding": "gzip"}})
+	if raw.Headers["content-encoding"] != "gzip" || raw.BodyBase64 == "" {
+		t.Errorf("got %+v", raw)
+	}
+
+	few := newClient(t, nil).Open(Policy{Origins: []string{s.URL}, Requests: 2})
+	ok(t, few, get("/exact"))
+	ok(t, few, get("/exact"))
+	refused(t, few, get("/exact"), abi.CodeLimit, "limits: {requests: 4}")
+}
+
+func TestTimeouts(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(200)
+		for r.Context().Err() == nil { // a byte now and then, for ever
+			if r.URL.Path == "/slow" {
+				io.WriteString(w, "x")
+				w.(http.Flusher).Flush()
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	client := newClient(t, nil)
+	for _, path := range []string{"/slow", "/silent"} {
+		begin := time.Now()
+		scope := client.Open(Policy{Origins: []string{s.URL}, Timeout: 100 * time.Millisecond})
+		if f := refused(t, scope, abi.HTTPRequest{URL: s.URL + path + "?secret=1", TimeoutMillis: 60_000}, abi.CodeTimeout, path); !f.Retryable || strings.Contains(f.Message, "secret") {
+			t.Errorf("%+v", f)
+		}
+		scope = client.Open(Policy{Origins: []string{s.URL}})
+		refused(t, scope, abi.HTTPRequest{URL: s.URL + path, TimeoutMillis: 100}, abi.CodeTimeout, path)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if _, err := scope.Send(ctx, abi.HTTPRequest{URL: s.URL + path}); err == nil || err.(*abi.Error).Code != abi.CodeTimeout {
+			t.Errorf("%s: %v", path, err)
+		}
+		cancel()
+		if took := time.Since(begin); took > 3*time.Second {
+			t.Errorf("%s took %s", path, took)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + listener.Addr().String()
+	listener.Close()
+	if f := refused(t, client.Open(Policy{Origins: []string{gone}}), abi.HTTPRequest{URL: gone + "/p?q=1"}, abi.CodeUnreachable, gone+"/p: "); !f.Retryable || strings.Contains(f.Message, "q=1") {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") })
+	secure := httptest.NewTLSServer(http.RedirectHandler(other.URL, 302))
+	t.Cleanup(secure.Close)
+	var s *server
+	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if to := q.Get("to"); to != "" {
+			status := 302
+			fmt.Sscan(q.Get("status"), &status)
+			w.Header().Set("Location", to)
+			w.WriteHeader(status)
+			return
+		}
+		if r.URL.Path == "/loop" {
+			http.Redirect(w, r, "/loop", 307)
+		}
+	})
+	client := newClient(t, nil)
+	client.transports[reachAddress].TLSClientConfig.RootCAs = secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	scope := client.Open(Policy{Origins: []string{s.URL, other.URL, secure.URL}, Requests: 1000})
+	for _, to := range []string{
+		"http://127.0.0.1:1/", "http://localhost" + s.port(), "http://169.254.169.254/", "https://127.0.0.1" + s.port(), "http://10.0.0.1/",
+	} {
+		refused(t, scope, abi.HTTPRequest{URL: s.URL + "/?to=" + to}, abi.CodeDenied, "redirects: ")
+	}
+	for _, to := range []string{
+		"file:///etc/passwd", "http://u:p@127.0.0.1" + other.port(), "http://2130706433" + other.port(), "http://[::ffff:127.0.0.1]" + other.port(), "javascript:1", "/%252e%252e/x",
+	} {
+		refused(t, scope, abi.HTTPRequest{URL: s.URL + "/?to=" + to}, abi.CodeInvalid, "redirects: ")
+	}
+	refused(t, scope, abi.HTTPRequest{URL: secure.URL}, abi.CodeDenied, "not encrypted")
+	if other.count() > 0 {
+		t.Errorf("%d requests arrived", other.count())
+	}
+	before := s.count()
+	refused(t, scope, abi.HTTPRequest{URL: s.URL + "/loop"}, abi.CodeLimit, "redirects")
+	if n := s.count() - before; n != maxRedirects+1 {
+		t.Errorf("a loop was followed %d times", n)
+	}
+	// Redirects count as requests.
+	refused(t, client.Open(Policy{Origins: []string{s.URL}, Requests: 3}), abi.HTTPRequest{URL: s.URL + "/loop"}, abi.CodeLimit, "outbound requests")
+
+	for _, c := range []struct {
+		method     string
+		status     int
+		wantMethod string
+		wantBody   string
+	}{
+		{"POST", 301, "GET", ""}, {"POST", 302, "GET", ""}, {"POST", 303, "GET", ""}, {"PUT", 303, "GET", ""}, {"HEAD", 303, "HEAD", ""},
+		{"PUT", 302, "PUT", "b"}, {"POST", 307, "POST", "b"}, {"POST", 308, "POST", "b"}, {"DELETE", 301, "DELETE", "b"},
+	} {
+		req := abi.HTTPRequest{Method: c.method, URL: fmt.Sprintf("%s/?status=%d&to=%s/x", s.URL, c.status, other.URL), Body: "b", Headers: map[string]string{"Content-Type": "text/x"}}
+		if c.method == "HEAD" {
+			req.Body = ""
+		}
+		ok(t, scope, req)
+		r, body := other.last(t)
+		if r.Method != c.wantMethod || body != c.wantBody || r.URL.Path != "/x" || (r.Header.Get("Content-Type") == "") != (c.wantMethod == "GET" && c.method != "GET") {
+			t.Errorf("%s with %d became %s with %q, %v", c.method, c.status, r.Method, body, r.Header)
+		}
+	}
+	// A status without a location, and 304, are answers.
+	if got := ok(t, scope, abi.HTTPRequest{URL: s.URL + "/?status=304&to=/x"}); got.Status != 304 {
+		t.Errorf("got %d", got.Status)
+	}
+}
+
+func TestCredentialsStayAtTheirOrigin(t *testing.T) {
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if back := r.URL.Query().Get("back"); back != "" {
+			http.Redirect(w, r, back, 302)
+		}
+	})
+	var s *server
+	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/same":
+			http.Redirect(w, r, "/end", 302)
+		case "/away":
+			http.Redirect(w, r, other.URL, 307)
+		case "/echo":
+			http.Redirect(w, r, other.URL+"/?"+r.URL.RawQuery, 307)
+		case "/bounce":
+			http.Redirect(w, r, other.URL+"/?back="+s.URL+"/end", 302)
+		}
+	})
+	policy := Policy{
+		Origins: []string{"connection", other.URL}, Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: Auth{Type: AuthBearer, Secret: "plain"}}, Requests: 1000,
+		Secrets: []abi.SecretRequest{{Name: "password", Places: []string{"header:X-Api-Key", "body", "query:key", "header:Accept"}}},
+	}
+	scope := newClient(t, nil).Open(policy)
+	handle, err := scope.SecretRef("password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := map[string]string{"X-Api-Key": handle, "Cookie": "a=b", "X-Custom-Token": "t", "Accept": "text/plain", "Content-Type": "text/plain"}
+	ok(t, scope, abi.HTTPRequest{URL: "/same", Headers: headers})
+	if r, _ := s.last(t); r.URL.Path != "/end" || r.Header.Get("Authorization") != "Bearer canary-plain-1" || r.Header.Get("X-Api-Key") != password || r.Header.Get("Cookie") == "" {
+		t.Errorf("within the origin: %v", r.Header)
+	}
+	for _, path := range []string{"/away", "/bounce"} {
+		ok(t, scope, abi.HTTPRequest{URL: path, Headers: headers})
+		r, _ := other.last(t)
+		if path == "/bounce" {
+			if r, _ = s.last(t); r.URL.Path != "/end" {
+				t.Fatal(r.URL)
+			}
+		}
+		for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "X-Custom-Token"} {
+			if r.Header.Get(name) != "" {
+				t.Errorf("%s: %s went along: %s", path, name, r.Header.Get(name))
+			}
+		}
+		if r.Header.Get("Accept") != "text/plain" {
+			t.Errorf("%s: Accept is lost", path)
+		}
+	}
+	ok(t, scope, abi.HTTPRequest{URL: "/away", Headers: map[string]string{"Accept": handle}})
+	if r, _ := other.last(t); r.Header.Get("Accept") != "" {
+		t.Errorf("a secret went along as Accept: %v", r.Header)
+	}
+	before := other.count()
+	refused(t, scope, abi.HTTPRequest{Method: "POST", URL: "/away", Body: handle}, abi.CodeDenied, "would carry a secret")
+	refused(t, scope, abi.HTTPRequest{Method: "POST", URL: "/echo?key=" + handle}, abi.CodeDenied, "would carry a secret")
+	if other.count() != before {
+		t.Error("a secret arrived")
+	}
+	// Sent straight to another origin, there are no credentials either.
+	ok(t, scope, abi.HTTPRequest{URL: other.URL})
+	if r, _ := other.last(t); r.Header.Get("Authorization") != "" {
+		t.Errorf("sent %v", r.Header)
+	}
+	ok(t, scope, abi.HTTPRequest{URL: other.URL, Headers: map[string]string{"Authorization": "own"}})
+	if r, _ := other.last(t); r.Header.Get("Authorization") != "own" {
+		t.Errorf("the guest's own is lost: %v", r.Header)
+	}
+}
+
+func TestHTTP2AndVerification(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	// Without its certificate authority the server is not believed.
+	refused(t, newClient(t, nil).Open(Policy{Origins: []string{s.URL}}), abi.HTTPRequest{URL: s.URL}, abi.CodeUnreachable, "certificate")
+	client := New(Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs})
+	t.Cleanup(client.Close)
+	if got := ok(t, client.Open(Policy{Origins: []string{s.URL}}), abi.HTTPRequest{URL: s.URL}); got.Body != "HTTP/2.0" {
+		t.Errorf("spoke %s", got.Body)
+	}
+}

@@ -1,0 +1,385 @@
+package egress
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+func TestConnection(t *testing.T) {
+	s := serve(t, nil)
+	client := newClient(t, nil)
+	open := func(c Connection, origins ...string) *Scope {
+		c.ID = "c"
+		return client.Open(Policy{Origins: origins, Connection: &c, Requests: 1000})
+	}
+	scope := open(Connection{BaseURL: s.URL + "/v1/"}, "connection")
+	for relative, want := range map[string]string{
+		"": "/v1/", "/": "/v1/", "/a/b?c=d": "/v1/a/b?c=d", "?c=d": "/v1?c=d", "//evil.test/x": "/v1//evil.test/x", "/@evil.test": "/v1/@evil.test",
+		s.URL + "/v1/x": "/v1/x", s.URL + "/v1": "/v1",
+	} {
+		ok(t, scope, abi.HTTPRequest{URL: relative})
+		if r, _ := s.last(t); r.RequestURI != want || "http://"+r.Host != s.URL {
+			t.Errorf("%q went to %s%s, want %s", relative, r.Host, r.RequestURI, want)
+		}
+	}
+	before := s.count()
+	for _, relative := range []string{"/../x", "/..", "/a/../../x", "/%2e%2e/x", "/%2E./x", "/..%2fx", "/..\\x", "/..;/x", "/./x"} {
+		refused(t, scope, abi.HTTPRequest{URL: relative}, abi.CodeInvalid, "")
+	}
+	for _, outside := range []string{s.URL, s.URL + "/", s.URL + "/v2", s.URL + "/v10/x", s.URL + "/V1/x"} {
+		refused(t, scope, abi.HTTPRequest{URL: outside}, abi.CodeDenied, "outside the base_url")
+	}
+	refused(t, open(Connection{BaseURL: s.URL}), abi.HTTPRequest{URL: "/"}, abi.CodeDenied, "is not granted to the plugin")
+	refused(t, open(Connection{BaseURL: s.URL}, "https://example.test"), abi.HTTPRequest{URL: "/"}, abi.CodeDenied, "is not granted to the plugin")
+	refused(t, open(Connection{BaseURL: "http://0x7f.1"}, "connection"), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "base_url")
+	if s.count() != before {
+		t.Error("a request arrived")
+	}
+	// The origin itself, granted, opens its other paths; credentials stay inside the base URL.
+	both := open(Connection{BaseURL: s.URL + "/v1", Auth: Auth{Type: AuthBearer, Secret: "plain"}}, "connection", s.URL)
+	for path, want := range map[string]string{"/v1/x": "Bearer canary-plain-1", "/v2": ""} {
+		ok(t, both, abi.HTTPRequest{URL: s.URL + path})
+		if r, _ := s.last(t); r.Header.Get("Authorization") != want {
+			t.Errorf("%s carries %q", path, r.Header.Get("Authorization"))
+		}
+	}
+}
+
+func TestConnectionAuth(t *testing.T) {
+	s := serve(t, nil)
+	client := newClient(t, nil)
+	open := func(a Auth) *Scope {
+		return client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: a}})
+	}
+	for _, c := range []struct {
+		auth         Auth
+		header, want string
+		uri          string
+	}{
+		{Auth{}, "Authorization", "", "/?a=1"},
+		{Auth{Type: AuthBearer, Secret: "plain"}, "Authorization", "Bearer canary-plain-1", "/?a=1"},
+		{Auth{Type: AuthBasic, Secret: "password", Username: "me"}, "Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+password)), "/?a=1"},
+		{Auth{Type: AuthAPIKey, Secret: "plain", Header: "x-api-key"}, "X-Api-Key", "canary-plain-1", "/?a=1"},
+		{Auth{Type: AuthAPIKey, Secret: "token", Query: "api key"}, "Authorization", "", "/?a=1&api+key=" + url.QueryEscape(token)},
+	} {
+		ok(t, open(c.auth), abi.HTTPRequest{URL: "/?a=1"})
+		if r, _ := s.last(t); r.Header.Get(c.header) != c.want || r.RequestURI != c.uri {
+			t.Errorf("%+v: sent %s, %v", c.auth, r.RequestURI, r.Header)
+		}
+	}
+	before := s.count()
+	set := func(name string) abi.HTTPRequest {
+		return abi.HTTPRequest{URL: "/", Headers: map[string]string{name: "own"}}
+	}
+	refused(t, open(Auth{Type: AuthBearer, Secret: "plain"}), set("authorization"), abi.CodeDenied, "carries the credentials")
+	refused(t, open(Auth{Type: AuthAPIKey, Secret: "plain", Header: "x-api-key"}), set("X-API-KEY"), abi.CodeDenied, "carries the credentials")
+	refused(t, open(Auth{Type: AuthAPIKey, Secret: "plain", Query: "key"}), abi.HTTPRequest{URL: "/?a&k%65y=own"}, abi.CodeDenied, "carries the credentials")
+	refused(t, open(Auth{Type: AuthBearer, Secret: "nowhere"}), abi.HTTPRequest{URL: "/"}, abi.CodeNoSecret, "TRAMA_SECRET_NOWHERE")
+	refused(t, open(Auth{Type: AuthBearer, Secret: "lines"}), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "line break")
+	refused(t, open(Auth{Type: "oauth9", Secret: "plain"}), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "not known")
+	if s.count() != before {
+		t.Error("a request arrived")
+	}
+}
+
+func TestConnectionValidate(t *testing.T) {
+	for name, c := range map[string]struct {
+		connection Connection
+		want       string
+	}{
+		"fine":          {Connection{ID: "c", BaseURL: "https://a.example.com/v1", Auth: Auth{Type: "bearer", Secret: "s"}}, ""},
+		"no auth":       {Connection{ID: "c", BaseURL: "http://localhost:9000"}, ""},
+		"basic":         {Connection{ID: "c", BaseURL: "http://10.0.0.1", Auth: Auth{Type: "basic", Username: "u", Secret: "s"}}, ""},
+		"no id":         {Connection{BaseURL: "https://a.example.com"}, "no id"},
+		"no url":        {Connection{ID: "c"}, "base_url"},
+		"query":         {Connection{ID: "c", BaseURL: "https://a.example.com/?x"}, "query"},
+		"user":          {Connection{ID: "c", BaseURL: "https://u:p@a.example.com/"}, "user name"},
+		"dots":          {Connection{ID: "c", BaseURL: "https://a.example.com/../x"}, ".."},
+		"no secret":     {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "bearer"}}, "needs secret"},
+		"unknown":       {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "oauth2", Secret: "s"}}, "not known"},
+		"colon":         {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "basic", Username: "a:b", Secret: "s"}}, "colon"},
+		"no place":      {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "api_key", Secret: "s"}}, "either header or query"},
+		"two places":    {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "api_key", Secret: "s", Header: "H", Query: "q"}}, "either header or query"},
+		"host header":   {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "api_key", Secret: "s", Header: "Host"}}, "can't carry"},
+		"foreign field": {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "bearer", Secret: "s", Header: "X"}}, "header has no meaning"},
+		"no type":       {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Secret: "s"}}, "secret has no meaning"},
+	} {
+		problems := c.connection.Validate()
+		if c.want == "" && len(problems) > 0 || c.want != "" && (len(problems) != 1 || !strings.Contains(problems[0], c.want)) {
+			t.Errorf("%s: %q", name, problems)
+		}
+	}
+}
+
+// everywhere opens a scope whose secrets may be placed anywhere.
+func everywhere(c *Client, origins ...string) *Scope {
+	places := []string{"header:X-Key", "query:key", "path", "body"}
+	var requests []abi.SecretRequest
+	for _, name := range []string{"token", "plain", "lines", "dots", "short", "nowhere"} {
+		requests = append(requests, abi.SecretRequest{Name: name, Places: places})
+	}
+	return c.Open(Policy{Origins: origins, Secrets: requests, Requests: 1000})
+}
+
+func handleOf(t *testing.T, s *Scope, name string) string {
+	t.Helper()
+	h, err := s.SecretRef(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// A value is encoded so that the other side reads exactly the value.
+func TestPlaces(t *testing.T) {
+	s := serve(t, nil)
+	scope := everywhere(newClient(t, nil), s.URL)
+	h := handleOf(t, scope, "token")
+	ok(t, scope, abi.HTTPRequest{URL: s.URL + "/bot" + h + "/send?a=" + "1&key=" + h + "&z=%20", Headers: map[string]string{"x-key": "Key " + h}})
+	r, _ := s.last(t)
+	if r.URL.Path != "/bot"+token+"/send" || strings.Count(r.URL.EscapedPath(), "/") != 2 {
+		t.Errorf("path is %s", r.URL.EscapedPath())
+	}
+	if q := r.URL.Query(); len(q) != 3 || q.Get("key") != token || q.Get("z") != " " {
+		t.Errorf("query is %s", r.URL.RawQuery)
+	}
+	if r.Header.Get("X-Key") != "Key "+token {
+		t.Errorf("header is %q", r.Header.Get("X-Key"))
+	}
+	send := func(contentType, body string) string {
+		headers := map[string]string{}
+		if contentType != "" {
+			headers["Content-Type"] = contentType
+		}
+		ok(t, scope, abi.HTTPRequest{Method: "POST", URL: s.URL, Headers: headers, Body: body})
+		_, got := s.last(t)
+		return got
+	}
+	for _, contentType := range []string{"application/json", "application/json; charset=utf-8", "application/vnd.api+json", ""} {
+		var got struct{ A, B string }
+		if text := send(contentType, `{"a":"x`+h+`","b":"`+h+`"}`); json.Unmarshal([]byte(text), &got) != nil || got.A != "x"+token || got.B != token {
+			t.Errorf("%s: %s", contentType, text)
+		}
+	}
+	if got, err := url.ParseQuery(send("application/x-www-form-urlencoded", "a=1&b="+h)); err != nil || len(got) != 2 || got.Get("b") != token {
+		t.Errorf("form: %v", got)
+	}
+	if got := send("text/xml; charset=utf-8", "<a>"+h+"</a>"); strings.Count(got, "<") != 2 || !strings.Contains(got, "&lt;7f3a9&gt;&amp;ü") {
+		t.Errorf("xml: %s", got)
+	}
+	if got := send("text/plain", h+h); got != token+token {
+		t.Errorf("text: %s", got)
+	}
+	before := s.count()
+	get := func(path, header string) abi.HTTPRequest {
+		return abi.HTTPRequest{URL: s.URL + path, Headers: map[string]string{"X-Key": header}}
+	}
+	refused(t, scope, get("/", handleOf(t, scope, "lines")), abi.CodeInvalid, "line break")
+	refused(t, scope, get("/"+handleOf(t, scope, "dots")+"/x", ""), abi.CodeInvalid, ". or ..")
+	if s.count() != before {
+		t.Error("a request arrived")
+	}
+}
+
+// What data spells is never replaced, nor a handle of another scope, nor a
+// handle at a place that the manifest does not declare.
+func TestHandleLookAlikes(t *testing.T) {
+	s := serve(t, nil)
+	client := newClient(t, nil)
+	scope, other := everywhere(client, s.URL), everywhere(client, s.URL)
+	mine, foreign := handleOf(t, scope, "plain"), handleOf(t, other, "plain")
+	if mine == foreign || handleOf(t, scope, "plain") != mine || len(mine) < 26 {
+		t.Fatalf("handles are %s and %s", mine, foreign)
+	}
+	for _, text := range []string{
+		"{{secret:plain}}", "${plain}", "secretref_", "secretref_AAAAAAAAAAAAAAAAAAAAAAAAAA", foreign, strings.ToLower(mine), mine[:len(mine)-1],
+		"secret_ref(plain)", "TRAMA_SECRET_PLAIN", "{{ env.TRAMA_SECRET_PLAIN }}",
+	} {
+		ok(t, scope, abi.HTTPRequest{Method: "POST", URL: s.URL + "/?key=" + url.QueryEscape(text), Body: text, Headers: map[string]string{"X-Key": text}})
+		r, body := s.last(t)
+		if body != text || r.Header.Get("X-Key") != text || r.URL.Query().Get("key") != text {
+			t.Errorf("%q arrived as %q, %q, %q", text, body, r.Header.Get("X-Key"), r.URL.RawQuery)
+		}
+	}
+	// A value is not looked at again: one that spells a handle stays as it is.
+	before := s.count()
+	narrow := client.Open(Policy{Origins: []string{s.URL}, Requests: 1000, Secrets: []abi.SecretRequest{
+		{Name: "plain", Places: []string{"header:X-Key"}}, {Name: "token", Places: []string{"the name of a query parameter", "header:", "query:", "", "header", "Body", "body ", "*"}},
+	}})
+	for _, name := range []string{"plain", "token"} {
+		h := handleOf(t, narrow, name)
+		for _, req := range []abi.HTTPRequest{
+			{URL: s.URL + "/" + h}, {URL: s.URL + "/?key=" + h}, {Method: "POST", URL: s.URL, Body: h}, {Method: "POST", URL: s.URL, BodyBase64: base64.StdEncoding.EncodeToString([]byte(h))},
+			{URL: s.URL, Headers: map[string]string{"X-Keys": h}}, {URL: s.URL, Headers: map[string]string{"Authorization": "Bearer " + h}},
+		} {
+			refused(t, narrow, req, abi.CodeDenied, "may not be placed")
+		}
+		refused(t, narrow, abi.HTTPRequest{URL: "http://" + h + ".test/"}, abi.CodeDenied, "not granted")
+	}
+	refused(t, narrow, abi.HTTPRequest{URL: "http://127.0.0.1:1/", Headers: map[string]string{"X-Key": handleOf(t, narrow, "plain")}}, abi.CodeDenied, "not granted")
+	if s.count() != before {
+		t.Error("a request arrived")
+	}
+	ok(t, narrow, abi.HTTPRequest{URL: s.URL, Headers: map[string]string{"x-kEY": handleOf(t, narrow, "plain")}})
+	// A name is not a place: the handle stays text, and no value shows.
+	ok(t, narrow, abi.HTTPRequest{URL: s.URL + "/?" + handleOf(t, narrow, "token") + "=1"})
+	if r, _ := s.last(t); strings.Contains(r.URL.RawQuery, "canary") {
+		t.Errorf("query is %s", r.URL.RawQuery)
+	}
+}
+
+func TestSecretRefRefuses(t *testing.T) {
+	scope := everywhere(newClient(t, nil))
+	for name, code := range map[string]string{"password": abi.CodeDenied, "": abi.CodeDenied, "nowhere": abi.CodeNoSecret} {
+		h, err := scope.SecretRef(name)
+		var failure *abi.Error
+		if !errors.As(err, &failure) || failure.Code != code || h != "" {
+			t.Errorf("%q: %q, %v", name, h, err)
+		}
+	}
+}
+
+// lowerEscapes is a value in a URL, with escapes such as %2f.
+func lowerEscapes(v string) string {
+	return escapePattern.ReplaceAllStringFunc(url.QueryEscape(v), strings.ToLower)
+}
+
+// A system that sends back what it was given shows no secret to the guest.
+func TestCanary(t *testing.T) {
+	values := []string{token, password, "canary-plain-1"}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for name, list := range r.Header {
+			w.Header().Set("X-Echo-"+name, strings.Join(list, ","))
+		}
+		w.Header().Set("X-Uri", r.RequestURI)
+		for _, v := range values {
+			quoted, err := json.Marshal(v)
+			if err != nil {
+				t.Error(err)
+			}
+			fmt.Fprintf(w, "%s\n%s\n%s\n%s\n%x\n%X\n%s\n%s\n%s\n", v, quoted, url.QueryEscape(v), url.PathEscape(v), v, v,
+				base64.StdEncoding.EncodeToString([]byte(v)), base64.URLEncoding.EncodeToString([]byte(v)), lowerEscapes(v))
+		}
+		fmt.Fprint(w, r.Header)
+		if r.URL.Query().Get("binary") != "" {
+			w.Write([]byte{0xff, 0xfe})
+		}
+	})
+	scope := newClient(t, nil).Open(Policy{
+		Origins:    []string{"connection"},
+		Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: Auth{Type: AuthBasic, Username: "me", Secret: "password"}},
+		Secrets:    []abi.SecretRequest{{Name: "token", Places: []string{"path", "query:key"}}, {Name: "plain", Places: []string{"header:X-Key"}}, {Name: "short", Places: []string{"body"}}},
+	})
+	req := abi.HTTPRequest{URL: "/" + handleOf(t, scope, "token") + "?key=" + handleOf(t, scope, "token"), Headers: map[string]string{"X-Key": handleOf(t, scope, "plain")}}
+	for _, suffix := range []string{"", "&binary=1"} {
+		req := req
+		req.URL += suffix
+		got := ok(t, scope, req)
+		raw, err := base64.StdEncoding.DecodeString(got.BodyBase64)
+		if err != nil || (suffix != "") != (len(raw) > 0) {
+			t.Fatal(len(raw), err)
+		}
+		all := fmt.Sprint(got) + string(raw)
+		for _, v := range append(values, "me:"+password) {
+			for _, form := range append(forms(v), "canary", "7f3a9", lowerEscapes(v)) {
+				if strings.Contains(all, form) {
+					t.Errorf("%q shows in %s", form, all)
+				}
+			}
+		}
+		if strings.Count(all, redacted) < 20 {
+			t.Errorf("redacted %d times only", strings.Count(all, redacted))
+		}
+		if got.Headers["x-uri"] == "" || got.Headers["x-echo-x-key"] != redacted {
+			t.Errorf("headers are %v", got.Headers)
+		}
+	}
+	// Too short to be hidden: documented.
+	handleOf(t, scope, "short")
+	if got := scope.Redact("abc " + password); got != "abc "+redacted {
+		t.Errorf("got %q", got)
+	}
+	if got := newClient(t, nil).Open(Policy{}).Redact(password); got != password {
+		t.Errorf("a scope that used no secret redacts: %q", got)
+	}
+}
+
+// Whatever surrounds a secret, redaction leaves none of it.
+func TestRedactProperty(t *testing.T) {
+	client := newClient(t, nil)
+	scope := everywhere(client)
+	h := map[string]string{"token": handleOf(t, scope, "token"), "plain": handleOf(t, scope, "plain")}
+	all := append(forms(token), forms("canary-plain-1")...)
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOf(rapid.OneOf(rapid.SampledFrom(all), rapid.StringMatching(`[x-z ]{0,3}`))).Draw(t, "parts")
+		got := scope.Redact(strings.Join(parts, "") + h["token"])
+		for _, form := range all {
+			if strings.Contains(got, form) {
+				t.Fatalf("%q is left in %q", form, got)
+			}
+		}
+		if !strings.HasSuffix(got, h["token"]) {
+			t.Fatalf("a handle is redacted: %q", got)
+		}
+	})
+}
+
+func TestScopeIsConcurrent(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Key")) })
+	scope := everywhere(newClient(t, nil), s.URL)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 10 {
+				h, err := scope.SecretRef("plain")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := scope.Send(t.Context(), abi.HTTPRequest{URL: s.URL, Headers: map[string]string{"X-Key": h}})
+				if err != nil || got.Body != redacted || scope.Redact("canary-plain-1") != redacted {
+					t.Error(got, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s.count() != 80 {
+		t.Errorf("%d requests arrived", s.count())
+	}
+}
+
+func FuzzURL(f *testing.F) {
+	for _, seed := range []string{"/a?b=c", "http://127.0.0.1:9/x", "//evil", "http://user@127.0.0.1", "http://127.0.0.1:9\\@evil", "?x", "/%2e%2e/"} {
+		f.Add(seed)
+	}
+	client := New(Config{})
+	scope := client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: "http://127.0.0.1:9/base"}})
+	f.Fuzz(func(t *testing.T, text string) {
+		u, failure := scope.resolve(text)
+		if failure != nil {
+			return
+		}
+		to, failure := scope.admit(u)
+		if failure != nil {
+			return
+		}
+		// What was admitted is what net/http will read.
+		again, err := url.Parse(to.url.String())
+		if err != nil || again.Host != "127.0.0.1:9" || again.Scheme != "http" || !strings.HasPrefix(again.EscapedPath(), "/base") || hasDotSegment(again.Path) {
+			t.Fatalf("%q was admitted as %s, %v", text, to.url, err)
+		}
+	})
+}
