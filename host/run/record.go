@@ -9,7 +9,6 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/store"
-	"github.com/trama-run/trama/pdk/abi"
 )
 
 // KindRecord is the kind of the records that runs leave, by run id. Ids grow
