@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -59,14 +60,16 @@ func serve(ctx context.Context, p paths, stdout, stderr io.Writer) int {
 }
 
 // invite prints what there is and how to try it. The messages are written and
-// signed anew at each start: Trama takes each one once.
+// signed anew at each start, and of another person: Trama takes a message
+// once, and remembers conversations.
 func (w *world) invite(out io.Writer) error {
 	dir := filepath.Join(w.build, "quickstart")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	phone := "55119" + digits(8)
 	hook := func(file, text string) (string, error) {
-		body, err := w.textMessage(examplePhone, text)
+		body, err := w.textMessage(phone, text)
 		if err != nil {
 			return "", err
 		}
@@ -105,6 +108,16 @@ Stop with Ctrl-C.
 
 `, publicAddr, adminAddr, w.erpAddr, standin.ERPPath, w.graphAddr, standin.GraphVersion, order, hello, name)
 	return err
+}
+
+// digits are n random ones.
+func digits(n int) string {
+	text := make([]byte, n)
+	rand.Read(text) // never fails (crypto/rand)
+	for i, b := range text {
+		text[i] = '0' + b%10
+	}
+	return string(text)
 }
 
 // shown is a path as the user may type it: short inside the working directory.
