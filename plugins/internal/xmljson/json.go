@@ -1,6 +1,7 @@
 package xmljson
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -40,7 +41,7 @@ func (e *Element) AppendJSON(dst []byte, style Style) ([]byte, error) {
 func (e *Element) AppendContentJSON(dst []byte, style Style) ([]byte, error) {
 	w := writer{style: style, out: append(dst, '{')}
 	content := &Element{Name: e.Name, Children: e.Children}
-	if err := w.children(content, compileArrays(style.Arrays), nil); err != nil {
+	if err := w.children(content, compileArrays(style.Arrays), &keys{}); err != nil {
 		return nil, err
 	}
 	return append(w.out, '}'), nil
@@ -136,23 +137,23 @@ func (w *writer) element(e *Element, declared *arrays) error {
 		return nil
 	}
 	w.out = append(w.out, '{')
-	taken := map[string]bool{} // the keys that no child may have
+	var taken keys // what no child may be called
 	for _, attribute := range attributes {
 		key := w.style.AttributePrefix + w.key(attribute.Name)
-		if err := w.take(taken, key, e); err != nil {
-			return err
+		if !taken.add(key) {
+			return collision(key, e)
 		}
 		w.member(key)
 		w.out = AppendString(w.out, attribute.Value)
 	}
 	if text != "" {
-		if err := w.take(taken, w.style.TextKey, e); err != nil {
-			return err
+		if !taken.add(w.style.TextKey) {
+			return collision(w.style.TextKey, e)
 		}
 		w.member(w.style.TextKey)
 		w.out = AppendString(w.out, text)
 	}
-	if err := w.children(e, declared, taken); err != nil {
+	if err := w.children(e, declared, &taken); err != nil {
 		return err
 	}
 	w.out = append(w.out, '}')
@@ -160,23 +161,25 @@ func (w *writer) element(e *Element, declared *arrays) error {
 }
 
 // children writes the members that stand for e's children.
-func (w *writer) children(e *Element, declared *arrays, taken map[string]bool) error {
-	var order []string
-	groups := map[string][]*Element{}
-	for _, child := range e.Children {
+func (w *writer) children(e *Element, declared *arrays, taken *keys) error {
+	var names keys
+	var groups [][]*Element // the children of each name
+	for i, child := range e.Children {
 		key := w.key(child.Name)
-		if groups[key] == nil {
-			order = append(order, key)
+		if names.add(key) {
+			groups = append(groups, e.Children[i:i+1:i+1])
+			continue
 		}
-		groups[key] = append(groups[key], child)
+		at := names.find(key)
+		groups[at] = append(groups[at], child)
 	}
-	for _, key := range order {
-		if taken[key] {
+	for i, group := range groups {
+		key := names.list[i]
+		if taken.find(key) >= 0 {
 			return collision(key, e)
 		}
 		w.member(key)
 		inner := declared.child(key)
-		group := groups[key]
 		if len(group) == 1 && (inner == nil || !inner.always) {
 			if err := w.element(group[0], inner); err != nil {
 				return err
@@ -195,8 +198,8 @@ func (w *writer) children(e *Element, declared *arrays, taken map[string]bool) e
 		return nil
 	}
 	for _, inner := range declared.inner {
-		if inner.always && groups[inner.name] == nil {
-			if taken[inner.name] {
+		if inner.always && names.find(inner.name) < 0 {
+			if taken.find(inner.name) >= 0 {
 				return collision(inner.name, e)
 			}
 			w.member(inner.name)
@@ -206,20 +209,50 @@ func (w *writer) children(e *Element, declared *arrays, taken map[string]bool) e
 	return nil
 }
 
+// keys is a set of keys in the order of their arrival. Few are searched one
+// by one, which beats a map for nearly every element.
+type keys struct {
+	list  []string
+	index map[string]int // from manyKeys on
+}
+
+const manyKeys = 16
+
+// find gives a key's place, or -1.
+func (k *keys) find(key string) int {
+	if k.index == nil {
+		return slices.Index(k.list, key)
+	}
+	if at, ok := k.index[key]; ok {
+		return at
+	}
+	return -1
+}
+
+// add says whether the key is new.
+func (k *keys) add(key string) bool {
+	if k.find(key) >= 0 {
+		return false
+	}
+	k.list = append(k.list, key)
+	switch {
+	case k.index != nil:
+		k.index[key] = len(k.list) - 1
+	case len(k.list) == manyKeys:
+		k.index = make(map[string]int, 2*manyKeys)
+		for i, known := range k.list {
+			k.index[known] = i
+		}
+	}
+	return true
+}
+
 // member writes a key, and a comma before it unless it is the object's first.
 func (w *writer) member(key string) {
 	if w.out[len(w.out)-1] != '{' {
 		w.out = append(w.out, ',')
 	}
 	w.out = append(AppendString(w.out, key), ':')
-}
-
-func (w *writer) take(taken map[string]bool, key string, e *Element) error {
-	if taken[key] {
-		return collision(key, e)
-	}
-	taken[key] = true
-	return nil
 }
 
 func collision(key string, e *Element) error {

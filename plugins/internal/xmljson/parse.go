@@ -96,7 +96,7 @@ func (p *parser) startElement(token xml.StartElement, raw string, start int) err
 	if p.nodes += 1 + len(token.Attr); p.nodes > MaxNodes {
 		return failAt(abi.CodeLimit, p.text, start, "more than %d elements and attributes; send it in parts", MaxNodes)
 	}
-	if !attributesApart(raw) {
+	if len(token.Attr) > 1 && !attributesApart(raw) {
 		return p.fail(start, "<%s>: no whitespace between two attributes", p.name(token.Name))
 	}
 	element := &Element{Name: p.name(token.Name)}
@@ -207,22 +207,19 @@ func resolve(element *Element, outer *scope) (*scope, error) {
 	if len(element.Attributes) == 0 {
 		return inner, nil
 	}
-	type expanded struct{ space, local string }
-	seen := make(map[expanded]bool, len(element.Attributes))
+	var seen keys
 	for _, attribute := range element.Attributes {
-		name := expanded{local: attribute.Name}
-		if _, declaration := attribute.declares(); !declaration && prefix(attribute.Name) != "" {
-			if name.space, err = lookup(attribute.Name, inner); err != nil {
+		name := attribute.Name // stands for itself unless it has a prefix
+		if _, declaration := attribute.declares(); !declaration && strings.Contains(name, ":") {
+			space, err := lookup(name, inner)
+			if err != nil {
 				return nil, err
 			}
-			name.local = local(attribute.Name)
-		} else if strings.HasPrefix(attribute.Name, ":") || strings.HasSuffix(attribute.Name, ":") {
-			return nil, fmt.Errorf("%q is no name", attribute.Name)
+			name = space + " " + local(name)
 		}
-		if seen[name] {
+		if !seen.add(name) {
 			return nil, fmt.Errorf("attribute %q stands twice", attribute.Name)
 		}
-		seen[name] = true
 	}
 	return inner, nil
 }
