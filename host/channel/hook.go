@@ -85,7 +85,7 @@ func (c *Channels) handshake(ch catalog.Channel, h *abi.WebhookHandshake, q Requ
 	if missing != nil {
 		return Reply{}, c.unprepared(ch, missing)
 	}
-	right := subtle.ConstantTimeCompare([]byte(q.Query[h.Token]), token.Bytes()) == 1
+	right := subtle.ConstantTimeCompare([]byte(q.Query[h.Token]), []byte(token.Reveal())) == 1
 	if !right || (h.Mode != "" && q.Query[h.Mode] != h.ModeValue) {
 		return Reply{}, problem.New(403, "handshake", "the verify token or the mode is not the expected one")
 	}
@@ -105,7 +105,7 @@ func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook,
 		if missing != nil {
 			return Reply{}, c.unprepared(ch, missing)
 		}
-		if !signed(w.Signature, key.Bytes(), q) {
+		if !signed(w.Signature, []byte(key.Reveal()), q) {
 			return Reply{}, problem.New(401, "signature", fmt.Sprintf("the header %s does not hold the signature of this body", w.Signature.Header))
 		}
 		delete(q.Headers, strings.ToLower(w.Signature.Header))
