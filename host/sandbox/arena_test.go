@@ -83,9 +83,11 @@ func TestArenaPinsOutput(t *testing.T) {
 	a.outputOffset, a.outputLength = output, 10
 	a.free(output)
 	for {
-		if _, ok := a.alloc(64); !ok {
+		offset, ok := a.alloc(8)
+		if !ok {
 			break
 		}
+		a.store(offset, 1<<64-1)
 	}
 	if got := string(a.buf[output:][:10]); got != "the output" || a.length(output) != 0 {
 		t.Errorf("a freed output was used again: %q", got)

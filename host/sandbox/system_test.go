@@ -40,6 +40,7 @@ func TestSurroundings(t *testing.T) {
 }
 
 func TestCrashSaysWhy(t *testing.T) {
+	modules := map[string]*Module{"system": load(t, "system"), "portable": load(t, "portable")}
 	for _, test := range []struct {
 		guest, export string
 		kind          Kind
@@ -56,7 +57,7 @@ func TestCrashSaysWhy(t *testing.T) {
 		{"portable", "recurse", KindTrap, "stack overflow"},
 		{"portable", "load_past", KindTrap, "read of 8 bytes at offset 4294967040, past the transfer memory"},
 	} {
-		m := load(t, test.guest)
+		m := modules[test.guest]
 		_, err := call(m, test.export, "")
 		e := kindOf(t, err)
 		if e.Kind != test.kind || e.Err.Code != "trap" || !strings.Contains(e.Error(), test.text) {

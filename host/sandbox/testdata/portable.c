@@ -171,10 +171,10 @@ EXPORT(errors) {
 }
 
 EXPORT(fresh_is_zero) { // a new block holds nothing of earlier calls
-  u64 at = x_alloc(60000), sum = 0;
-  for (u64 i = 0; i < 60000; i++) sum += x_load_u8(at + i);
+  u64 at = x_alloc(6000), sum = 0;
+  for (u64 i = 0; i < 6000; i++) sum += x_load_u8(at + i);
   add_number(sum);
-  for (u64 i = 0; i < 60000; i++) x_store_u8(at + i, 0xee);
+  for (u64 i = 0; i < 6000; i++) x_store_u8(at + i, 0xee);
   return output_line();
 }
 
@@ -234,7 +234,7 @@ EXPORT(logs) {
 EXPORT(log_level) { add_number(x_get_log_level()); return output_line(); }
 
 EXPORT(log_flood) {
-  for (int i = 0; i < 100000; i++) x_log_info(put_text("a line that says little"));
+  for (int i = 0; i < 10000; i++) x_log_info(put_text("a line that says little"));
   return output_text("done");
 }
 

@@ -77,12 +77,12 @@ EXPORT(print_lines) {
 }
 
 EXPORT(print_flood) {
-  for (int i = 0; i < 100000; i++) print(1, "flood flood flood flood flood flood\n");
+  for (int i = 0; i < 20000; i++) print(1, "flood flood flood flood flood flood\n");
   return output_text("done");
 }
 
 EXPORT(print_endless_line) {
-  for (int i = 0; i < 100000; i++) print(2, "no end in sight ");
+  for (int i = 0; i < 20000; i++) print(2, "no end in sight ");
   return output_text("done");
 }
 
