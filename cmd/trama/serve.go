@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -119,7 +120,8 @@ func bundledDigests() []string {
 func (p *program) announce(h *host.Host, tokenFile string) {
 	public, operators := "http://"+reachable(h.Addr()), "http://"+reachable(h.AdminAddr())
 	if p.json {
-		p.printJSON(map[string]string{"public": public, "admin": operators, "token_file": tokenFile})
+		line, _ := json.Marshal(map[string]string{"public": public, "admin": operators, "token_file": tokenFile}) // text always marshals
+		fmt.Fprintf(p.stdout, "%s\n", line)
 		return
 	}
 	fmt.Fprintf(p.stdout, "trama: public %s\n", public)
@@ -144,7 +146,7 @@ func (p *program) announceReady(ctx context.Context, h *host.Host) {
 		}
 	}
 	if p.json {
-		p.printJSON(map[string]bool{"ready": true})
+		fmt.Fprintln(p.stdout, `{"ready":true}`)
 		return
 	}
 	fmt.Fprintln(p.stdout, "trama: ready")

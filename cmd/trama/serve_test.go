@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// server is a serving process.
+type server struct {
+	*exec.Cmd
+	addr string
+	done chan error
+}
+
+// startServer starts the real program on free ports and waits until it is
+// ready.
+func startServer(t *testing.T) server {
+	t.Helper()
+	s := server{Cmd: exec.Command("trama", "serve", "-w", t.TempDir(), "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"), done: make(chan error, 1)}
+	stdout, err := s.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Process.Kill() }) // an error says that it has ended
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() && lines.Text() != "trama: ready" {
+		if url, ok := strings.CutPrefix(lines.Text(), "trama: public http://"); ok {
+			s.addr = url
+		}
+	}
+	if lines.Text() != "trama: ready" || s.addr == "" {
+		t.Fatalf("not ready; last line %q, address %q", lines.Text(), s.addr)
+	}
+	go func() { s.done <- s.Wait() }()
+	return s
+}
+
+func (s server) signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := s.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestServeStopsOnSIGTERM(t *testing.T) {
+	s := startServer(t)
+	s.signal(t, syscall.SIGTERM)
+	select {
+	case err := <-s.done:
+		if err != nil {
+			t.Errorf("ended with %v, want exit code 0", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running 10 s after SIGTERM")
+	}
+}
+
+// A request that is half sent holds a graceful stop; a second signal does not
+// wait for it.
+func TestServeSecondSignalEndsAtOnce(t *testing.T) {
+	s := startServer(t)
+	slow, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := slow.Write([]byte("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond) // the server has begun to read it
+	s.signal(t, syscall.SIGTERM)
+	select {
+	case err := <-s.done:
+		t.Fatalf("ended by the first signal (%v): the request did not hold it, so this tests nothing", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	s.signal(t, syscall.SIGTERM)
+	select {
+	case err := <-s.done:
+		if err == nil || !strings.Contains(err.Error(), "terminated") {
+			t.Errorf("ended with %v, want by the signal", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("still running 5 s after the second signal")
+	}
+}
