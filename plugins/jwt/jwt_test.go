@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -354,6 +355,7 @@ func TestES256Form(t *testing.T) {
 		"one more":    {append(good[:64:64], 0), false},
 		"one less":    {good[:63], false},
 		"padded":      {append([]byte{0}, good...), false},
+		"S padded":    {slices.Concat(good[:32], []byte{0}, good[32:]), false},
 		"zeros":       {make([]byte, 64), false},
 		"order twice": {append(elliptic.P256().Params().N.FillBytes(make([]byte, 32)), good[32:]...), false},
 	} {
