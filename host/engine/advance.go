@@ -139,12 +139,17 @@ func (m *move) message(message *Message) error {
 	}
 	m.run.Status = Running
 	m.run.Awake = 0
+	step := Step{
+		Ordinal: m.run.Steps, Node: n.ID, Type: n.Type, Input: m.run.Input(), Output: message.Value,
+		Started: m.run.Since, Duration: max(m.event.Now.Sub(m.run.Since), 0),
+	}
+	m.run.Since = time.Time{}
 	m.output(n.ID, message.Value)
 	if wait.SaveAs != "" {
 		fields, _ := message.Value.(map[string]any)
 		m.run.Vars = with(m.run.Vars, map[string]any{wait.SaveAs: fields["text"]})
 	}
-	m.pass(Step{Ordinal: m.run.Steps, Node: n.ID, Type: n.Type, Output: message.Value, Started: m.event.Now}, flow.PortNext)
+	m.pass(step, flow.PortNext)
 	return nil
 }
 
@@ -176,7 +181,9 @@ func (m *move) leave(from, name string) {
 			}
 		}
 		step.Port = taken
-		m.steps = append(m.steps, step)
+		if m.run.Pending == nil && m.run.Status != Waiting {
+			m.steps = append(m.steps, step) // else when it ends
+		}
 		if taken == "" {
 			return // it calls, waits or has ended
 		}
@@ -242,11 +249,11 @@ func (m *move) effectID() string {
 func (m *move) scope() map[string]any {
 	scope := map[string]any{
 		"input":   m.run.Input(),
-		"flow":    m.run.Vars,
-		"user":    m.user,
-		"env":     m.event.Env,
+		"flow":    object(m.run.Vars),
+		"user":    object(m.user),
+		"env":     object(m.event.Env),
 		"trigger": m.run.Trigger,
-		"nodes":   m.run.Nodes,
+		"nodes":   object(m.run.Nodes),
 		"now":     m.event.Now,
 	}
 	if caught := m.run.Caught; caught != nil {

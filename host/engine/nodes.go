@@ -31,7 +31,7 @@ func (m *move) enter(n *node, step *Step) (string, *abi.Error) {
 		if err := m.needs(flow.TriggerMessage, n, "waits for a message of a contact"); err != nil {
 			return "", err
 		}
-		m.run.Status = Waiting
+		m.run.Status, m.run.Since = Waiting, m.event.Now
 		return "", nil
 	case *flow.Respond:
 		return m.respond(n, c, step)
@@ -148,7 +148,7 @@ func (m *move) sendMessage(n *node, c *flow.SendMessage, step *Step) (string, *a
 		message.Type = abi.MessageButtons
 		message.Buttons = append(message.Buttons, button)
 		if problem == nil && (button.ID == "" || button.Title == "" || slices.Contains(ids, button.ID)) {
-			return "", invalid("button %+q: id and title must be set, and the id only once", button)
+			return "", invalid("the button with id %q and title %q: both must be set, and the id only once", button.ID, button.Title)
 		}
 		ids = append(ids, button.ID)
 	}

@@ -46,6 +46,8 @@ type Run struct {
 
 	// Pending is the operation that must be called; set while Running.
 	Pending *Call `json:"pending,omitempty"`
+	// Since is when the run began to wait; set while Waiting.
+	Since time.Time `json:"since,omitzero"`
 	// Caught is the scope "error": the last error that an error port took.
 	Caught *Failure `json:"caught,omitempty"`
 	// Failure is why the run failed.
@@ -204,12 +206,14 @@ type Respond struct {
 	Body    any               `json:"body"`
 }
 
-// Step is one node passed, as the run's record shows it.
+// Step is one node passed, as the run's record shows it. A call that is
+// repeated gives a step for each attempt, with the same ordinal.
 type Step struct {
 	Ordinal int    `json:"ordinal"` // counts from 1 in the run
 	Node    string `json:"node"`
 	Type    string `json:"type"`
-	// Port is the port that was taken; empty if the node waits or ends.
+	// Port is the port that was taken; empty if the run ended here or the
+	// call is repeated.
 	Port string `json:"port,omitempty"`
 	// Input is what the node was given: its expanded "with" for an
 	// operation, the scope "input" otherwise.
