@@ -122,7 +122,8 @@ func (w *world) signature(body []byte) string {
 const (
 	examplePhone = "5511987654321"
 	exampleText  = `"oi"`
-	exampleID    = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFDNBMDE="
+	exampleID    = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFDNBMDE=" // of text.json
+	exampleID2   = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFDNBMDM=" // of button.json
 )
 
 // textMessage is the webhook body of a text message, made of the workspace's
@@ -145,7 +146,7 @@ func (w *world) buttonMessage(phone string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replaced(data, examplePhone, phone, exampleID, newMessageID())
+	return replaced(data, examplePhone, phone, exampleID2, newMessageID())
 }
 
 func newMessageID() string { return "wamid." + rand.Text() }
