@@ -87,22 +87,8 @@ func withoutSecrets(headers map[string]any) map[string]any {
 	return clean
 }
 
-// step adds what the engine says of a node. It says two things of one that
-// calls or waits: that it began, and how it ended; the second completes the
-// first.
+// step adds what the engine says of a node.
 func (r *Record) step(s engine.Step) {
-	if n := len(r.Steps); n > 0 {
-		last := &r.Steps[n-1]
-		if last.Ordinal == s.Ordinal && last.Port == "" && last.Error == nil {
-			end := s.Started.Add(s.Duration)
-			last.Port, last.Error, last.EffectID, last.Attempt = s.Port, s.Error, s.EffectID, s.Attempt
-			last.Output, last.Duration = r.bounded(s.Output), end.Sub(last.Started)
-			if last.Input == nil {
-				last.Input = r.bounded(s.Input)
-			}
-			return
-		}
-	}
 	if len(r.Steps) >= maxSteps {
 		r.LeftSteps++
 		return
