@@ -425,3 +425,82 @@ func TestRecent(t *testing.T) {
 		t.Fatal("not cleared")
 	}
 }
+
+// TestDamagedEntry: a batch that meets an entry which can't be read is not
+// applied, nor is any that was merged with it, and nothing of them is
+// remembered.
+func TestDamagedEntry(t *testing.T) {
+	s := openForTest(t)
+	damaged := store.ID{Kind: "k", Key: "damaged"}
+	txn := s.db.NewTransactionAt(s.snapshots.visible, true)
+	if err := txn.Set(recordKey(damaged), []byte("short")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.committer.write(txn, s.snapshots.visible+1); err != nil {
+		t.Fatal(err)
+	}
+	s.snapshots.finish(s.snapshots.visible + 1)
+
+	var group []*request
+	for _, b := range []store.Batch{{Put: []store.Put{{ID: idA}}}, {Expect: []store.Expect{{ID: damaged}}}} {
+		r, err := s.prepare(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group = append(group, r)
+	}
+	s.committer.commit(group)
+	for i, r := range group {
+		if a := <-r.answer; !errors.Is(a.err, errCorrupt) {
+			t.Errorf("batch %d: %v", i, a.err)
+		}
+	}
+	if _, err := s.Load(ctx, idA); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the other batch: %v", err)
+	}
+	if _, err := s.Commit(ctx, &store.Batch{Expect: []store.Expect{{ID: idA}}, Put: []store.Put{{ID: idA}}}); err != nil {
+		t.Errorf("the next batch: %v", err)
+	}
+}
+
+// TestDueCursor: a reader does not move the cursor over a wake that was set
+// after it looked.
+func TestDueCursor(t *testing.T) {
+	c := newCursors()
+	at := func(n uint64) []byte { return dueKey(n, "k") }
+	want := func(n uint64) {
+		t.Helper()
+		if !bytes.Equal(c.due, at(n)) {
+			t.Fatalf("cursor at %x, want %x", c.due, at(n))
+		}
+	}
+	read := func(lowest uint64, meanwhile ...uint64) {
+		c.dueFrom()
+		for _, n := range meanwhile {
+			c.dueAdded(at(n))
+		}
+		c.dueSeen(at(lowest))
+	}
+	read(3)
+	want(3)
+	read(9, 12, 7)
+	want(7)
+	read(5)
+	want(7)
+	read(9, 2) // below the cursor
+	want(2)
+	read(9)
+	want(9)
+	c.dueAdded(at(4))
+	want(4)
+	// Two readers: the second began after a wake that the first has not seen.
+	c.dueFrom()
+	c.dueAdded(at(5))
+	c.dueFrom()
+	c.dueSeen(at(8))
+	c.dueSeen(at(8))
+	want(5)
+	c.dueFrom()
+	c.dueSeen(nil) // failed
+	want(5)
+}

@@ -146,7 +146,7 @@ func (c *committer) commit(group []*request) {
 	}
 	c.store.db.SetDiscardTs(c.store.snapshots.finish(visible + 1))
 	if w.lowest != nil {
-		c.store.cursors.lowerDue(w.lowest)
+		c.store.cursors.dueAdded(w.lowest)
 	}
 }
 

@@ -85,8 +85,9 @@ type cursors struct {
 	mu    sync.Mutex
 	heads *recent[string, head] // guarded by mu: by queue
 
-	due    []byte // guarded by mu: nothing is due below this key
-	dueGen uint64 // guarded by mu: counts lowerings of due
+	due        []byte // guarded by mu: there is no wake below this key
+	dueReaders int    // guarded by mu: those between dueFrom and dueSeen
+	dueSet     []byte // guarded by mu: the lowest set since one of them began, or nil
 }
 
 type head struct {
@@ -135,31 +136,41 @@ func (c *cursors) removed(queue string) store.Position {
 	return pos
 }
 
-// dueFrom returns where to look for wakes, and the generation to give back to
-// raiseDue.
-func (c *cursors) dueFrom() (key []byte, gen uint64) {
+// dueFrom returns where to look for wakes. The view is taken after it, and
+// dueSeen is called in the end.
+func (c *cursors) dueFrom() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.due, c.dueGen
+	if c.dueReaders == 0 {
+		c.dueSet = nil
+	}
+	c.dueReaders++
+	return c.due
 }
 
-// raiseDue says that a view taken after dueFrom saw nothing below key.
-func (c *cursors) raiseDue(key []byte, gen uint64) {
+// dueSeen says that the view had no wake below key; nil if it was not read.
+func (c *cursors) dueSeen(key []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if gen == c.dueGen && bytes.Compare(key, c.due) > 0 {
+	c.dueReaders--
+	if c.dueSet != nil && bytes.Compare(c.dueSet, key) < 0 {
+		key = c.dueSet // the view may not have had it
+	}
+	if bytes.Compare(key, c.due) > 0 {
 		c.due = key
 	}
 }
 
-// lowerDue is called after a commit that set a wake at key can be seen, and
-// before it is answered: who read before that raises nothing any more.
-func (c *cursors) lowerDue(key []byte) {
+// dueAdded is called after a commit that set a wake at key can be seen, and
+// before it is answered.
+func (c *cursors) dueAdded(key []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.dueSet == nil || bytes.Compare(key, c.dueSet) < 0 {
+		c.dueSet = key
+	}
 	if bytes.Compare(key, c.due) < 0 {
 		c.due = key
-		c.dueGen++
 	}
 }
 

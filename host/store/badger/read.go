@@ -232,19 +232,20 @@ func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake
 	if max <= 0 {
 		return nil, ctx.Err()
 	}
-	from, gen := s.cursors.dueFrom()
+	var lowest []byte // of the wakes there are
+	from := s.cursors.dueFrom()
+	defer func() { s.cursors.dueSeen(lowest) }()
 	v := s.view()
 	defer v.close()
 	end := instant(until)
 	var out []store.Wake
-	lowest := []byte{keyDue + 1} // of the wakes there are; above all if none
 	err := v.scan(ctx, []byte{keyDue}, from, false, func(item *badgerdb.Item) (bool, error) {
 		key := item.KeyCopy(nil)
 		w, err := parseDueKey(key)
 		if err != nil {
 			return false, err
 		}
-		if bytes.Compare(key, lowest) < 0 {
+		if lowest == nil {
 			lowest = key
 		}
 		if binary.BigEndian.Uint64(key[1:]) > end {
@@ -265,7 +266,9 @@ func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake
 	if err != nil {
 		return nil, err
 	}
-	s.cursors.raiseDue(lowest, gen)
+	if lowest == nil {
+		lowest = []byte{keyDue + 1} // there are none
+	}
 	return out, nil
 }
 
