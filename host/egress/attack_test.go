@@ -166,6 +166,11 @@ func TestReach(t *testing.T) {
 			t.Errorf("%s is %s", address, got)
 		}
 	}
+	for address, want := range map[string]reach{"::ffff:8.8.8.8": reachPublic, "::ffff:127.0.0.1": reachLoopback, "::ffff:10.0.0.1": reachPrivate, "fe80::1%eth0": reachAddress} {
+		if got := reachOf(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s is %s, want %s", address, got, want)
+		}
+	}
 	// What is private or loopback may be reached where it is named.
 	s := serve(t, nil)
 	resolver, _ := resolve(t, func(name string, _ int) []netip.Addr {
@@ -261,10 +266,10 @@ func TestLimits(t *testing.T) {
 					return
 				}
 			}
-		case "/bomb": // 64 MiB in 64 KiB
+		case "/bomb": // 512 KiB in less than the limit
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
-			for range 1024 {
+			for range 8 {
 				z.Write(make([]byte, 64<<10))
 			}
 			z.Close()

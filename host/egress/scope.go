@@ -82,14 +82,11 @@ type target struct {
 // name is the target without its query, for errors.
 func (t target) name() string { return t.origin.String() + t.url.EscapedPath() }
 
-// admit checks a URL against the policy.
+// admit checks a URL, as parseURL gives it, against the policy.
 func (s *Scope) admit(u *url.URL) (target, *abi.Error) {
 	origin, err := grant.OriginOf(u)
 	if err != nil {
 		return target{}, fail(abi.CodeInvalid, "the URL can't be used: %v", err)
-	}
-	if hasDotSegment(u.Path) {
-		return target{}, fail(abi.CodeInvalid, "%s: the path holds . or .. segments: write it without", origin)
 	}
 	clean := *u
 	clean.Host = strings.TrimPrefix(origin.String(), origin.Scheme+"://")

@@ -279,7 +279,7 @@ func TestCanary(t *testing.T) {
 	})
 	scope := newClient(t, nil).Open(Policy{
 		Origins:    []string{"connection"},
-		Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: Auth{Type: AuthBasic, Username: "me", Secret: "password"}},
+		Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: Auth{Type: AuthBasic, Username: "user", Secret: "password"}},
 		Secrets:    []abi.SecretRequest{{Name: "token", Places: []string{"path", "query:key"}}, {Name: "plain", Places: []string{"header:X-Key"}}, {Name: "short", Places: []string{"body"}}},
 	})
 	req := abi.HTTPRequest{URL: "/" + handleOf(t, scope, "token") + "?key=" + handleOf(t, scope, "token"), Headers: map[string]string{"X-Key": handleOf(t, scope, "plain")}}
@@ -292,7 +292,7 @@ func TestCanary(t *testing.T) {
 			t.Fatal(len(raw), err)
 		}
 		all := fmt.Sprint(got) + string(raw)
-		for _, v := range append(values, "me:"+password) {
+		for _, v := range append(values, "user:"+password) {
 			for _, form := range append(forms(v), "canary", "7f3a9", lowerEscapes(v)) {
 				if strings.Contains(all, form) {
 					t.Errorf("%q shows in %s", form, all)
