@@ -89,6 +89,9 @@ func (n *Node) checkInput(schema json.RawMessage) (problems source.Problems) {
 	if err == nil {
 		err = compiler.AddResource(inputURL, document)
 	}
+	if err == nil {
+		_, err = compiler.Compile(inputURL)
+	}
 	if err != nil {
 		problems.Add(n.At, "report it to the plugin's author", "the input schema of %s is broken: %v", n.Type, err)
 		return problems
@@ -135,8 +138,9 @@ func (n *Node) checkInput(schema json.RawMessage) (problems source.Problems) {
 // reason gives the innermost cause of a validation error, in one line.
 func reason(err error) string {
 	text := err.Error()
-	if i := strings.LastIndex(text, "\n- "); i >= 0 {
-		text = text[i+3:]
+	if i := strings.LastIndex(text, "- at "); i >= 0 {
+		text = text[i+2:]
 	}
+	text = strings.TrimPrefix(text, "at '': ")
 	return strings.ReplaceAll(text, "\n", " ")
 }
