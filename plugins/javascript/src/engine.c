@@ -20,3 +20,10 @@ void engine_seed(JSContext *ctx, uint64_t seed)
 {
     ctx->random_state = seed ? seed : 1;
 }
+
+// JS_Eval2 takes line 0 for "not said", so the engine's own function is called.
+JSValue engine_compile(JSContext *ctx, const char *source, size_t length, const char *name, int line)
+{
+    return JS_EvalInternal(ctx, ctx->global_obj, source, length, name, line,
+                           JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_COMPILE_ONLY, -1);
+}

@@ -10,7 +10,7 @@
   const { parse, stringify } = JSON;
   const { defineProperty, entries, keys } = Object;
   const InternalError = globalThis.InternalError;
-  const script = /\(?script\.js:(\d+):(\d+)\)?/;
+  const script = /script\.js:(\d+):(\d+)/;
 
   function global(name, value) {
     defineProperty(globalThis, name, { value, writable: true, configurable: true });
@@ -19,13 +19,15 @@
   // ---- libraries: run when a script first touches them
 
   function library(file, ...names) {
-    let loaded;
+    function get() {
+      // A library may look for its own name while it is running.
+      for (const name of names) global(name, undefined);
+      const exports = host.library(file);
+      for (const name of names) global(name, exports);
+      return exports;
+    }
     for (const name of names) {
-      defineProperty(globalThis, name, {
-        configurable: true,
-        get: () => (loaded ??= host.library(file)),
-        set: (value) => global(name, value),
-      });
+      defineProperty(globalThis, name, { configurable: true, get, set: (value) => global(name, value) });
     }
   }
   library("lodash", "_", "lodash");
@@ -190,10 +192,11 @@
     if (thrown instanceof Error && typeof thrown.stack === "string") {
       const place = script.exec(thrown.stack);
       if (place) {
-        detail.line = Math.min(Math.max(Number(place[1]), 1), lines);
-        detail.column = Number(place[2]);
+        detail.line = Math.min(Number(place[1]), lines);
+        // Behind the end of the script there is no column to point at.
+        if (detail.line === Number(place[1])) detail.column = Number(place[2]);
       }
-      detail.stack = thrown.stack.trimEnd();
+      if (kind !== "script_syntax") detail.stack = thrown.stack.trimEnd().replaceAll("<null>:0:1", "built in");
     }
     // A script, or the host through http(), may say more with these fields.
     if (kind === "script_error" && thrown !== null && typeof thrown === "object") {

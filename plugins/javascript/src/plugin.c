@@ -1,0 +1,400 @@
+// plugin.c is a Trama language plugin: describe gives the manifest, run runs
+// one script. It knows the Extism ABI and QuickJS-NG's C interface; everything
+// that can be said in JavaScript is in prelude.js.
+//
+// An instance makes one JavaScript context when it starts, keeps a copy of that
+// memory, and goes back to it after every call (fresh.h): nothing is freed one
+// by one, and no call sees what another has left behind.
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "fresh.h"
+
+#define EXTISM(name) __attribute__((import_module("extism:host/env"), import_name(name)))
+#define TRAMA(name) __attribute__((import_module("trama:host/v1"), import_name(name)))
+#define EXPORT(name) __attribute__((export_name(name)))
+
+// Offsets and lengths are positions in the host's memory, not in ours.
+EXTISM("input_length") uint64_t input_length(void);
+EXTISM("input_load_u8") uint32_t input_load_u8(uint64_t index);
+EXTISM("input_load_u64") uint64_t input_load_u64(uint64_t index);
+EXTISM("alloc") uint64_t block_alloc(uint64_t length);
+EXTISM("free") void block_free(uint64_t offset);
+EXTISM("length") uint64_t block_length(uint64_t offset);
+EXTISM("load_u8") uint32_t block_load_u8(uint64_t offset);
+EXTISM("load_u64") uint64_t block_load_u64(uint64_t offset);
+EXTISM("store_u8") void block_store_u8(uint64_t offset, uint32_t byte);
+EXTISM("store_u64") void block_store_u64(uint64_t offset, uint64_t word);
+EXTISM("output_set") void output_set(uint64_t offset, uint64_t length);
+EXTISM("error_set") void error_set(uint64_t offset);
+
+// Both take a block with a JSON request, which the host frees, and give a block
+// with a JSON reply, which the guest frees.
+TRAMA("http_send") uint64_t trama_http_send(uint64_t request);
+TRAMA("log") uint64_t trama_log(uint64_t request);
+
+static const char manifest[] = {
+#embed "manifest.json"
+};
+static const uint8_t prelude_code[] = {
+#embed "prelude.bin"
+};
+static const uint8_t lodash_code[] = {
+#embed "lodash.bin"
+};
+static const uint8_t dayjs_code[] = {
+#embed "dayjs.bin"
+};
+
+// A script's JavaScript stack within the module's 1 MiB (see build.sh). The
+// rest is for what runs without a check: C functions at the deepest point.
+#define STACK_BYTES (768 * 1024)
+
+// Scripts rarely make cycles, and their memory is dropped whole after the call:
+// collect only once a script has used this much.
+#define COLLECT_ABOVE (8 * 1024 * 1024)
+
+#define OUT_OF_MEMORY \
+    "{\"code\":\"script_memory\",\"message\":\"the script ran out of memory; keep less at a time, or grant the plugin more memory_bytes\"}"
+
+// ---------------------------------------------------------------- blocks
+
+static uint64_t block_of(const char *text, size_t length)
+{
+    uint64_t offset = block_alloc(length);
+    if (offset == 0)
+        return 0;
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+        uint64_t word;
+        memcpy(&word, text + i, 8);
+        block_store_u64(offset + i, word);
+    }
+    for (; i < length; i++)
+        block_store_u8(offset + i, (uint8_t)text[i]);
+    return offset;
+}
+
+// block_text gives the bytes of a block and a final zero, or NULL.
+static char *block_text(uint64_t offset, size_t *length)
+{
+    *length = (size_t)block_length(offset);
+    char *text = malloc(*length + 1);
+    if (!text)
+        return NULL;
+    size_t i = 0;
+    for (; i + 8 <= *length; i += 8) {
+        uint64_t word = block_load_u64(offset + i);
+        memcpy(text + i, &word, 8);
+    }
+    for (; i < *length; i++)
+        text[i] = (char)block_load_u8(offset + i);
+    text[*length] = 0;
+    return text;
+}
+
+// input_text gives the input and a final zero, beside the heap, or NULL.
+static char *input_text(size_t *length)
+{
+    *length = (size_t)input_length();
+    char *text = fresh_room(*length + 1);
+    if (!text)
+        return NULL;
+    size_t i = 0;
+    for (; i + 8 <= *length; i += 8) {
+        uint64_t word = input_load_u64(i);
+        memcpy(text + i, &word, 8);
+    }
+    for (; i < *length; i++)
+        text[i] = (char)input_load_u8(i);
+    text[*length] = 0;
+    return text;
+}
+
+static int succeed(const char *text, size_t length)
+{
+    output_set(block_of(text, length), length);
+    return 0;
+}
+
+static int fail_with(const char *json)
+{
+    error_set(block_of(json, strlen(json)));
+    return 1;
+}
+
+// ---------------------------------------------------------------- the context
+
+static JSContext *context;
+static JSValue result_function, report_function; // of prelude.js
+static bool dirty;                               // a call is running
+
+// Promises that were rejected while nobody listened.
+static struct rejection {
+    JSValue promise, reason;
+} *rejections;
+static int rejection_count;
+
+static void track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
+{
+    if (is_handled) {
+        for (int i = 0; i < rejection_count; i++)
+            if (JS_IsStrictEqual(ctx, rejections[i].promise, promise))
+                rejections[i] = rejections[--rejection_count];
+        return;
+    }
+    struct rejection *more = realloc(rejections, (rejection_count + 1) * sizeof *more);
+    if (!more)
+        return; // out of memory fails the script in its next allocation
+    rejections = more;
+    rejections[rejection_count++] = (struct rejection){JS_DupValue(ctx, promise), JS_DupValue(ctx, reason)};
+}
+
+// host.call(name, request) -> reply
+static JSValue host_call(JSContext *ctx, JSValueConst this, int argc, JSValueConst *argv)
+{
+    const char *name = JS_ToCString(ctx, argv[0]);
+    size_t length;
+    const char *request = JS_ToCStringLen(ctx, &length, argv[1]);
+    if (!name || !request)
+        return JS_EXCEPTION;
+    uint64_t block = block_of(request, length);
+    JS_FreeCString(ctx, request);
+    if (block == 0)
+        return JS_ThrowRangeError(ctx, "the host has no room for a request of %zu bytes", length);
+    uint64_t reply = strcmp(name, "log") == 0 ? trama_log(block) : trama_http_send(block);
+    JS_FreeCString(ctx, name);
+    char *text = block_text(reply, &length);
+    if (!text)
+        return JS_ThrowOutOfMemory(ctx);
+    block_free(reply);
+    JSValue value = JS_NewStringLen(ctx, text, length);
+    free(text);
+    return value;
+}
+
+// host.random(n) -> ArrayBuffer of n bytes, n <= 65536
+static JSValue host_random(JSContext *ctx, JSValueConst this, int argc, JSValueConst *argv)
+{
+    uint8_t bytes[256];
+    uint32_t n = 0;
+    if (JS_ToUint32(ctx, &n, argv[0]) < 0)
+        return JS_EXCEPTION;
+    uint8_t *all = malloc(n);
+    if (!all && n > 0)
+        return JS_ThrowOutOfMemory(ctx);
+    for (uint32_t i = 0; i < n; i += sizeof bytes) {
+        uint32_t part = n - i < sizeof bytes ? n - i : sizeof bytes; // getentropy's limit
+        if (getentropy(bytes, part) != 0) {
+            free(all);
+            return JS_ThrowInternalError(ctx, "the host gives no random bytes");
+        }
+        memcpy(all + i, bytes, part);
+    }
+    JSValue value = JS_NewArrayBufferCopy(ctx, all, n);
+    free(all);
+    return value;
+}
+
+// load runs code that compile.c has made and gives the function that it is.
+static JSValue load(JSContext *ctx, const uint8_t *code, size_t length)
+{
+    JSValue function = JS_ReadObject(ctx, code, length, JS_READ_OBJ_BYTECODE);
+    if (JS_IsException(function))
+        return function;
+    return JS_EvalFunction(ctx, function);
+}
+
+// host.library(name) -> what the library exports
+static JSValue host_library(JSContext *ctx, JSValueConst this, int argc, JSValueConst *argv)
+{
+    const char *name = JS_ToCString(ctx, argv[0]);
+    if (!name)
+        return JS_EXCEPTION;
+    JSValue library = strcmp(name, "lodash") == 0 ? load(ctx, lodash_code, sizeof lodash_code)
+                                                  : load(ctx, dayjs_code, sizeof dayjs_code);
+    JS_FreeCString(ctx, name);
+    if (JS_IsException(library))
+        return library;
+    JSValue exports = JS_Call(ctx, library, JS_UNDEFINED, 0, NULL);
+    JS_FreeValue(ctx, library);
+    return exports;
+}
+
+// Globals whose first use loads a library (see prelude.js).
+static const char *const libraries[] = {"lodash", "dayjs"};
+
+// Signs in a call's input that the script uses one. A script that shows none
+// of them still gets its libraries, only more slowly; one that shows them
+// without need starts with 1 MB more to copy.
+static const char *const signs[] = {"lodash", "dayjs", "_.", "_("};
+
+// start makes the context that every call begins with. It runs when the
+// instance is made; what can fail here fails for want of memory.
+__attribute__((constructor)) static void start(void)
+{
+    JSRuntime *runtime = JS_NewRuntime();
+    if (!runtime)
+        abort();
+    JS_SetMaxStackSize(runtime, STACK_BYTES);
+    JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
+    JSContext *ctx = JS_NewContext(runtime);
+    if (!ctx)
+        abort();
+    JSValue host = JS_NewObject(ctx);
+    JS_SetPropertyStr(ctx, host, "call", JS_NewCFunction(ctx, host_call, "call", 2));
+    JS_SetPropertyStr(ctx, host, "random", JS_NewCFunction(ctx, host_random, "random", 1));
+    JS_SetPropertyStr(ctx, host, "library", JS_NewCFunction(ctx, host_library, "library", 1));
+    JSValue prelude = load(ctx, prelude_code, sizeof prelude_code);
+    JSValue functions = JS_Call(ctx, prelude, JS_UNDEFINED, 1, &host);
+    if (JS_IsException(functions))
+        abort();
+    result_function = JS_GetPropertyStr(ctx, functions, "result");
+    report_function = JS_GetPropertyStr(ctx, functions, "report");
+    JS_RunGC(runtime);
+    JS_SetGCThreshold(runtime, COLLECT_ABOVE);
+    context = ctx;
+    bool kept = fresh_keep(FRESH_PLAIN);
+    JSValue global = JS_GetGlobalObject(ctx);
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+        kept = kept && !JS_IsException(JS_GetPropertyStr(ctx, global, libraries[i]));
+    JS_RunGC(runtime);
+    JS_SetGCThreshold(runtime, COLLECT_ABOVE);
+    if (!kept || !fresh_keep(FRESH_LIBRARIES))
+        abort();
+    fresh_restore(FRESH_PLAIN);
+}
+
+// ---------------------------------------------------------------- a call
+
+// fail reports the pending exception as an abi.Error with this code. lines is
+// the number of lines of the script.
+static int fail(JSContext *ctx, const char *code, int lines)
+{
+    JSValue arguments[] = {
+        JS_NewString(ctx, code),
+        JS_GetException(ctx),
+        JS_NewInt32(ctx, lines),
+        JS_NewBool(ctx, fresh_refused()),
+    };
+    JSValue report = JS_Call(ctx, report_function, JS_UNDEFINED, 4, arguments);
+    const char *json = JS_IsException(report) ? NULL : JS_ToCString(ctx, report);
+    if (json)
+        return fail_with(json);
+    if (fresh_refused())
+        return fail_with(OUT_OF_MEMORY);
+    return fail_with("{\"code\":\"script_error\",\"message\":\"the script threw something that cannot be described\"}");
+}
+
+// compile gives the function whose body is the code, or an exception.
+static JSValue compile(JSContext *ctx, const char *code, size_t length)
+{
+    // The script begins on the second line, which is counted as the first.
+    static const char before[] = "(async function () {\n", after[] = "\n})";
+    char *source = malloc(sizeof before + length + sizeof after);
+    if (!source)
+        return JS_ThrowOutOfMemory(ctx);
+    memcpy(source, before, sizeof before - 1);
+    memcpy(source + sizeof before - 1, code, length);
+    memcpy(source + sizeof before - 1 + length, after, sizeof after);
+    JSValue program = engine_compile(ctx, source, sizeof before - 1 + length + sizeof after - 1, "script.js", 0);
+    free(source);
+    return program;
+}
+
+static int call(void)
+{
+    size_t length;
+    char *text = input_text(&length);
+    if (!text)
+        return fail_with(OUT_OF_MEMORY);
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        if (strstr(text, signs[i])) {
+            fresh_restore(FRESH_LIBRARIES);
+            break;
+        }
+    }
+    dirty = true;
+
+    JSContext *ctx = context;
+    JSRuntime *runtime = JS_GetRuntime(ctx);
+    JS_UpdateStackTop(runtime);
+    uint64_t seed;
+    if (getentropy(&seed, sizeof seed) != 0)
+        return fail_with("{\"code\":\"unavailable\",\"message\":\"the host gives no random bytes\"}");
+    engine_seed(ctx, seed);
+
+    JSValue run = JS_ParseJSON(ctx, text, length, "input");
+    if (JS_IsException(run))
+        return fail(ctx, "invalid", 0);
+    JSValue code_value = JS_IsObject(run) ? JS_GetPropertyStr(ctx, run, "code") : JS_UNDEFINED;
+    if (!JS_IsString(code_value))
+        return fail_with("{\"code\":\"invalid\",\"message\":\"run: the input has no code; give {code, input, flow, user, env}\"}");
+
+    static const char *const scopes[] = {"input", "flow", "user", "env"};
+    JSValue global = JS_GetGlobalObject(ctx);
+    for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++) {
+        JSValue scope = JS_GetPropertyStr(ctx, run, scopes[i]);
+        JS_SetPropertyStr(ctx, global, scopes[i], JS_IsUndefined(scope) ? JS_NULL : scope);
+    }
+
+    const char *code = JS_ToCStringLen(ctx, &length, code_value);
+    if (!code)
+        return fail(ctx, "script_error", 0);
+    int lines = 1;
+    for (size_t i = 0; i < length; i++)
+        lines += code[i] == '\n';
+
+    JSValue program = compile(ctx, code, length);
+    if (JS_IsException(program))
+        return fail(ctx, "script_syntax", lines);
+    JSValue function = JS_EvalFunction(ctx, program);
+    if (JS_IsException(function))
+        return fail(ctx, "script_error", lines);
+    JSValue promise = JS_Call(ctx, function, JS_UNDEFINED, 0, NULL);
+    if (JS_IsException(promise))
+        return fail(ctx, "script_error", lines);
+
+    JSContext *job_context;
+    int ran;
+    while ((ran = JS_ExecutePendingJob(runtime, &job_context)) > 0)
+        ;
+    if (ran < 0)
+        return fail(ctx, "script_error", lines);
+    JSValue value = JS_PromiseResult(ctx, promise);
+    if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
+        JS_Throw(ctx, value);
+        return fail(ctx, "script_error", lines);
+    }
+    if (rejection_count > 0) {
+        JS_Throw(ctx, rejections[0].reason);
+        return fail(ctx, "script_error", lines);
+    }
+    if (JS_PromiseState(ctx, promise) == JS_PROMISE_PENDING)
+        return fail_with("{\"code\":\"script_pending\",\"message\":\"the script awaits a promise that nothing will settle; "
+                         "there are no timers, and http() answers at once\"}");
+
+    JSValue json = JS_Call(ctx, result_function, JS_UNDEFINED, 1, &value);
+    const char *output = JS_IsException(json) ? NULL : JS_ToCStringLen(ctx, &length, json);
+    if (!output)
+        return fail(ctx, "script_result", lines);
+    return succeed(output, length);
+}
+
+EXPORT("run") int32_t run(void)
+{
+    if (dirty) // a trap has ended the call before
+        fresh_restore(FRESH_PLAIN);
+    int32_t code = call();
+    fresh_restore(FRESH_PLAIN);
+    return code;
+}
+
+EXPORT("describe") int32_t describe(void)
+{
+    return succeed(manifest, sizeof manifest);
+}
