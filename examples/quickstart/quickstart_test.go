@@ -25,6 +25,11 @@ func program(t *testing.T) string {
 			t.Fatalf("%v: run make build first", err)
 		}
 	}
+	for _, dir := range []string{".", "flows", "cmd/quickstart", "standin"} {
+		if _, err := os.ReadDir(dir); err != nil { // so that a change there makes go test forget its cached result
+			t.Fatal(err)
+		}
+	}
 	path := filepath.Join(t.TempDir(), "quickstart")
 	if out, err := exec.Command("go", "build", "-o", path, "./cmd/quickstart").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -48,13 +48,14 @@ func (w *world) start(workspace string, log io.Writer, args ...string) (*child, 
 
 // ready waits until the host at an admin address takes work.
 func (c *child) ready(ctx context.Context, adminAddr string) error {
+	client := http.Client{Timeout: 5 * time.Second}
 	err := waitFor(ctx, startLimit, "trama to be ready", func() (bool, error) {
 		select {
 		case <-c.ended:
 			return true, nil
 		default:
 		}
-		response, err := http.Get("http://" + adminAddr + "/readyz")
+		response, err := client.Get("http://" + adminAddr + "/readyz")
 		if err != nil {
 			return false, err
 		}
@@ -107,8 +108,9 @@ func (l *logBuffer) String() string {
 
 // admin is a client of the admin API, with the token of a data directory.
 type admin struct {
-	addr string
-	data string
+	addr   string
+	data   string
+	client *http.Client
 }
 
 // get reads a path of the API as it comes.
@@ -122,7 +124,7 @@ func (a admin) get(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	response, err := http.DefaultClient.Do(request)
+	response, err := a.client.Do(request)
 	if err != nil {
 		return nil, err
 	}

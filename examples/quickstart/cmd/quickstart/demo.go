@@ -31,6 +31,9 @@ type stage struct {
 	child  *child
 	client *http.Client
 	wrong  int // answers that were not what they must be
+
+	person string   // who has the conversation
+	late   []string // with whom it was begun in vain
 }
 
 // demo plays all scenes and returns an error if anything was wrong.
@@ -93,7 +96,7 @@ func newStage(w *world, out io.Writer) (*stage, error) {
 	if s.admin.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
-	s.admin.data = filepath.Join(s.dir, "data")
+	s.admin.data, s.admin.client = filepath.Join(s.dir, "data"), s.client
 	values := strings.NewReplacer(erpAddr, w.erpAddr, graphAddr, w.graphAddr, publicAddr, s.public, adminAddr, s.admin.addr, "../../build", w.build)
 	count := 0
 	for _, pattern := range []string{"*.yaml", "flows/*.yaml"} {
