@@ -45,7 +45,8 @@ const (
 	maxNodes    = 2000                  // nodes of its syntax tree
 	maxTime     = 80 * time.Millisecond // so that it has ended within 100 ms
 	maxSteps    = 20_000_000            // elements or 32-byte pieces looked at
-	clockStride = 4096                  // steps between two looks at the clock
+	minSteps    = 100_000               // steps before the first look at the clock
+	clockStride = 4096                  // steps between two looks
 	maxBytes    = 16 << 20              // memory that it may build up
 	maxElements = 500_000               // elements of the lists that it may build up
 	maxValue    = 8 << 20               // bytes of one text that it may work on

@@ -137,7 +137,7 @@ func functions() []function {
 		}},
 		{"fromPairs", "l", func(g *guard, a []any) any { return fromPairs(g, a[0].([]any)) }},
 
-		{"date", "a?tt", func(g *guard, a []any) any { return date(a) }},
+		{"date", "a?tt", func(g *guard, a []any) any { return date(g, a) }},
 		{"duration", "t", func(g *guard, a []any) any {
 			d, err := time.ParseDuration(a[0].(string))
 			if err != nil {
@@ -145,7 +145,7 @@ func functions() []function {
 			}
 			return d
 		}},
-		{"timezone", "t", func(g *guard, a []any) any { return zone(a[0].(string)) }},
+		{"timezone", "t", func(g *guard, a []any) any { return zone(g, a[0].(string)) }},
 	}
 }
 
@@ -450,7 +450,8 @@ func fromPairs(g *guard, l []any) any {
 }
 
 // date reads a date: date(text), date(text, layout), date(text, layout, zone).
-func date(a []any) any {
+func date(g *guard, a []any) any {
+	g.step(30)
 	if t, ok := a[0].(time.Time); ok && len(a) == 1 {
 		return t
 	}
@@ -464,7 +465,7 @@ func date(a []any) any {
 		layouts = []string{a[1].(string)}
 	}
 	if len(a) > 2 {
-		in = zone(a[2].(string))
+		in = zone(g, a[2].(string))
 	}
 	for _, layout := range layouts {
 		if t, err := time.ParseInLocation(layout, s, in); err == nil {
@@ -474,7 +475,8 @@ func date(a []any) any {
 	panic(fault{message: "not a date: " + describe(a[0]), hint: `write it as "2006-01-02" or in RFC 3339, or give its layout, as in date("31/12/2024", "02/01/2006")`})
 }
 
-func zone(name string) *time.Location {
+func zone(g *guard, name string) *time.Location {
+	g.step(2000) // it reads a file
 	z, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
 		panic(fault{message: fmt.Sprintf("unknown time zone %q", name), hint: `write it as "America/Sao_Paulo"`})

@@ -20,7 +20,7 @@ type guard struct {
 }
 
 func newGuard() *guard {
-	return &guard{deadline: time.Now().Add(maxTime), look: clockStride}
+	return &guard{deadline: time.Now().Add(maxTime), look: minSteps}
 }
 
 // fault is how the functions of this package stop an evaluation: it is
@@ -37,8 +37,8 @@ func limitFault(format string, args ...any) fault {
 }
 
 // step counts n elements or 32-byte pieces that are looked at. The clock is
-// not asked before the first stride is used up, so a short expression never
-// fails because the machine is busy.
+// not asked before minSteps, so an expression that does little never fails
+// because the machine is busy.
 func (g *guard) step(n int) {
 	g.steps += n
 	if g.steps < g.look {

@@ -20,7 +20,7 @@ func internals() map[string]callable {
 		"get":      func(g *guard, a []any) any { return get(g, a[0], a[1]) },
 		"lastTrue": func(g *guard, a []any) any { return lastTrue(a[0].([]any)) },
 		"slice":    func(g *guard, a []any) any { return slice(g, a[0], a[1], a[2]) },
-		"method":   func(g *guard, a []any) any { return method(a[0], a[1].(string), a[2:]) },
+		"method":   func(g *guard, a []any) any { g.step(20); return method(a[0], a[1].(string), a[2:]) },
 		"test":     func(g *guard, a []any) any { return test(g, a[0]) },
 		"list":     func(g *guard, a []any) any { return list(a[0]) },
 		"key":      func(g *guard, a []any) any { return text(g, a[0]) },
