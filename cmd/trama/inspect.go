@@ -39,6 +39,9 @@ func (p *program) inspectFile(ctx context.Context, path string) error {
 	manifest, failure := describe(ctx, path)
 	if failure == nil {
 		asked := grant.Request(manifest, info.SHA256)
+		if found.Bundled {
+			asked.Of = grant.OfBundled // holds for the next build's too
+		}
 		found.Manifest, found.Grant = &manifest, &asked
 	}
 	if p.json {
@@ -95,7 +98,11 @@ func writeInspection(w io.Writer, found inspection) error {
 	if found.Grant == nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "\ngrant, to give all that it asks for\n  %s\n", found.Grant)
+	heading := "grant, to give all that it asks for"
+	if len(found.Grant.Keys) > 0 {
+		heading += "; name your own keys"
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n  %s\n", heading, found.Grant)
 	return err
 }
 

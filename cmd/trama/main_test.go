@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,7 +46,7 @@ func request() {
 
 // TestScripts runs the command lines in testdata/script. Beside testscript's
 // own, scripts have: until, request, $ADDR and $ADMIN (free addresses),
-// $PLUGINS (the built plugins) and $GUESTS (small modules).
+// $BUILD (what make built), $GUESTS (small modules) and the file trap.wasm.
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -59,13 +60,20 @@ func TestScripts(t *testing.T) {
 			addr, adminAddr, err := freeAddresses()
 			env.Setenv("ADDR", addr)
 			env.Setenv("ADMIN", adminAddr)
-			env.Setenv("PLUGINS", filepath.Join(root, "build", "plugins"))
+			env.Setenv("BUILD", filepath.Join(root, "build"))
 			env.Setenv("GUESTS", filepath.Join(root, "host", "sandbox", "testdata"))
-			return err
+			return errors.Join(err, os.WriteFile(filepath.Join(env.WorkDir, "trap.wasm"), []byte(trapModule), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until},
 	})
 }
+
+// trapModule exports "receive" and "send", which trap.
+const trapModule = "\x00asm\x01\x00\x00\x00" +
+	"\x01\x05\x01\x60\x00\x01\x7f" + // one type: () -> i32
+	"\x03\x02\x01\x00" + // one function of it
+	"\x07\x12\x02\x07receive\x00\x00\x04send\x00\x00" + // exported twice
+	"\x0a\x05\x01\x03\x00\x00\x0b" // no locals, unreachable, end
 
 // freeAddresses gives two addresses on which nothing listens.
 func freeAddresses() (string, string, error) {
