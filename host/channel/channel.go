@@ -14,9 +14,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/host/store"
@@ -33,6 +35,7 @@ func intakeKey(channel string) string { return PrefixIntake + ":" + channel }
 type Plugins interface {
 	Call(ctx context.Context, c plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error)
 	Manifest(name string) (abi.Manifest, bool)
+	Grant(name string) grant.Grant
 	Ready(name string) *abi.Error
 }
 
@@ -108,6 +111,9 @@ func (c *Channels) secret(ch catalog.Channel, name string) (secret.Value, *abi.E
 	own, ok := ch.Secrets[name]
 	if !ok {
 		return secret.Value{}, &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: its adapter needs the secret %q: name one under secrets in channels.yaml", ch.ID, name)}
+	}
+	if !slices.Contains(c.config.Plugins.Grant(ch.Adapter).Secrets, own) {
+		return secret.Value{}, &abi.Error{Code: abi.CodeDenied, Message: fmt.Sprintf("channel %q: the grant of plugin %s does not name the secret %q: add it under secrets in grants.yaml", ch.ID, ch.Adapter, own)}
 	}
 	value, err := c.config.Secrets.Open(own)
 	if err != nil {

@@ -91,10 +91,12 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	if len(output) == 0 {
 		output = []byte("null")
 	}
+	// Redacted first: a secret that is a bare number leaves no JSON behind.
+	output = []byte(scope.Redact(string(output)))
 	if !json.Valid(output) {
 		return nil, usage, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("plugin %s: function %q returned %d bytes that are not JSON", c.Plugin, c.Export, len(output))}
 	}
-	return json.RawMessage(scope.Redact(string(output))), usage, nil
+	return output, usage, nil
 }
 
 // limitsOf gives the limits of a decision, all of which are set, as the

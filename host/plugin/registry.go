@@ -286,6 +286,14 @@ func (r *Registry) Operations(name string) ([]abi.Operation, bool) {
 	return m.Operations, ok
 }
 
+// Grant returns what the plugin with this name was granted.
+func (r *Registry) Grant(name string) grant.Grant {
+	if p, ok := r.table.Load().byName[name]; ok {
+		return p.decision.Grant
+	}
+	return grant.Grant{}
+}
+
 // Ready returns nil if the plugin can be called, or an error of code
 // unavailable that says why not and what to do.
 func (r *Registry) Ready(name string) *abi.Error {

@@ -181,29 +181,33 @@ func parseFile(set *catalog.Set, name string, data []byte) source.Problems {
 		set.Flows = append(set.Flows, f)
 		return nil
 	case name == fileRoutes:
-		return list(&set.Routes, name, data, catalog.Route.Check)
+		return list(&set.Routes, name, data, catalog.Route.Check, func(r catalog.Route) source.Place { return r.At })
 	case name == fileChannels:
-		return list(&set.Channels, name, data, catalog.Channel.Check)
+		return list(&set.Channels, name, data, catalog.Channel.Check, func(c catalog.Channel) source.Place { return c.At })
 	case name == fileConnections:
-		return list(&set.Connections, name, data, catalog.Connection.Check)
+		return list(&set.Connections, name, data, catalog.Connection.Check, func(c catalog.Connection) source.Place { return c.At })
 	case name == fileGrants:
-		return list(&set.Grants, name, data, catalog.Grant.Check)
+		return list(&set.Grants, name, data, catalog.Grant.Check, func(g catalog.Grant) source.Place { return g.At })
 	}
 	return source.Problems{{Place: source.Place{File: name}, Message: "is not a file of a workspace", Hint: "a workspace has flows/*.yaml, routes.yaml, channels.yaml, connections.yaml and grants.yaml"}}
 }
 
 // list reads a file that is a list of objects, and adds them if all are good.
-func list[T any](into *[]T, name string, data []byte, check func(T) source.Problems) source.Problems {
+func list[T any](into *[]T, name string, data []byte, check func(T) source.Problems, at func(T) source.Place) source.Problems {
 	var items []T
-	if problems := source.Decode(name, data, &items); len(problems) > 0 {
-		return problems
+	problems := source.Decode(name, data, &items)
+	unreadable := map[int]bool{} // lines; what stands there was reported
+	for _, p := range problems {
+		unreadable[p.Line] = true
 	}
-	var problems source.Problems
 	for _, item := range items {
-		problems = append(problems, check(item)...)
+		if !unreadable[at(item).Line] {
+			problems = append(problems, check(item)...)
+		}
 	}
 	if len(problems) == 0 {
 		*into = append(*into, items...)
 	}
+	problems.Sort()
 	return problems
 }
