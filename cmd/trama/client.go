@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (p *program) client() (*client, error) {
 			return http.ErrUseLastResponse // the admin API has none
 		},
 	}}
-	base := first(p.server, p.env("TRAMA_ADMIN"))
+	base := cmp.Or(p.server, p.env("TRAMA_ADMIN"))
 	c.token, c.tokenFrom = p.token, "--token"
 	if c.token == "" {
 		c.token, c.tokenFrom = p.env("TRAMA_TOKEN"), "TRAMA_TOKEN"
@@ -108,16 +109,6 @@ func (c *client) readToken(data string) error {
 	}
 	c.token = strings.TrimSpace(string(text))
 	return nil
-}
-
-// first gives the first that is not empty.
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // reachable gives the address at which a listener's own machine reaches it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func writeManifest(w io.Writer, m abi.Manifest) error {
 	}
 	operations := [][]string{}
 	for _, op := range m.Operations {
-		operations = append(operations, []string{m.Name + "." + op.Name, string(op.Effect), first(op.Title, op.Description)})
+		operations = append(operations, []string{m.Name + "." + op.Name, string(op.Effect), cmp.Or(op.Title, op.Description)})
 	}
 	return errors.Join(writeList(w, "operations", operations), writeList(w, "asks for", requests(m)))
 }
