@@ -106,8 +106,26 @@ func (p *player) play(t rapid.TB, e event) outcome {
 		if again := dump(t, p.run); again != dump(t, out.Run) {
 			t.Fatalf("the run changed in the store:\n%s\nbecame\n%s", dump(t, out.Run), again)
 		}
+		if !reflect.DeepEqual(values(&p.run), values(&out.Run)) {
+			t.Fatalf("values changed in the store:\n%#v\nbecame\n%#v", values(&out.Run), values(&p.run))
+		}
 	}
 	return outcome{Run: &out.Run, User: out.User, Effects: out.Effects, Steps: out.Steps}
+}
+
+// values gives the free-form parts of a run, whose numbers must keep their
+// types.
+func values(r *engine.Run) []any {
+	all := []any{r.Trigger, r.Result}
+	for _, m := range []map[string]any{r.Vars, r.Nodes} {
+		if len(m) > 0 {
+			all = append(all, m)
+		}
+	}
+	if r.Pending != nil {
+		all = append(all, r.Pending.Input)
+	}
+	return all
 }
 
 func dump(t rapid.TB, v any) string {
@@ -297,7 +315,7 @@ edges:
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), rapid.Float64().AsAny(),
 		rapid.SampledFrom([]string{"", "stop", "{{ env.X }}", "{text}", "é"}).AsAny())
 	object := rapid.MapOfN(rapid.SampledFrom([]string{"text", "a", "b"}), leaf, 0, 3)
-	values := rapid.OneOf(leaf, rapid.SliceOfN(leaf, 0, 3).AsAny(), object.AsAny())
+	anything := rapid.OneOf(leaf, rapid.SliceOfN(leaf, 0, 3).AsAny(), object.AsAny())
 	value := func(t *rapid.T, of *rapid.Generator[any]) any {
 		data, err := json.Marshal(of.Draw(t, "value"))
 		if err != nil {
@@ -339,11 +357,11 @@ edges:
 			}
 			switch a.Run.Status {
 			case engine.Running:
-				e = event{Result: &result{Output: value(t, values)}}
+				e = event{Result: &result{Output: value(t, anything)}}
 				if rapid.Bool().Draw(t, "fails") {
 					e.Result = &result{Error: &abi.Error{
 						Code: "x", Message: "y", Retryable: rapid.Bool().Draw(t, "retryable"),
-						Detail: json.RawMessage(dump(t, value(t, values))),
+						Detail: json.RawMessage(dump(t, value(t, anything))),
 					}}
 				}
 			case engine.Waiting:

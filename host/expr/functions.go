@@ -378,13 +378,8 @@ func join(g *guard, a []any) any {
 
 func replace(g *guard, s, old, by string) any {
 	g.read(s)
-	if n := strings.Count(s, old); n > 0 && len(by) > 0 {
-		if n > maxBytes/len(by) {
-			g.grow(maxBytes + 1)
-		}
-		g.grow(n * len(by))
-	}
-	g.grow(len(s))
+	g.read(by)
+	g.grow(len(s) + strings.Count(s, old)*len(by)) // at most 2^46
 	return strings.ReplaceAll(s, old, by)
 }
 
