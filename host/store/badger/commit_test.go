@@ -504,3 +504,12 @@ func TestDueCursor(t *testing.T) {
 	c.dueSeen(nil) // failed
 	want(5)
 }
+
+func blobFiles(t *testing.T, s *Store) int {
+	t.Helper()
+	names, err := os.ReadDir(s.blobs.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}

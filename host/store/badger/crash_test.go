@@ -219,12 +219,3 @@ func verifyCrash(t *testing.T, s *Store, acked map[string]bool) int {
 	}
 	return len(records)
 }
-
-func blobFiles(t *testing.T, s *Store) int {
-	t.Helper()
-	names, err := os.ReadDir(s.blobs.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(names)
-}
