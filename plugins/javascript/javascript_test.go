@@ -196,16 +196,28 @@ func TestFresh(t *testing.T) {
 // and between instances: each call starts from the same memory.
 func TestRandomness(t *testing.T) {
 	plugin := compile(t, 1024)
-	seen := map[string]bool{}
+	seen := map[any]bool{}
 	for range 3 {
 		p := instance(t, plugin)
 		for range 3 {
-			output, failure := run(t, p, &exchange{}, abi.Run{Code: "return Math.random() + crypto.randomUUID()"})
-			if failure != nil || seen[string(output)] {
-				t.Fatalf("%s %v: failed or seen before", output, failure)
+			output, failure := run(t, p, &exchange{}, abi.Run{Code: "return [Math.random(), crypto.randomUUID()]"})
+			if failure != nil {
+				t.Fatal(failure)
 			}
-			seen[string(output)] = true
+			var values []any
+			if err := json.Unmarshal(output, &values); err != nil {
+				t.Fatal(err)
+			}
+			for _, value := range values {
+				if seen[value] {
+					t.Errorf("%v was given twice", value)
+				}
+				seen[value] = true
+			}
 		}
+	}
+	if len(seen) != 18 {
+		t.Errorf("%d values, want 18", len(seen))
 	}
 }
 
@@ -220,6 +232,25 @@ func TestMemoryStays(t *testing.T) {
 		})
 		if failure != nil || string(output) != "[0,32505856]" {
 			t.Fatalf("call %d: %s %v", i, output, failure)
+		}
+	}
+}
+
+// TestLargeInput has the input read while the heap beside it grows.
+func TestLargeInput(t *testing.T) {
+	p := instance(t, compile(t, 1024))
+	numbers := make([]int, 100_000)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	input, err := json.Marshal(numbers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{"return input.reduce((a, b) => a + b)", "return _.sum(input)"} {
+		output, failure := run(t, p, &exchange{}, abi.Run{Code: code, Input: input})
+		if failure != nil || string(output) != "4999950000" {
+			t.Errorf("%s gave %s %v", code, output, failure)
 		}
 	}
 }

@@ -41,6 +41,8 @@ static struct kept {
 
 // sbrk replaces wasi-libc's, which only ever grows the memory: after a restore
 // the heap is small again and has to grow into pages that the module owns.
+// They hold what the last call has left there: malloc does not promise zeros,
+// and calloc writes them.
 void *sbrk(intptr_t increment)
 {
     if (heap_end == 0)
@@ -55,9 +57,6 @@ void *sbrk(intptr_t increment)
         errno = ENOMEM;
         return (void *)-1;
     }
-    // Pages that an earlier call has used are handed out as empty as new ones.
-    if (start < owned)
-        memset((void *)start, 0, (end < owned ? end : owned) - start);
     heap_end = end;
     return (void *)start;
 }
