@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"host/egress":          {"host/grant", "host/secret", "golang.org/x/net"},
 	"host/engine":          {"host/expr", "host/flow"},
 	"host/flow":            {"host/expr", "host/source", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
-	"host/expr":            {"github.com/expr-lang/expr"},
+	"host/expr":            {"host/source", "github.com/expr-lang/expr"},
 	"host/source":          {"go.yaml.in/yaml"},
 	"host/contact":         {},
 	"host/problem":         {},

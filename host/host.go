@@ -218,9 +218,18 @@ func (h *Host) Run(ctx context.Context) error {
 	})
 	part("public listener", func() error { return server.Serve(ctx, public, h.public, grace) })
 	part("admin listener", func() error { return server.Serve(ctx, operators, h.admin, grace) })
-	part("dispatch", func() error { return h.dispatch.Run(ctx) })
+	scanned := make(chan struct{})
+	part("dispatch", func() error {
+		select { // what is due would only find that no plugin is there yet
+		case <-scanned:
+			return h.dispatch.Run(ctx, grace)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	part("plugins", func() error {
 		h.scan(ctx)
+		close(scanned)
 		watch.Files(ctx, h.plugins.Patterns(), func() { h.scan(ctx) })
 		return nil
 	})

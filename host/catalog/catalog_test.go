@@ -128,7 +128,7 @@ func TestWiderGrantsWait(t *testing.T) {
 		t.Fatalf("%d grants hold, want none before it is confirmed", n)
 	}
 	apply(t, c, Set{Grants: []Grant{someGrant(1, grant.MiB)}}, true)
-	if got := apply(t, c, Set{Grants: []Grant{someGrant(1, 2 * grant.MiB)}}, false); got != "widened grant/acme bundled" {
+	if got := apply(t, c, Set{Grants: []Grant{someGrant(1, 2*grant.MiB)}}, false); got != "widened grant/acme bundled" {
 		t.Errorf("a wider grant: %q", got)
 	}
 	if got := c.Snapshot().Grants[0].Limits.Memory; got != grant.MiB {

@@ -156,10 +156,19 @@ func signed(s *abi.WebhookSignature, key []byte, q Request) bool {
 func mark(channel, where string, q Request) string {
 	switch name, isHeader := strings.CutPrefix(where, "header:"); {
 	case isHeader && q.Headers[strings.ToLower(name)] != "":
-		return "delivery/" + channel + "/" + q.Headers[strings.ToLower(name)]
+		return nameMark("delivery", channel, q.Headers[strings.ToLower(name)])
 	case where == "body_sha256":
 		sum := sha256.Sum256(q.Body)
-		return "delivery/" + channel + "/" + hex.EncodeToString(sum[:])
+		return nameMark("delivery", channel, hex.EncodeToString(sum[:]))
 	}
 	return ""
+}
+
+// nameMark is the mark of a thing with a service's id, which may be long.
+func nameMark(kind, channel, id string) string {
+	if len(id) > 128 {
+		sum := sha256.Sum256([]byte(id))
+		id = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return kind + "/" + channel + "/" + id
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 // Bounds of the intake.
 const (
 	maxTries  = 3               // of one request, before it is a dead letter
+	maxUnits  = 200             // of one request, in one commit
+	batch     = 16              // requests that are read in one go
 	heldPause = 2 * time.Second // until a channel that is not ready is looked at again
 )
 
@@ -30,26 +33,23 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 		c.config.Log.Info("intake held", "channel", id, "reason", held.Message)
 		return now().Add(heldPause), nil
 	}
-	after := store.Position(0)
-	for {
-		items, err := c.config.Store.Read(ctx, key, after, 16)
+	items, err := c.config.Store.Read(ctx, key, 0, batch+1)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, item := range items[:min(len(items), batch)] {
+		held, err := c.receive(ctx, ch, item)
 		if err != nil {
 			return time.Time{}, err
 		}
-		if len(items) == 0 {
-			return time.Time{}, nil
-		}
-		for _, item := range items {
-			held, err := c.receive(ctx, ch, item)
-			if err != nil {
-				return time.Time{}, err
-			}
-			if held {
-				return now().Add(heldPause), nil
-			}
-			after = item.Position
+		if held {
+			return now().Add(heldPause), nil
 		}
 	}
+	if len(items) <= batch {
+		return time.Time{}, nil
+	}
+	return now(), nil
 }
 
 // receive takes one stored request apart and commits what came of it. held
@@ -70,11 +70,11 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.I
 		}
 	}
 	if failure == nil {
-		err := c.deal(ctx, ch, item, units)
+		err = c.deal(ctx, ch, item, units)
 		if !errors.Is(err, store.ErrTooBig) {
 			return false, err
 		}
-		failure = &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%d units are more than one commit takes", len(units))}
+		failure = &abi.Error{Code: abi.CodeLimit, Message: err.Error()}
 	}
 	c.config.Log.Error("webhook is a dead letter", "channel", ch.ID, "error", failure)
 	batch := removal(item)
@@ -85,21 +85,31 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.I
 	return false, err
 }
 
-// deal commits the units of a request in its place: all of them or none.
+// deal commits the units of a request, the last of them in its place. A stop
+// in between costs nothing: each unit is known by its mark.
 func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item, units []abi.Unit) error {
-	batch := removal(item)
-	for _, u := range units {
-		if err := c.sort(ctx, &batch, ch, u); err != nil {
-			return err
+	for {
+		some := units[:min(len(units), maxUnits)]
+		units = units[len(some):]
+		batch := store.Batch{}
+		if len(units) == 0 {
+			batch = removal(item)
+		}
+		for _, u := range some {
+			if err := c.sort(ctx, &batch, ch, u); err != nil {
+				return err
+			}
+		}
+		if _, err := c.config.Store.Commit(ctx, &batch); err != nil {
+			return fmt.Errorf("channel %s: %w", ch.ID, err)
+		}
+		if len(batch.Wake) > 0 {
+			c.config.Poke()
+		}
+		if len(units) == 0 {
+			return nil
 		}
 	}
-	if _, err := c.config.Store.Commit(ctx, &batch); err != nil {
-		return fmt.Errorf("channel %s: %w", ch.ID, err)
-	}
-	if len(batch.Wake) > 0 {
-		c.config.Poke()
-	}
-	return nil
 }
 
 // removal begins the batch that takes an item out of its queue.
@@ -149,8 +159,10 @@ func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	mailbox := run.MailKey(contact.KeyOf(ch.ID, u.From))
 	batch.Append = append(batch.Append, store.Append{
 		Queue: mailbox, Value: value,
-		Mark: "unit/" + ch.ID + "/" + u.ID, MarkTTL: dedupWindow,
+		Mark: nameMark("unit", ch.ID, u.ID), MarkTTL: dedupWindow,
 	})
-	batch.Wake = append(batch.Wake, store.Wake{Key: mailbox, At: now()})
+	if !slices.ContainsFunc(batch.Wake, func(w store.Wake) bool { return w.Key == mailbox }) {
+		batch.Wake = append(batch.Wake, store.Wake{Key: mailbox, At: now()})
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,29 +59,29 @@ func (c *Channels) Outbox(ctx context.Context, key string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	for {
-		items, err := c.config.Store.Read(ctx, key, 0, 1)
-		if err != nil || len(items) == 0 {
-			return time.Time{}, err
-		}
-		if held := c.Held(channel); held != nil {
-			c.config.Log.Info("outbox held", "contact", who, "reason", held.Message)
-			return now().Add(heldPause), nil
-		}
-		var state attempts
-		if err := c.loadAttempts(ctx, key, &state); err != nil {
-			return time.Time{}, err
-		}
-		if state.Position != items[0].Position {
-			state = attempts{Position: items[0].Position}
-		}
-		if time.Until(state.Next) > 0 {
-			return state.Next, nil
-		}
-		if err := c.send(ctx, channel, address, items[0], state); err != nil {
-			return time.Time{}, err
-		}
+	items, err := c.config.Store.Read(ctx, key, 0, 2)
+	if err != nil || len(items) == 0 {
+		return time.Time{}, err
 	}
+	if held := c.Held(channel); held != nil {
+		c.config.Log.Info("outbox held", "contact", who, "reason", held.Message)
+		return now().Add(heldPause), nil
+	}
+	var state attempts
+	if err := c.loadAttempts(ctx, key, &state); err != nil {
+		return time.Time{}, err
+	}
+	if state.Position != items[0].Position {
+		state = attempts{Position: items[0].Position}
+	}
+	if time.Until(state.Next) > 0 {
+		return state.Next, nil
+	}
+	gone, err := c.send(ctx, channel, address, items[0], state)
+	if err != nil || (gone && len(items) == 1) {
+		return time.Time{}, err
+	}
+	return now(), nil // the next message, or when to try this one again
 }
 
 func (c *Channels) loadAttempts(ctx context.Context, key string, into *attempts) error {
@@ -94,25 +95,26 @@ func (c *Channels) loadAttempts(ctx context.Context, key string, into *attempts)
 	return json.Unmarshal(record.Value, into)
 }
 
-// send sends one message and commits what became of it.
-func (c *Channels) send(ctx context.Context, channel string, to abi.Address, item store.Item, state attempts) error {
+// send sends one message and commits what became of it: gone says that it
+// has left the outbox.
+func (c *Channels) send(ctx context.Context, channel string, to abi.Address, item store.Item, state attempts) (gone bool, err error) {
 	var out run.Outgoing
 	if err := json.Unmarshal(item.Value, &out); err != nil {
-		return fmt.Errorf("outbox %s: %w", item.Queue, err)
+		return false, fmt.Errorf("outbox %s: %w", item.Queue, err)
 	}
 	ch := c.config.Catalog().Snapshot().Channels[channel]
 	sent, failure := c.deliver(ctx, ch, to, out)
 	if ctx.Err() != nil {
-		return ctx.Err() // cut short: the message is sent again, with the same effect id
+		return false, ctx.Err() // cut short: the message is sent again, with the same effect id
 	}
 	if failure != nil && failure.Code == abi.CodeUnavailable {
-		return nil // Outbox sees that the channel is held
+		return false, nil // Outbox sees that the channel is held
 	}
 	if failure != nil && failure.Retryable && state.Failed < len(pauses) {
 		pause := max(pauses[state.Failed], time.Duration(failure.RetryAfterMillis)*time.Millisecond)
 		state.Failed, state.Next = state.Failed+1, now().Add(pause)
 		c.config.Log.Warn("message not sent", "contact", to, "channel", channel, "failed", state.Failed, "again_at", state.Next, "error", failure)
-		return c.put(ctx, store.ID{Kind: kindAttempts, Key: item.Queue}, state, 0, &store.Batch{})
+		return false, c.put(ctx, store.ID{Kind: kindAttempts, Key: item.Queue}, state, 0, &store.Batch{})
 	}
 	batch := store.Batch{
 		Remove: []store.ItemRef{{Queue: item.Queue, Position: item.Position}},
@@ -123,12 +125,12 @@ func (c *Channels) send(ctx context.Context, channel string, to abi.Address, ite
 		delivery.State = "dead"
 		c.config.Log.Error("message is a dead letter", "contact", to, "channel", channel, "error", failure)
 		if err := bury(&batch, item.Position, DeadLetter{Queue: item.Queue, Channel: channel, Reason: *failure, Value: item.Value}); err != nil {
-			return err
+			return false, err
 		}
 	} else if sent.MessageID != "" {
 		batch.Put = append(batch.Put, store.Put{ID: store.ID{Kind: kindMessage, Key: channel + "/" + sent.MessageID}, Value: []byte(out.EffectID), TTL: deliveryTTL})
 	}
-	return c.put(ctx, store.ID{Kind: KindDelivery, Key: out.EffectID}, delivery, deliveryTTL, &batch)
+	return true, c.put(ctx, store.ID{Kind: KindDelivery, Key: out.EffectID}, delivery, deliveryTTL, &batch)
 }
 
 // put commits a batch with one more record in it.
@@ -188,20 +190,25 @@ func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	if err != nil {
 		return err
 	}
-	batch.Put = append(batch.Put, store.Put{ID: id, Value: value, TTL: deliveryTTL})
+	put := store.Put{ID: id, Value: value, TTL: deliveryTTL}
+	if i := indexOf(batch, id); i >= 0 {
+		batch.Put[i] = put
+	} else {
+		batch.Put = append(batch.Put, put)
+	}
 	return nil
+}
+
+// indexOf finds the change of a record in a batch; -1 if there is none.
+func indexOf(batch *store.Batch, id store.ID) int {
+	return slices.IndexFunc(batch.Put, func(p store.Put) bool { return p.ID == id })
 }
 
 // delivery returns what is known of a delivery: from the batch, where an
 // earlier unit of the same request has changed it, or from the store.
 func (c *Channels) delivery(ctx context.Context, batch *store.Batch, id store.ID) (known Delivery, err error) {
-	for _, put := range batch.Put {
-		if put.ID == id {
-			err = json.Unmarshal(put.Value, &known) // the last one counts
-		}
-	}
-	if known.State != "" || err != nil {
-		return known, err
+	if i := indexOf(batch, id); i >= 0 {
+		return known, json.Unmarshal(batch.Put[i].Value, &known)
 	}
 	record, err := c.config.Store.Load(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {

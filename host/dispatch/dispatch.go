@@ -70,14 +70,21 @@ func (d *Dispatcher) Poke() {
 	}
 }
 
-// Run works until ctx ends, then waits for the handlers that run.
-func (d *Dispatcher) Run(ctx context.Context) error {
+// Run works until ctx ends. Then it waits for the handlers that run, no longer
+// than grace, after which their context ends too.
+func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	var workers sync.WaitGroup
-	defer workers.Wait()
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		late := time.AfterFunc(grace, end)
+		workers.Wait()
+		late.Stop()
+		end()
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		sleep, err := d.start(ctx, &workers)
+		sleep, err := d.start(work, &workers)
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("dispatch: read due wakes: %w", err)
 		}

@@ -42,7 +42,7 @@ func start(t *testing.T, s store.Store, handlers map[string]Handler) *Dispatcher
 	d := New(s, slog.New(slog.DiscardHandler), handlers)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
+	go func() { ended <- d.Run(ctx, time.Second) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -172,7 +172,7 @@ func TestWorkOfAStoppedHostGoesOn(t *testing.T) {
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if err := d.Run(ctx); err != nil {
+	if err := d.Run(ctx, 100*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	if n := due(t, s); n != 1 {

@@ -88,6 +88,9 @@ func answer(value any) (data []byte, contentType string, err error) {
 	if value == nil {
 		return nil, "", nil
 	}
-	data, err = json.Marshal(value)
-	return data, "application/json", err
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // the answer is JSON, not a part of a page
+	err = encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), "application/json", err
 }

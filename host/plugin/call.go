@@ -48,7 +48,7 @@ func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *a
 			continue // removed between the two looks
 		}
 		output, usage, err := r.call(ctx, p, c)
-		if errors.Is(err, errRetired) {
+		if errors.Is(err, errRetired) || errors.Is(err, sandbox.ErrClosed) {
 			continue // replaced between look-up and use: the table has the new one
 		}
 		if err != nil {
@@ -85,6 +85,9 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	result, err := module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
 	usage := Usage{GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
 	if err != nil {
+		if errors.Is(err, sandbox.ErrClosed) {
+			return nil, usage, err
+		}
 		return nil, usage, redacted(scope, err)
 	}
 	output := result.Output

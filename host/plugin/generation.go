@@ -168,12 +168,9 @@ func (g *generation) use(ctx context.Context, memory int64) (*sandbox.Module, er
 	if g.module != nil && g.memory == memory {
 		return g.module, nil
 	}
-	wasm, err := os.ReadFile(g.stored)
+	wasm, err := g.content()
 	if err != nil {
-		return nil, fmt.Errorf("read the plugin's kept copy: %w", err)
-	}
-	if digestOf(wasm) != g.digest {
-		return nil, errors.Join(fmt.Errorf("%s is damaged; it is made again from %s", g.stored, g.file), os.Remove(g.stored))
+		return nil, err
 	}
 	module, err := g.sandbox.Compile(ctx, wasm, memory)
 	if err != nil {
@@ -182,6 +179,26 @@ func (g *generation) use(ctx context.Context, memory int64) (*sandbox.Module, er
 	closeLater(g.module)
 	g.module, g.memory = module, memory
 	return module, nil
+}
+
+// content reads the plugin's bytes: the kept copy, or where that is gone or
+// damaged the file itself, if it is still the same.
+func (g *generation) content() ([]byte, error) {
+	wasm, err := os.ReadFile(g.stored)
+	if err == nil && digestOf(wasm) == g.digest {
+		return wasm, nil
+	}
+	wasm, err = os.ReadFile(g.file)
+	if err != nil {
+		return nil, fmt.Errorf("plugin code: %w", err)
+	}
+	if digestOf(wasm) != g.digest {
+		return nil, fmt.Errorf("plugin code: the kept copy %s is damaged and %s has another content by now", g.stored, g.file)
+	}
+	if err := os.Remove(g.stored); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("plugin code: %w", err)
+	}
+	return wasm, keep(g.stored, wasm)
 }
 
 // errRetired: the generation was replaced between look-up and use.

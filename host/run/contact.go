@@ -57,16 +57,16 @@ func (r *Runner) Contact(ctx context.Context, key string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	for {
-		c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: now()}}
-		again, err := c.next(ctx)
-		if err != nil || !again.IsZero() {
-			return again, err
-		}
-		if c.idle {
-			return time.Time{}, nil
-		}
+	c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: now()}}
+	again, err := c.next(ctx)
+	if err != nil || !again.IsZero() {
+		return again, err
 	}
+	more, err := r.config.Store.Read(ctx, key, 0, 1)
+	if err != nil || len(more) == 0 {
+		return time.Time{}, err
+	}
+	return now(), nil // one thing at a time, so that a stop has to wait for one
 }
 
 // conversation is the work on one unit of a contact, or on what a crash or a
@@ -76,7 +76,6 @@ type conversation struct {
 	key     string
 	who     contact.Key
 	contact contact.Contact
-	idle    bool // there was nothing to do
 }
 
 // next does one thing and says when to look again, if not now.
@@ -110,7 +109,6 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if len(items) == 0 {
-		c.idle = true
 		return time.Time{}, nil
 	}
 	return c.open(ctx, j, items[0])
@@ -206,7 +204,9 @@ func (c *conversation) send(j *journey) func(engine.Effect) error {
 		}
 		outbox := OutboxKey(c.who)
 		j.changes.Append = append(j.changes.Append, store.Append{Queue: outbox, Value: data})
-		j.changes.Wake = append(j.changes.Wake, store.Wake{Key: outbox, At: now()})
+		if len(j.changes.Wake) == 0 { // one for all messages of a commit
+			j.changes.Wake = append(j.changes.Wake, store.Wake{Key: outbox, At: now()})
+		}
 		return nil
 	}
 }

@@ -28,12 +28,14 @@ const (
 // Record is what a run leaves for people: how it came to its end. It is a
 // trace, kept for two weeks; the state that a run needs is elsewhere.
 type Record struct {
-	ID      string          `json:"id"`
-	Flow    string          `json:"flow"`
-	Version int             `json:"version"`
-	Key     string          `json:"key"` // the unit of order: a contact, or the run itself
-	Trigger string          `json:"trigger"`
-	Status  engine.Status   `json:"status"`
+	ID      string        `json:"id"`
+	Flow    string        `json:"flow"`
+	Version int           `json:"version"`
+	Key     string        `json:"key"` // the unit of order: a contact, or the run itself
+	Trigger string        `json:"trigger"`
+	Status  engine.Status `json:"status"`
+	// Node is where the run is, or ended.
+	Node    string          `json:"node,omitempty"`
 	Result  any             `json:"result,omitempty"`
 	Error   *engine.Failure `json:"error,omitempty"`
 	Started time.Time       `json:"started"`

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,6 +32,10 @@ const (
 	// acceptable or the module was closed.
 	KindRefused Kind = "refused"
 )
+
+// ErrClosed is the cause of a call's error if its module was closed: nothing
+// ran, and another module may take the call.
+var ErrClosed = errors.New("the module is closed")
 
 // Error is how Compile and Call fail.
 type Error struct {

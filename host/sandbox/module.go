@@ -134,7 +134,7 @@ func (m *Module) admit(ctx context.Context, c Call) *Error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {
-		return newError(KindRefused, "the module is closed")
+		return newError(KindRefused, "%v", ErrClosed).because(ErrClosed)
 	}
 	m.running++
 	return nil

@@ -64,7 +64,7 @@ const (
 // ReadSettings reads trama.yaml, which may be absent, and fills in the
 // defaults. Relative paths are resolved against dir.
 func ReadSettings(dir string) (Settings, error) {
-	s := Settings{}
+	s, dir := Settings{}, filepath.Clean(dir)
 	data, err := os.ReadFile(filepath.Join(dir, fileSettings))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
