@@ -174,7 +174,7 @@ func (i *installation) config() (host.Config, error) {
 	}
 	return host.Config{
 		Workspace: i.dir, Settings: s, Environ: environ, Bundled: i.bundled,
-		Log: slog.New(slog.NewTextHandler(i.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(i.log, nil)),
 	}, nil
 }
 
@@ -217,7 +217,8 @@ func (i *installation) close() {
 		i.stop()
 	}
 	if i.t.Failed() {
-		i.t.Logf("the host's log:\n%s", i.log)
+		text := i.log.String()
+		i.t.Logf("the end of the host's log:\n%s", text[max(0, len(text)-8000):])
 	}
 }
 
