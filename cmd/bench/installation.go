@@ -103,7 +103,7 @@ func build(dir string) (string, error) {
 		}
 		name := strings.TrimSuffix(filepath.Base(path), ".wasm")
 		files["plugins/"+name+".wasm"] = string(data)
-		fmt.Fprintf(&grants, "- {plugin: %s, of: bundled, egress: [connection], secrets: [wa_app, wa_verify], keys: [none]}\n", name)
+		fmt.Fprintf(&grants, "- {plugin: %s, of: bundled, egress: [connection], secrets: [wa_app, wa_verify], keys: [none], limits: {memory: 64MiB}}\n", name)
 	}
 	for i := len(built) + 1; i < installed; i++ {
 		name := "filler_" + strconv.Itoa(i)
