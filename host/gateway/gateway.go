@@ -68,8 +68,12 @@ func (g *Gateway) Handle(prefix string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		path := strings.TrimPrefix(strings.Clone(c.Path()), prefix)
 		method := strings.Clone(c.Method())
+		parts, err := segments(path)
+		if err != nil {
+			return problem.New(400, "bad_path", fmt.Sprintf("the path %s: %v", path, err))
+		}
 		s := g.state.Load()
-		r, params, allow, ok := s.table.find(method, path)
+		r, params, allow, ok := s.table.find(method, parts)
 		if !ok && len(allow) > 0 {
 			refused := problem.New(405, "method", fmt.Sprintf("%s has no route for %s", prefix+path, method))
 			refused.Allow = allow

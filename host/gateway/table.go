@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -30,7 +31,7 @@ func newTable(routes []catalog.Route) *table {
 	for _, r := range routes {
 		n := &t.root
 		var params []string
-		for _, segment := range segments(r.Path) {
+		for _, segment := range split(r.Path) {
 			name, isParam := strings.CutPrefix(segment, ":")
 			if isParam {
 				params = append(params, name)
@@ -56,9 +57,9 @@ func newTable(routes []catalog.Route) *table {
 	return t
 }
 
-// segments splits a path; the root has none, and a final slash counts for
-// nothing.
-func segments(path string) []string {
+// split gives the segments of a path; the root has none, and a final slash
+// counts for nothing.
+func split(path string) []string {
 	path = strings.Trim(path, "/")
 	if path == "" {
 		return nil
@@ -66,10 +67,25 @@ func segments(path string) []string {
 	return strings.Split(path, "/")
 }
 
+// segments gives the segments of a request's path, decoded after they were
+// split, so that %2F is part of one (RFC 3986, section 2.2). The error is a
+// bad escape.
+func segments(path string) ([]string, error) {
+	parts := split(path)
+	for i, part := range parts {
+		decoded, err := url.PathUnescape(part)
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = decoded
+	}
+	return parts, nil
+}
+
 // find returns the route for a request and the values of its parameters. If
 // the path has routes but none for the method, it returns their methods. At
-// each segment a literal wins over a parameter.
-func (t *table) find(method, path string) (r route, values map[string]any, allow []string, ok bool) {
+// each segment a literal wins over a parameter, which takes no empty segment.
+func (t *table) find(method string, path []string) (r route, values map[string]any, allow []string, ok bool) {
 	var allowed []string
 	var walk func(n *node, rest, taken []string) bool
 	walk = func(n *node, rest, taken []string) bool {
@@ -89,9 +105,9 @@ func (t *table) find(method, path string) (r route, values map[string]any, allow
 		if child := n.children[rest[0]]; child != nil && walk(child, rest[1:], taken) {
 			return true
 		}
-		return n.param != nil && walk(n.param, rest[1:], append(taken[:len(taken):len(taken)], rest[0]))
+		return n.param != nil && rest[0] != "" && walk(n.param, rest[1:], append(taken[:len(taken):len(taken)], rest[0]))
 	}
-	if walk(&t.root, segments(path), nil) {
+	if walk(&t.root, path, nil) {
 		return r, values, nil, true
 	}
 	slices.Sort(allowed)
