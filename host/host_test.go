@@ -27,7 +27,7 @@ import (
 
 // patience is how long a test waits for something that must come. The first
 // use of a plugin on a machine compiles it.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // installation is a workspace in a temporary directory and, once started, the
 // host that serves it.
