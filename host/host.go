@@ -53,7 +53,7 @@ type Config struct {
 // Host is a running installation.
 type Host struct {
 	config   Config
-	store    *badger.Store
+	store    store.Store
 	sandbox  *sandbox.Sandbox
 	plugins  *plugin.Registry
 	catalog  *catalog.Catalog
@@ -62,6 +62,7 @@ type Host struct {
 	gateway  *gateway.Gateway
 	dispatch *dispatch.Dispatcher
 	token    string
+	broken   chan error // takes the reason to stop that the store finds
 
 	public, admin net.Listener
 
@@ -78,7 +79,7 @@ type pending struct {
 // New opens the store, takes in the workspace and binds both listeners. After
 // an error nothing is left open.
 func New(ctx context.Context, config Config) (_ *Host, err error) {
-	h := &Host{config: config}
+	h := &Host{config: config, broken: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -96,9 +97,11 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	if h.admin, err = server.Listen(s.AdminAddr); err != nil {
 		return nil, err
 	}
-	if h.store, err = badger.Open(badger.Config{Dir: filepath.Join(s.Data, "store"), Log: config.Log}); err != nil {
+	opened, err := badger.Open(badger.Config{Dir: filepath.Join(s.Data, "store"), Log: config.Log})
+	if err != nil {
 		return nil, err
 	}
+	h.store = watched{opened, h.broken}
 	if h.token, err = admin.Token(s.Data); err != nil {
 		return nil, err
 	}
@@ -125,6 +128,25 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		return nil, err
 	}
 	return h, h.readWorkspace(ctx, true)
+}
+
+// watched is a store whose owner learns that it can't go on: what is on disk
+// is known again once it is opened anew, so the host stops and is started
+// again by whoever watches over it.
+type watched struct {
+	store.Store
+	broken chan<- error
+}
+
+func (w watched) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	result, err := w.Store.Commit(ctx, b)
+	if errors.Is(err, store.ErrUnknown) {
+		select {
+		case w.broken <- fmt.Errorf("the store must be opened again: %w", err):
+		default: // the reason is known already
+		}
+	}
+	return result, err
 }
 
 // Catalog returns the host's objects.
@@ -241,7 +263,11 @@ func (h *Host) Run(ctx context.Context) error {
 		})
 		return nil
 	})
-	<-ctx.Done()
+	select {
+	case err := <-h.broken:
+		stop(err)
+	case <-ctx.Done():
+	}
 	parts.Wait()
 	waiting, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -282,4 +308,3 @@ func (h *Host) Close() error {
 	return errors.Join(errs...)
 }
 
-var _ store.Store = (*badger.Store)(nil)

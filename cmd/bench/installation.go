@@ -213,7 +213,7 @@ func (p *process) resident() (float64, error) {
 // installation measures the built binary: its start, its idle memory and its
 // listeners against bare Fiber.
 func installation(s settings, dir string) (rows []Row, err error) {
-	if !s.wants("start.ready") && !s.wants("mem.idle") && !s.wants("gateway.") && !s.wants("webhook.") {
+	if !s.wants("start.ready") && !s.wants("mem.idle") && !s.wants("gateway.pure") && !s.wants("gateway.run_code") && !s.wants("webhook.durable") {
 		return nil, nil
 	}
 	workspace, err := build(dir)

@@ -38,7 +38,7 @@ type settings struct {
 
 // wants says whether a figure was asked for.
 func (s settings) wants(name string) bool {
-	return len(s.only) == 0 || slices.ContainsFunc(s.only, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return len(s.only) == 0 || slices.ContainsFunc(s.only, func(prefix string) bool { return strings.HasPrefix(name, strings.TrimSpace(prefix)) })
 }
 
 func main() {

@@ -30,7 +30,7 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 	id := strings.TrimPrefix(key, PrefixIntake+":")
 	ch, _, held := c.find(id)
 	if held != nil {
-		c.config.Log.Info("intake held", "channel", id, "reason", held.Message)
+		c.config.Log.Debug("intake held", "channel", id, "reason", held.Message)
 		return now().Add(heldPause), nil
 	}
 	items, err := c.config.Store.Read(ctx, key, 0, batch+1)

@@ -64,7 +64,7 @@ func (c *Channels) Outbox(ctx context.Context, key string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if held := c.Held(channel); held != nil {
-		c.config.Log.Info("outbox held", "contact", who, "reason", held.Message)
+		c.config.Log.Debug("outbox held", "contact", who, "reason", held.Message)
 		return now().Add(heldPause), nil
 	}
 	var state attempts

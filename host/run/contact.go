@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -162,7 +163,11 @@ func (c *conversation) open(ctx context.Context, j *journey, item store.Item) (t
 
 // hold leaves the unit where it is until what is missing is there.
 func (c *conversation) hold(reason *abi.Error) (time.Time, error) {
-	c.runner.config.Log.Warn("conversation held", "contact", c.who, "reason", reason.Message)
+	level := slog.LevelDebug // said once; the doctor says it as long as it holds
+	if time.Since(c.contact.LastSeen) < heldPause {
+		level = slog.LevelWarn
+	}
+	c.runner.config.Log.Log(context.Background(), level, "conversation held", "contact", c.who, "reason", reason.Message)
 	return now().Add(heldPause), nil
 }
 

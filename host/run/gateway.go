@@ -138,12 +138,19 @@ func (g *gatewayRun) answer(a Answer) {
 	}
 }
 
-// respond takes the response that a node made.
+// respond takes the response that a node made. Once a run has changed
+// something outside, its answer is given when what it says is on disk: a
+// caller must not know of an order whose run forgets it in a crash.
 func (g *gatewayRun) respond(effect engine.Effect) error {
 	if effect.Respond == nil {
 		return fmt.Errorf("run %s: a gateway run has no contact to send a message to", g.record.ID)
 	}
-	g.answer(Answer{Response: effect.Respond})
+	if g.revision == 0 {
+		g.answer(Answer{Response: effect.Respond})
+		return nil
+	}
+	g.owed = true
+	g.committed = func() { g.answer(Answer{Response: effect.Respond}) }
 	return nil
 }
 

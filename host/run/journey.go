@@ -30,6 +30,11 @@ type journey struct {
 	effect func(engine.Effect) error
 	// saved is called when a commit is made, to add what goes with it.
 	saved func(*store.Batch) error
+	// committed is called after each commit; nil: nobody waits for it.
+	committed func()
+	// owed says that something waits for the next commit, which is made as
+	// soon as the run stops for anything.
+	owed bool
 }
 
 // advance gives the engine an event and takes over what came of it.
@@ -54,6 +59,11 @@ func (j *journey) advance(event engine.Event) error {
 // committed when it returns is in changes.
 func (j *journey) drive(ctx context.Context) (time.Time, error) {
 	for j.session.Run.Status == engine.Running {
+		if j.owed {
+			if err := j.commit(ctx); err != nil {
+				return time.Time{}, err
+			}
+		}
 		call := j.session.Run.Pending
 		if call == nil {
 			return time.Time{}, fmt.Errorf("run %s is running and waits for no call", j.record.ID)
@@ -193,7 +203,10 @@ func (j *journey) write(ctx context.Context) error {
 	if len(j.changes.Wake) > 0 {
 		j.runner.config.Poke()
 	}
-	j.revision, j.changes = result.Revision, store.Batch{}
+	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
+	if j.committed != nil {
+		j.committed()
+	}
 	return nil
 }
 

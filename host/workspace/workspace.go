@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -49,8 +48,6 @@ type Settings struct {
 	Plugins []string `json:"plugins,omitempty"`
 	// Secrets is a directory with one file for each secret.
 	Secrets string `json:"secrets,omitempty"`
-	// TrustedProxies are the networks whose X-Forwarded-For is believed.
-	TrustedProxies []netip.Prefix `json:"trusted_proxies,omitempty"`
 	// Env is what flows see as "env".
 	Env map[string]any `json:"env,omitempty"`
 }
