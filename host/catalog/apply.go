@@ -29,8 +29,8 @@ type wanted struct {
 }
 
 // Apply makes the objects of origin "file" equal to a set, in one commit. A
-// change that widens a grant is held back unless allowWider is set. Errors: a
-// *FileError where a name is the API's, or the store's.
+// change that widens a grant is held back unless allowWider is set. Errors:
+// source.Problems where a name is taken, by a file or by the API; the store's.
 func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change, error) {
 	want, err := set.objects()
 	if err != nil {
@@ -43,13 +43,13 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 			want[key] = wanted{o.Origin, o.Value}
 		}
 	}
+	if taken := c.taken(want); len(taken) > 0 {
+		return nil, taken
+	}
 	e := edit{catalog: c, next: maps.Clone(c.objects)}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		w := want[key]
-		old, exists := c.objects[key]
-		if exists && old.Kind == "api" {
-			return nil, fmt.Errorf("%s: %s was made through the API: remove it there, or here", w.origin, key)
-		}
+		old := c.objects[key]
 		if wider(old, key, w.value) && !allowWider {
 			e.changes = append(e.changes, Change{Object: key, Action: "widened", Origin: w.origin,
 				Held: "it would let a plugin reach more: run `trama apply DIR` to confirm it"})
@@ -65,6 +65,18 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 		}
 	}
 	return e.changes, e.commit(ctx)
+}
+
+// taken lists what a set wants that the API made. The caller holds change.
+func (c *Catalog) taken(want map[string]wanted) source.Problems {
+	var problems source.Problems
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if c.objects[key].Kind == "api" {
+			place := source.Place{File: want[key].origin.File, Line: want[key].origin.Line}
+			problems = append(problems, source.Problem{Place: place, Message: key + " was made through the API", Hint: "remove it there, or here"})
+		}
+	}
+	return problems
 }
 
 // objects gives a set's objects by name, and refuses two of one name.
