@@ -51,10 +51,11 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.Unmarshal(body, &s) //nolint:errcheck // what is no message has no text
 	p.mu.Lock()
 	p.requests = append(p.requests, s)
-	n, status, hold := len(p.requests), 200, p.hold
+	n, status := len(p.requests), 200
 	if p.answer != nil {
 		status = p.answer(s, n)
 	}
+	hold := p.hold
 	p.mu.Unlock()
 	if hold != nil {
 		select {

@@ -1,0 +1,97 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/trama-run/trama/host"
+	"github.com/trama-run/trama/host/admin"
+)
+
+// childVariable makes the test binary a host: it holds a childConfig.
+const childVariable = "TRAMA_TEST_HOST"
+
+// childConfig is what a host in another process is started with.
+type childConfig struct {
+	Dir, Data string
+	Secrets   map[string]string
+	Bundled   []string
+}
+
+func TestMain(m *testing.M) {
+	if text, isChild := os.LookupEnv(childVariable); isChild {
+		fmt.Fprintln(os.Stderr, beHost(text))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// beHost serves until it is killed; it tells its addresses on stdout.
+func beHost(text string) error {
+	var c childConfig
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return err
+	}
+	i := &installation{t: &testing.T{}, dir: c.Dir, data: c.Data, secrets: c.Secrets, bundled: c.Bundled, log: &logBuffer{}}
+	config, err := i.config()
+	if err != nil {
+		return err
+	}
+	h, err := host.New(context.Background(), config)
+	if err != nil {
+		return err
+	}
+	fmt.Println(h.Addr(), h.AdminAddr())
+	return h.Run(context.Background())
+}
+
+// child is a host in a process of its own.
+type child struct {
+	cmd             *exec.Cmd
+	addr, adminAddr string
+}
+
+// startChild starts a host that can be killed, and waits until it is ready.
+func (i *installation) startChild() *child {
+	i.t.Helper()
+	text, err := json.Marshal(childConfig{i.dir, i.data, i.secrets, i.bundled})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	c := &child{cmd: exec.Command(os.Args[0])}
+	c.cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	c.cmd.Stderr = i.log
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		i.t.Fatal(err)
+	}
+	i.t.Cleanup(c.kill)
+	if _, err := fmt.Fscan(out, &c.addr, &c.adminAddr); err != nil {
+		i.t.Fatalf("the child told no addresses: %v", err)
+	}
+	go io.Copy(io.Discard, out) //nolint:errcheck // ends with the child
+	i.eventually("the child to be ready", func() error {
+		return i.send("GET", "http://"+c.adminAddr+"/readyz", "").want(200)
+	})
+	return c
+}
+
+// kill ends the child as a crash would.
+func (c *child) kill() {
+	c.cmd.Process.Kill() //nolint:errcheck // it may be gone already
+	c.cmd.Wait()         //nolint:errcheck // it was killed
+}
+
+// runs lists all runs.
+func (i *installation) runs() []admin.RunInfo {
+	i.t.Helper()
+	return read[[]admin.RunInfo](i, "/v1/runs?limit=500")
+}

@@ -1,0 +1,141 @@
+package host_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// calling is a flow of one trigger that makes an acme call and says how it
+// went: a gateway flow in its answer, a conversation in a message.
+func calling(id, trigger, operation string) string {
+	say := func(text string) string {
+		if trigger == "gateway" {
+			return `type: response.json, with: {body: "` + text + `"}`
+		}
+		return `type: send_message, with: {text: "` + text + `"}`
+	}
+	return `schema: 1
+id: ` + id + `
+triggers: [{id: start, type: ` + trigger + `}]
+nodes:
+  - {id: call, type: acme.` + operation + `, connection: peer, with: {order: 7}}
+  - {id: done, ` + say("done {{ input.effect_id }}") + `}
+  - {id: failed, ` + say("failed {{ error.code }}") + `}
+edges:
+  - {from: start, to: call}
+  - {from: call, to: done}
+  - {from: call, port: error, to: failed}
+`
+}
+
+// TestInterruptedCalls: a call that a crash cuts short is repeated with the
+// same effect id, or, if its plugin says unsafe, reported as unknown.
+func TestInterruptedCalls(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		operation, trigger string
+		repeated           bool
+		committed          bool // the run goes on after the crash
+	}{
+		{"charge", "gateway", false, true},
+		{"register", "gateway", true, true},
+		{"look", "gateway", false, false}, // pure: nothing was committed, so the caller asks again
+		{"charge", "message", false, true},
+		{"register", "message", true, true},
+		{"look", "message", true, true}, // pure: the message is taken anew, and its id is another run's
+	} {
+		t.Run(c.operation+" "+c.trigger, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			i := install(t, nil, join(withPost(t, p, calling("talk", c.trigger, c.operation)), map[string]string{
+				"plugins/acme.wasm": guest(t, "acme", "1.0.0"),
+				"routes.yaml":       "- {method: POST, path: /charge, flow: talk}\n",
+			}))
+			i.secrets = map[string]string{"post_key": postKey, "peer_token": "the token of the peer"}
+			child := i.startChild()
+			p.holdAll()
+			if c.trigger == "gateway" {
+				go i.send("POST", "http://"+child.addr+"/api/charge", "") // dies with the host
+			} else {
+				body := webhook(unit{ID: "u1", From: "ana", Text: "hi"})
+				if err := i.send("POST", "http://"+child.addr+"/hooks/post", body, "X-Post-Signature", postSignature(body)).want(200); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first := p.wait(i, 1)[0]
+			child.kill()
+			p.release()
+			i.start()
+
+			want := "failed unknown"
+			charges := 1
+			if c.repeated {
+				want, charges = "done "+first.Key, 2
+			}
+			if c.operation == "look" {
+				want = "done "
+			}
+			if c.trigger == "message" {
+				i.eventually("the message", func() error {
+					if got := p.texts("ana"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+						return fmt.Errorf("ana got %q, want %q", got, want)
+					}
+					return nil
+				})
+			} else if runs := i.runs(); c.committed && len(runs) != 1 || !c.committed && len(runs) != 0 {
+				t.Fatalf("runs after the crash: %+v", runs)
+			} else if c.committed {
+				d := i.ended(runs[0].ID)
+				last := d.Steps[len(d.Steps)-1]
+				if got := fmt.Sprintf("%s", last.Output); d.Status != "done" || !strings.Contains(got, want) {
+					t.Errorf("the run ended %s with %s, want %q", d.Status, got, want)
+				}
+			}
+			var keys []string
+			for _, s := range p.got() {
+				if s.Path == "/charges" {
+					keys = append(keys, s.Key)
+				}
+			}
+			if len(keys) != charges || keys[0] == "" || c.operation != "look" && keys[len(keys)-1] != keys[0] {
+				t.Errorf("effect ids of the calls: %q, want %d alike", keys, charges)
+			}
+		})
+	}
+}
+
+// TestFinishedCalls: a call that has its result is not made again when the
+// host dies in a later one.
+func TestFinishedCalls(t *testing.T) {
+	t.Parallel()
+	flow := strings.Replace(calling("talk", "gateway", "charge"),
+		"edges:\n  - {from: start, to: call}\n",
+		"  - {id: before, type: acme.charge, connection: peer, with: {order: 1}}\nedges:\n  - {from: start, to: before}\n  - {from: before, to: call}\n", 1)
+	p := newPeer(t)
+	i := install(t, nil, join(withPost(t, p, flow), map[string]string{
+		"plugins/acme.wasm": guest(t, "acme", "1.0.0"),
+		"routes.yaml":       "- {method: POST, path: /charge, flow: talk}\n",
+	}))
+	i.secrets = map[string]string{"post_key": postKey, "peer_token": "x"}
+	child := i.startChild()
+	p.answers(func(s sent, n int) int {
+		if strings.Contains(s.Body, "7") {
+			p.hold = make(chan struct{}) // holds this one: answers runs under p.mu, before hold is read
+		}
+		return 200
+	})
+	go i.send("POST", "http://"+child.addr+"/api/charge", "")
+	p.wait(i, 2)
+	child.kill()
+	p.answers(nil)
+	p.release()
+	i.start()
+	d := i.ended(i.runs()[0].ID)
+	if len(p.got()) != 2 || d.Status != "done" {
+		t.Errorf("status %s; the peer got %+v", d.Status, p.got())
+	}
+	if ports := fmt.Sprint(d.Steps[0].Port, d.Steps[1].Port); ports != "nexterror" {
+		t.Errorf("ports %s: %+v", ports, d.Steps)
+	}
+}
