@@ -307,4 +307,3 @@ func (h *Host) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
