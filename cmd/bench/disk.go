@@ -89,11 +89,11 @@ func storeAppend(s settings, dir string) ([]Row, error) {
 	}
 	var a, b, ratios []float64
 	for range s.rounds {
-		ra, err := rate(s.seconds, merged)
+		ra, err := rate(writers, s.seconds, always(merged))
 		if err != nil {
 			return nil, err
 		}
-		rb, err := rate(s.seconds, separate)
+		rb, err := rate(writers, s.seconds, always(separate))
 		if err != nil {
 			return nil, err
 		}
@@ -103,15 +103,20 @@ func storeAppend(s settings, dir string) ([]Row, error) {
 	return []Row{{Name: name, Unit: "commits/s", Value: median(a), Peer: "separate synced transactions", PeerValue: median(b), Ratio: ratio, Goal: ">= 5x", Met: ratio >= 5}}, nil
 }
 
-// rate runs f from all writers for a while and returns the calls per second.
-func rate(d time.Duration, f func() error) (float64, error) {
+// always gives every worker the same function.
+func always(f func() error) func() func() error { return func() func() error { return f } }
+
+// rate lets workers call their functions for a while, each the next time when
+// the last call has ended, and returns the calls per second.
+func rate(workers int, d time.Duration, worker func() func() error) (float64, error) {
 	var done atomic.Int64
 	var failed atomic.Pointer[error]
 	var all sync.WaitGroup
 	begin := time.Now()
-	for range writers {
+	for range workers {
 		all.Go(func() {
-			for time.Since(begin) < d {
+			f := worker()
+			for time.Since(begin) < d && failed.Load() == nil {
 				if err := f(); err != nil {
 					failed.Store(&err)
 					return

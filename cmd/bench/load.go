@@ -21,27 +21,11 @@ type request func(n int64, r *fasthttp.Request)
 func closedLoop(addr string, connections int, d time.Duration, want int, make request) (float64, error) {
 	client := &fasthttp.HostClient{Addr: addr, MaxConns: connections}
 	defer client.CloseIdleConnections()
-	var sent, done atomic.Int64
-	var failed atomic.Pointer[error]
-	var all sync.WaitGroup
-	begin := time.Now()
-	for range connections {
-		all.Go(func() {
-			q, a := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-			for time.Since(begin) < d && failed.Load() == nil {
-				if err := one(client, q, a, sent.Add(1), want, make); err != nil {
-					failed.Store(&err)
-					return
-				}
-				done.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	if err := failed.Load(); err != nil {
-		return 0, *err
-	}
-	return float64(done.Load()) / time.Since(begin).Seconds(), nil
+	var sent atomic.Int64
+	return rate(connections, d, func() func() error {
+		q, a := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+		return func() error { return one(client, q, a, sent.Add(1), want, make) }
+	})
 }
 
 // openLoop sends requests at a fixed rate, whatever the answers do, and
