@@ -101,6 +101,9 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 		if j.session.Run.Status == engine.Running {
+			if held := c.runner.Held(j.program); held != nil {
+				return c.hold(held)
+			}
 			j.user = c.contact.Scope()
 			return c.drive(ctx, j)
 		}

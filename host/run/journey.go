@@ -183,10 +183,9 @@ func (j *journey) note() {
 	}
 	j.steps = nil
 	run := j.session.Run
-	j.record.Node, j.record.Status, j.record.Result, j.record.Error = run.Node, run.Status, run.Result, run.Failure
+	j.record.Node, j.record.Status = run.Node, run.Status
 	if run.Status == engine.Done || run.Status == engine.Failed {
-		ended := now()
-		j.record.Ended = &ended
+		j.record.end(run.Result, run.Failure)
 	}
 }
 

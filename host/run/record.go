@@ -9,6 +9,7 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 // KindRecord is the kind of the records that runs leave, by run id. Ids grow
@@ -46,8 +47,9 @@ type Record struct {
 	// Left counts what was over the bounds and left out.
 	LeftSteps int `json:"left_steps,omitempty"`
 	LeftLines int `json:"left_lines,omitempty"`
-
-	size int // bytes of inputs and outputs so far
+	// Size is the bytes of inputs and outputs so far, which are bounded over
+	// all drives of a run.
+	Size int `json:"size,omitempty"`
 }
 
 // Line is one line that a plugin logged.
@@ -58,35 +60,57 @@ type Line struct {
 	Text  string    `json:"text"`
 }
 
-// secretHeaders are never kept: a caller's credentials.
+// secretHeaders are never kept: a caller's credentials. Events have
+// lower-case names.
 var secretHeaders = []string{"authorization", "proxy-authorization", "cookie", "client_id", "x-api-key"}
 
-// event prepares an event for the record.
-func (r *Record) event(value map[string]any) {
-	if headers, ok := value["headers"].(map[string]any); ok {
-		value = cloneWith(value, "headers", withoutSecrets(headers))
-	}
-	r.Event = r.bounded(value)
-}
+// event keeps the event that started the run.
+func (r *Record) event(value map[string]any) { r.Event = r.bounded(value) }
 
-func cloneWith(m map[string]any, key string, value any) map[string]any {
-	clone := make(map[string]any, len(m))
-	for k, v := range m {
-		clone[k] = v
-	}
-	clone[key] = value
-	return clone
-}
-
-func withoutSecrets(headers map[string]any) map[string]any {
-	clean := make(map[string]any, len(headers))
-	for name, value := range headers {
-		if slices.Contains(secretHeaders, strings.ToLower(name)) {
-			value = "[redacted]"
+// holdsSecrets says whether a value has headers with a caller's credentials
+// anywhere: events travel on as the inputs and outputs of nodes.
+func holdsSecrets(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			if headers, ok := inner.(map[string]any); ok && name == "headers" && slices.ContainsFunc(secretHeaders, func(h string) bool { _, has := headers[h]; return has }) {
+				return true
+			}
+			if holdsSecrets(inner) {
+				return true
+			}
 		}
-		clean[name] = value
+	case []any:
+		return slices.ContainsFunc(v, holdsSecrets)
 	}
-	return clean
+	return false
+}
+
+// withoutSecrets copies a value with the credentials in its headers blacked
+// out.
+func withoutSecrets(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		clean := make(map[string]any, len(v))
+		for name, inner := range v {
+			clean[name] = withoutSecrets(inner)
+			if headers, ok := clean[name].(map[string]any); ok && name == "headers" {
+				for _, h := range secretHeaders {
+					if _, has := headers[h]; has {
+						headers[h] = "[redacted]"
+					}
+				}
+			}
+		}
+		return clean
+	case []any:
+		clean := make([]any, len(v))
+		for i := range v {
+			clean[i] = withoutSecrets(v[i])
+		}
+		return clean
+	}
+	return value
 }
 
 // step adds what the engine says of a node.
@@ -96,7 +120,37 @@ func (r *Record) step(s engine.Step) {
 		return
 	}
 	s.Input, s.Output = r.bounded(s.Input), r.bounded(s.Output)
+	if s.Error != nil {
+		s.Error = r.boundedError(s.Error)
+	}
 	r.Steps = append(r.Steps, s)
+}
+
+// end keeps how the run ended.
+func (r *Record) end(result any, failure *engine.Failure) {
+	r.Result = r.bounded(result)
+	if failure != nil {
+		r.Error = &engine.Failure{Node: failure.Node, Error: *r.boundedError(&failure.Error)}
+	}
+	ended := now()
+	r.Ended = &ended
+}
+
+// boundedError is bounded for an error, whose message and detail its plugin
+// chooses.
+func (r *Record) boundedError(e *abi.Error) *abi.Error {
+	kept := *e
+	if len(kept.Message) > maxValue/4 {
+		kept.Message = strings.ToValidUTF8(kept.Message[:maxValue/4], "") + fmt.Sprintf(cutMessage, len(kept.Message)-maxValue/4)
+	}
+	if kept.Detail != nil {
+		detail, err := json.Marshal(r.bounded(kept.Detail))
+		if err != nil { // not JSON: it says so itself
+			detail = nil
+		}
+		kept.Detail = detail
+	}
+	return &kept
 }
 
 // line adds a line that a plugin logged.
@@ -114,16 +168,19 @@ func (r *Record) bounded(value any) any {
 	if value == nil {
 		return nil
 	}
+	if holdsSecrets(value) {
+		value = withoutSecrets(value)
+	}
 	data, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Sprintf("can't be shown: %v", err)
 	}
-	if len(data) > maxValue || r.size+len(data) > maxRecord {
-		keep := min(max(maxRecord-r.size, 0), maxValue/4, len(data))
-		r.size += keep
+	if len(data) > maxValue || r.Size+len(data) > maxRecord {
+		keep := min(max(maxRecord-r.Size, 0), maxValue/4, len(data))
+		r.Size += keep
 		return strings.ToValidUTF8(string(data[:keep]), "") + fmt.Sprintf(cutMessage, len(data)-keep)
 	}
-	r.size += len(data)
+	r.Size += len(data)
 	return json.RawMessage(data)
 }
 

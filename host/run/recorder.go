@@ -17,6 +17,7 @@ const (
 	// recordPace is the least time between two commits of records: runs that
 	// need the store's disk come first.
 	recordPace = 50 * time.Millisecond
+	tellEvery  = 10 * time.Second // how often the log says how many were dropped
 )
 
 // recorder stores the records of runs that needed no commit, behind their
@@ -46,10 +47,8 @@ func (r *recorder) add(j *journey) {
 	}
 }
 
-// Dropped returns how many records of successful pure runs were not kept.
-func (r *Runner) Dropped() int64 { return r.records.dropped.Load() }
-
 func (r *recorder) work() {
+	told := time.Time{}
 	for j := range r.queue {
 		var batch store.Batch
 		for j != nil {
@@ -70,6 +69,12 @@ func (r *recorder) work() {
 		if _, err := r.store.Commit(context.Background(), &batch); err != nil {
 			r.dropped.Add(int64(len(batch.Put)))
 			r.log.Error("runs not recorded", "runs", len(batch.Put), "error", err)
+		}
+		if time.Since(told) > tellEvery {
+			if n := r.dropped.Swap(0); n > 0 {
+				r.log.Warn("records of successful runs without effects were left out, under load", "runs", n)
+				told = time.Now()
+			}
 		}
 		time.Sleep(recordPace)
 	}
