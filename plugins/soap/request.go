@@ -20,7 +20,8 @@ type Call struct {
 	// children into Namespace, "m:Add" the element alone, under prefix m.
 	Operation string `json:"operation"`
 	Namespace string `json:"namespace"`
-	// Body is the content of that element, Headers of the SOAP header.
+	// Body is the content of that element, Headers of the SOAP header, as
+	// xmljson.FromJSON reads it.
 	Body    json.RawMessage `json:"body"`
 	Headers json.RawMessage `json:"headers"`
 	// Arrays are paths of elements that are arrays in the output's body.

@@ -42,6 +42,8 @@ func TestEnvelope(t *testing.T) {
 			`<soap:Body><A xmlns:p="urn:p"><p:x xsi:nil="true"/></A></soap:Body>`},
 		{"header that must be understood", `{"operation":"A","headers":{"Auth":{"@xmlns":"urn:h","@soap:mustUnderstand":1,"user":"u"}}}`,
 			`<soap:Header><Auth xmlns="urn:h" soap:mustUnderstand="1"><user>u</user></Auth></soap:Header><soap:Body><A/></soap:Body>`},
+		{"an order in body and headers", `{"operation":"A","namespace":"urn:a","body":{"#order":["z","m"],"a":{"#order":["y"],"b":2,"y":1},"m":[1,2],"z":1},"headers":{"#order":["Z"],"A":{"#order":["q","p"],"p":1,"q":2},"Z":0}}`,
+			`<soap:Header><Z>0</Z><A><q>2</q><p>1</p></A></soap:Header><soap:Body><A xmlns="urn:a"><z>1</z><m>1</m><m>2</m><a><y>1</y><b>2</b></a></A></soap:Body>`},
 		{"a namespace with an ampersand", `{"operation":"A","namespace":"urn:a?b&c"}`, `<soap:Body><A xmlns="urn:a?b&amp;c"/></soap:Body>`},
 	}
 	for _, test := range tests {
@@ -75,6 +77,8 @@ func TestRefusedBeforeSending(t *testing.T) {
 		{"control character", `{"operation":"a","body":{"x":"\u0008"}}`, "body.x: character U+0008"},
 		{"body is text", `{"operation":"a","body":"x"}`, "body: want an object"},
 		{"headers is an array", `{"operation":"a","headers":[]}`, "headers: want an object"},
+		{"order that is no list", `{"operation":"a","body":{"x":{"#order":"y"}}}`, "body.x.#order: want a list of the names"},
+		{"order of a header that is no list", `{"operation":"a","headers":{"#order":{}}}`, "headers.#order: want a list of the names"},
 		{"action with a quote", `{"operation":"a","action":"x\""}`, "action"},
 		{"action with a line end", `{"operation":"a","action":"x\r\nEvil: 1"}`, "action"},
 		{"negative timeout", `{"operation":"a","timeout_millis":-1}`, "timeout_millis"},

@@ -14,6 +14,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,6 +105,40 @@ type call struct {
 	Items []Item `xml:"urn:example:erp items>item"`
 }
 
+// element is any element, with no more of it than its schema is about.
+type element struct {
+	XMLName  xml.Name
+	Children []element `xml:",any"`
+}
+
+// check compares the children of RegisterOrder and of what it holds with the
+// ERP's schema: each an xs:sequence, so their order counts.
+func (e element) check() error {
+	var want []string
+	switch e.XMLName.Local {
+	case "RegisterOrder":
+		want = []string{"customer", "total", "items"}
+	case "items":
+		want = slices.Repeat([]string{"item"}, max(1, len(e.Children))) // maxOccurs="unbounded"
+	case "item":
+		want = []string{"quantity", "price"}
+	}
+	var got []string
+	for _, child := range e.Children {
+		if child.XMLName.Space != ERPSpace {
+			return fmt.Errorf("<%s> in <%s> is of the namespace %q, not %q", child.XMLName.Local, e.XMLName.Local, child.XMLName.Space, ERPSpace)
+		}
+		if err := child.check(); err != nil {
+			return err
+		}
+		got = append(got, child.XMLName.Local)
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("<%s> holds %q, its xs:sequence is %q", e.XMLName.Local, got, want)
+	}
+	return nil
+}
+
 // ServeHTTP answers one call: a response with the order's number, or a fault.
 func (e *ERP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
@@ -153,6 +188,15 @@ func read(r *http.Request) (call, error) {
 	}
 	if len(e.Body.Calls) != 1 || e.Body.Calls[0].XMLName != (xml.Name{Space: ERPSpace, Local: "RegisterOrder"}) {
 		return call{}, errors.New("the body holds no single RegisterOrder of " + ERPSpace)
+	}
+	var schema struct {
+		Calls []element `xml:"Body>RegisterOrder"`
+	}
+	if err := xml.Unmarshal(body, &schema); err != nil {
+		return call{}, fmt.Errorf("not an envelope: %w", err)
+	}
+	if err := schema.Calls[0].check(); err != nil { // there is one, as above
+		return call{}, err
 	}
 	c := e.Body.Calls[0].call
 	c.Customer.Name = strings.TrimSpace(c.Customer.Name)

@@ -43,7 +43,15 @@ func do(t *testing.T, server *httptest.Server, request *http.Request) (status in
 
 func register(customer string) string {
 	return `<RegisterOrder xmlns="urn:example:erp"><customer id="` + customer + `">José &amp; Filhos</customer>
-		<items><item sku="A1"><quantity>2</quantity><price>19.90</price></item></items><total>39.8</total></RegisterOrder>`
+		<total>39.8</total><items><item sku="A1"><quantity>2</quantity><price>19.90</price></item></items></RegisterOrder>`
+}
+
+// swapped is register with its first such element put after the one that
+// closes next.
+func swapped(first, closing string) string {
+	before, after, _ := strings.Cut(register("17"), first)
+	second, rest, _ := strings.Cut(after, closing)
+	return before + second + closing + first + rest
 }
 
 func TestERPRegisters(t *testing.T) {
@@ -93,6 +101,12 @@ func TestERPRefuses(t *testing.T) {
 		{"another namespace", strings.Replace(register("17"), ERPSpace, "urn:other", 1), nil, 500, "no single RegisterOrder", true},
 		{"two calls", register("17") + register("17"), nil, 500, "no single RegisterOrder", true},
 		{"no customer", strings.Replace(register("17"), `id="17"`, "", 1), nil, 500, "customer with id", true},
+		{"another order", swapped("<total>39.8</total>", "</items>"), nil, 500, `&lt;RegisterOrder&gt; holds [&#34;customer&#34; &#34;items&#34; &#34;total&#34;]`, true},
+		{"another order in an item", swapped("<quantity>2</quantity>", "</price>"), nil, 500, `&lt;item&gt; holds [&#34;price&#34; &#34;quantity&#34;]`, true},
+		{"an element too many", strings.Replace(register("17"), "<total>", "<note/><total>", 1), nil, 500, `its xs:sequence is`, true},
+		{"an element twice", strings.Replace(register("17"), "<total>", "<total>1</total><total>", 1), nil, 500, `its xs:sequence is`, true},
+		{"an element of another namespace", strings.Replace(register("17"), "<price>", `<price xmlns="urn:x">`, 1), nil, 500, "of the namespace", true},
+		{"no items", `<RegisterOrder xmlns="urn:example:erp"><customer id="17">x</customer><total>1</total><items/></RegisterOrder>`, nil, 500, `&lt;items&gt; holds []`, true},
 		{"no number", strings.Replace(register("17"), "39.8", "much", 1), nil, 500, "numeric total", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,8 +2,10 @@ package xmljson
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,6 +17,11 @@ import (
 // ("#text") and child elements, in the order given; an array repeats its
 // element; null stands for no element, and a string, number or boolean for
 // text. place names the value in errors, such as "body.order".
+//
+// "#order", a list of names, puts the child elements of its object that it
+// names first, in its order, before the others; a name that is not there is
+// skipped. It is for senders whose objects lose their order and receivers
+// that want one (xs:sequence), and is never written.
 func FromJSON(place, name string, value json.RawMessage) ([]*Element, error) {
 	b := builder{decoder: json.NewDecoder(bytes.NewReader(value))}
 	b.decoder.UseNumber()
@@ -72,6 +79,7 @@ func (b *builder) array(place, name string, depth int) (all []*Element, err erro
 
 func (b *builder) object(place, name string, depth int) (*Element, error) {
 	element := &Element{Name: name}
+	var order []string
 	for b.decoder.More() {
 		key, err := b.decoder.Token()
 		if err != nil {
@@ -79,6 +87,12 @@ func (b *builder) object(place, name string, depth int) (*Element, error) {
 		}
 		member := key.(string) // encoding/json gives only strings here
 		at := place + "." + member
+		if member == "#order" {
+			if order, err = b.order(at); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		attribute, isAttribute := strings.CutPrefix(member, "@")
 		if !isAttribute && member != "#text" {
 			children, err := b.elements(at, member, depth+1)
@@ -108,8 +122,34 @@ func (b *builder) object(place, name string, depth int) (*Element, error) {
 		}
 		element.Attributes = append(element.Attributes, Attribute{Name: attribute, Value: text})
 	}
+	element.reorder(order)
 	_, err := b.decoder.Token()
 	return element, err
+}
+
+// order reads the value of "#order".
+func (b *builder) order(place string) ([]string, error) {
+	var names []*string // null is no name
+	err := b.decoder.Decode(&names)
+	if err != nil || names == nil || slices.Contains(names, nil) {
+		return nil, invalid(place, `want a list of the names of child elements, such as ["customer", "total"]`)
+	}
+	order := make([]string, len(names))
+	for i, name := range names {
+		order[i] = *name
+	}
+	return order, nil
+}
+
+// reorder puts the children with these names first, in this order.
+func (e *Element) reorder(names []string) {
+	place := make(map[string]int, len(names)) // from the end, so that no place is the last
+	for i, name := range names {
+		place[name] = max(place[name], len(names)-i)
+	}
+	slices.SortStableFunc(e.Children, func(a, b *Element) int {
+		return cmp.Compare(place[b.Name], place[a.Name])
+	})
 }
 
 // scalar gives the text of a string, number (as written) or boolean.

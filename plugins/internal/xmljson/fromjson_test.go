@@ -2,6 +2,7 @@ package xmljson
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,14 @@ func TestFromJSON(t *testing.T) {
 		{"attributes anywhere", `{"b":1,"@k":"\"<\n\t","@n":null,"@t":true}`, `<a k="&quot;&lt;&#10;&#9;" t="true"><b>1</b></a>`},
 		{"text beside attributes", `{"@k":1,"#text":"x"}`, `<a k="1">x</a>`},
 		{"arrays repeat", `{"i":[1,{"@k":2},null,"x"],"j":[]}`, `<a><i>1</i><i k="2"/><i>x</i></a>`},
+		{"an order", `{"#order":["z","m","a"],"a":1,"m":2,"z":3}`, `<a><z>3</z><m>2</m><a>1</a></a>`},
+		{"an order of some, the others as they come", `{"d":1,"c":2,"b":3,"#order":["b"]}`, `<a><b>3</b><d>1</d><c>2</c></a>`},
+		{"an order with names that are not there", `{"a":1,"b":null,"c":3,"#order":["x","c","b","a"]}`, `<a><c>3</c><a>1</a></a>`},
+		{"an order that names one twice", `{"a":1,"b":2,"#order":["b","a","b"]}`, `<a><b>2</b><a>1</a></a>`},
+		{"an order at every level", `{"#order":["y"],"x":[{"#order":["p:q","o"],"@xmlns:p":"urn:p","o":1,"p:q":2},{"o":3,"p":4}],"y":{"#order":["t"],"s":5,"t":[6,7]}}`,
+			`<a><y><t>6</t><t>7</t><s>5</s></y><x xmlns:p="urn:p"><p:q>2</p:q><o>1</o></x><x><o>3</o><p>4</p></x></a>`},
+		{"an order beside attributes and text", `{"#order":["@k","#text"],"@j":1,"@k":2,"#text":"x"}`, `<a j="1" k="2">x</a>`},
+		{"an empty order", `{"#order":[],"b":1,"a":2}`, `<a><b>1</b><a>2</a></a>`},
 		{"namespaces", `{"@xmlns":"urn:a","@xmlns:p":"urn:p","p:b":1}`, `<a xmlns="urn:a" xmlns:p="urn:p"><p:b>1</p:b></a>`},
 	}
 	for _, test := range tests {
@@ -67,6 +76,12 @@ func TestFromJSONRefuses(t *testing.T) {
 		{"array in array", `{"b":[[1,2]]}`, abi.CodeInvalid, "body.b[0]: an array directly inside an array"},
 		{"unbound prefix", `{"p:b":1}`, abi.CodeInvalid, `prefix "p"`},
 		{"attribute twice", `{"@k":1,"@k":2}`, abi.CodeInvalid, `"k" stands twice`},
+		{"order that is text", `{"b":{"#order":"c"}}`, abi.CodeInvalid, "body.b.#order: want a list of the names of child elements"},
+		{"order that is null", `{"#order":null}`, abi.CodeInvalid, "body.#order: want a list"},
+		{"order of a number", `{"#order":["b",1]}`, abi.CodeInvalid, "body.#order: want a list"},
+		{"order of null", `{"#order":["b",null]}`, abi.CodeInvalid, "body.#order: want a list"},
+		{"order in an array", `{"b":[{},{"#order":{}}]}`, abi.CodeInvalid, "body.b[1].#order: want a list"},
+		{"order as an attribute", `{"@#order":"x"}`, abi.CodeInvalid, "can't be the name"},
 		{"too deep", strings.Repeat(`{"b":`, MaxDepth+2) + "1" + strings.Repeat("}", MaxDepth+2), abi.CodeLimit, "deeper than"},
 	}
 	for _, test := range tests {
@@ -108,6 +123,57 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("from JSON %s\nwant %s", back, want)
 		}
 	})
+}
+
+// TestOrder: an object whose members were sorted makes the same XML as the
+// object itself, if "#order" tells how they stood. It needs not tell of those
+// at the end that sorting puts there too.
+func TestOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		written, sorted := drawObject(t, 0)
+		want, err := write(written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := write(sorted); err != nil || got != want {
+			t.Fatalf("%s\ngives %s, %v\nwant  %s\nas    %s", sorted, got, err, want, written)
+		}
+	})
+}
+
+// drawObject draws the JSON of one object twice: as it is, and with sorted
+// members and "#order".
+func drawObject(t *rapid.T, depth int) (written, sorted string) {
+	names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "ção", "x.y-1", "Z"}), 0, 5, rapid.ID[string]).Draw(t, "names")
+	asWritten, asSorted := make([]string, len(names)), make([]string, len(names))
+	for i, name := range names {
+		var plain, inner []string
+		for range rapid.IntRange(1, 3).Draw(t, "times") {
+			p, s := "1", "1"
+			if depth < 2 && rapid.Bool().Draw(t, "object") {
+				p, s = drawObject(t, depth+1)
+			}
+			plain, inner = append(plain, p), append(inner, s)
+		}
+		key := string(AppendString(nil, name)) + ":"
+		asWritten[i] = key + "[" + strings.Join(plain, ",") + "]"
+		asSorted[i] = key + "[" + strings.Join(inner, ",") + "]"
+	}
+	order := slices.Clone(names)
+	for len(order) > 0 && order[len(order)-1] == slices.Max(order) {
+		order = order[:len(order)-1] // sorted, it comes last anyway
+	}
+	if rapid.Bool().Draw(t, "one that is not there") {
+		at := rapid.IntRange(0, len(order)).Draw(t, "at")
+		order = slices.Insert(order, at, "absent")
+	}
+	listed, err := json.Marshal(order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asSorted = append(asSorted, `"#order":`+string(listed))
+	slices.Sort(asSorted)
+	return "{" + strings.Join(asWritten, ",") + "}", "{" + strings.Join(asSorted, ",") + "}"
 }
 
 func drawElement(t *rapid.T, name string, depth int) *Element {
