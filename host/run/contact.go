@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -179,12 +180,16 @@ func (c *conversation) drive(ctx context.Context, j *journey) (time.Time, error)
 	again, err := j.drive(ctx)
 	switch {
 	case err != nil || !again.IsZero():
-		return again, err
 	case j.session.Run.Status == engine.Waiting:
-		return time.Time{}, j.commit(ctx)
+		err = j.commit(ctx)
 	default:
-		return time.Time{}, j.finish(ctx)
+		err = j.finish(ctx)
 	}
+	if errors.Is(err, store.ErrTooBig) {
+		j.saved = nil // the contact stays as it was
+		err = j.abandon(ctx, err)
+	}
+	return again, err
 }
 
 // save adds the contact to each commit.

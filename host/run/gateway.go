@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -83,10 +84,13 @@ func (r *Runner) Interrupted(ctx context.Context, key string) (time.Time, error)
 		return now().Add(heldPause), nil
 	}
 	again, err := g.drive(ctx)
-	if err != nil || !again.IsZero() {
-		return again, err
+	if err == nil && again.IsZero() {
+		err = g.finish(ctx)
 	}
-	return time.Time{}, g.finish(ctx)
+	if errors.Is(err, store.ErrTooBig) {
+		err = g.abandon(ctx, err)
+	}
+	return again, err
 }
 
 // gatewayRun is a journey with a caller.
@@ -115,6 +119,9 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	}
 	if err == nil {
 		err = g.finish(ctx)
+	}
+	if errors.Is(err, store.ErrTooBig) {
+		err = g.abandon(ctx, err)
 	}
 	switch {
 	case err != nil:

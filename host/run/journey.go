@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trama-run/trama/host/engine"
@@ -140,35 +141,59 @@ func (j *journey) commit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("run %s: %w", j.record.ID, err)
 	}
-	j.changes.Expect = append(j.changes.Expect, store.Expect{ID: id, Revision: j.revision})
-	j.changes.Put = append(j.changes.Put, store.Put{ID: id, Value: data})
-	if err := j.trace(); err != nil {
-		return err
-	}
-	return j.write(ctx)
+	return j.write(ctx, store.Batch{
+		Expect: []store.Expect{{ID: id, Revision: j.revision}},
+		Put:    []store.Put{{ID: id, Value: data}},
+	})
 }
 
 // finish stores the end of the run and takes its session away.
 func (j *journey) finish(ctx context.Context) error {
-	id := store.ID{Kind: kindSession, Key: j.key}
+	var b store.Batch
 	if j.revision != 0 {
-		j.changes.Expect = append(j.changes.Expect, store.Expect{ID: id, Revision: j.revision})
-		j.changes.Delete = append(j.changes.Delete, id)
+		id := store.ID{Kind: kindSession, Key: j.key}
+		b.Expect, b.Delete = []store.Expect{{ID: id, Revision: j.revision}}, []store.ID{id}
 	}
-	if err := j.trace(); err != nil {
-		return err
-	}
-	return j.write(ctx)
+	return j.write(ctx, b)
 }
 
-// trace adds the record to the changes.
-func (j *journey) trace() error {
+// abandon ends a run that holds more than the store takes: it fails, what it
+// wanted since the last commit is given up, and what it was given is consumed.
+func (j *journey) abandon(ctx context.Context, cause error) error {
+	j.changes, j.committed = store.Batch{Remove: j.changes.Remove}, nil
+	j.session.Run.Status, j.session.Run.Pending = engine.Failed, nil
+	j.session.Run.Failure = &engine.Failure{Node: j.session.Run.Node, Error: abi.Error{
+		Code: abi.CodeLimit, Message: fmt.Sprintf("node %s: the run or its contact holds more than can be stored: %v", j.session.Run.Node, cause),
+	}}
+	return j.finish(ctx)
+}
+
+// write commits a batch with the record and with the changes that wait. If it
+// fails, they still wait.
+func (j *journey) write(ctx context.Context, b store.Batch) error {
 	j.note()
 	put, err := j.record.put()
 	if err != nil {
 		return err
 	}
-	j.changes.Put = append(j.changes.Put, put)
+	b.Put = append(b.Put, put)
+	b.Append, b.Remove, b.Wake = j.changes.Append, j.changes.Remove, slices.Clone(j.changes.Wake)
+	if j.saved != nil {
+		if err := j.saved(&b); err != nil {
+			return err
+		}
+	}
+	result, err := j.runner.config.Store.Commit(ctx, &b)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", j.record.ID, err)
+	}
+	if len(b.Wake) > 0 {
+		j.runner.config.Poke()
+	}
+	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
+	if j.committed != nil {
+		j.committed()
+	}
 	return nil
 }
 
@@ -187,26 +212,6 @@ func (j *journey) note() {
 	if run.Status == engine.Done || run.Status == engine.Failed {
 		j.record.end(run.Result, run.Failure)
 	}
-}
-
-func (j *journey) write(ctx context.Context) error {
-	if j.saved != nil {
-		if err := j.saved(&j.changes); err != nil {
-			return err
-		}
-	}
-	result, err := j.runner.config.Store.Commit(ctx, &j.changes)
-	if err != nil {
-		return fmt.Errorf("run %s: %w", j.record.ID, err)
-	}
-	if len(j.changes.Wake) > 0 {
-		j.runner.config.Poke()
-	}
-	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
-	if j.committed != nil {
-		j.committed()
-	}
-	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
