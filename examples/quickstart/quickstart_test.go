@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -51,9 +50,60 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestRun starts `run`, pastes the curl lines that it prints, waits for what
-// they lead to, and interrupts it.
-func TestRun(t *testing.T) {
+// checkout makes a directory like the repository after a fresh clone and
+// `make build`, so that neither the data nor the plugins that someone put into
+// the workspace count, and returns it.
+func checkout(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	link := func(name string) {
+		from, err := filepath.Abs(filepath.Join("../..", name))
+		if err == nil {
+			err = os.Symlink(from, filepath.Join(root, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"build", "cmd", "host", "pdk", "plugins", "Makefile", "go.mod", "go.sum"} {
+		link(name)
+	}
+	workspace := filepath.Join(root, "examples", "quickstart")
+	for _, dir := range []string{"flows", "messages", "orders"} {
+		if err := os.CopyFS(filepath.Join(workspace, dir), os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("the workspace's files are %q (%v), want at least 5", files, err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(workspace, name), data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(workspace, "plugins"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// running is what `make run` starts, in a checkout.
+type running struct {
+	root   string
+	cmd    *exec.Cmd
+	stdout io.Reader
+	lines  *bufio.Scanner // of stdout
+	log    bytes.Buffer   // of stderr; complete once cmd has ended
+}
+
+func start(t *testing.T) *running {
+	t.Helper()
 	for _, addr := range []string{"127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8090", "127.0.0.1:8091"} {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -61,53 +111,89 @@ func TestRun(t *testing.T) {
 		}
 		l.Close()
 	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Fatalf("the lines are for curl: %v", err)
+	r := &running{root: checkout(t), cmd: exec.Command(program(t), "run")}
+	r.cmd.Dir, r.cmd.Stderr = r.root, &r.log
+	stdout, err := r.cmd.StdoutPipe()
+	if err == nil {
+		err = r.cmd.Start()
 	}
-	cmd := exec.Command(program(t), "run")
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	hang := time.AfterFunc(5*time.Minute, func() { cmd.Process.Signal(syscall.SIGTERM) }) //nolint:errcheck // it may be gone
-	defer hang.Stop()
-	lines := bufio.NewScanner(stdout)
-	await := func(what string) string {
-		t.Helper()
-		pattern := regexp.MustCompile(what)
-		for lines.Scan() {
-			t.Log(lines.Text())
-			if pattern.MatchString(lines.Text()) {
-				return strings.TrimSpace(lines.Text())
-			}
+	r.stdout, r.lines = stdout, bufio.NewScanner(stdout)
+	hang := time.AfterFunc(5*time.Minute, r.interrupt)
+	t.Cleanup(func() {
+		hang.Stop()
+		r.stop(t)
+	})
+	return r
+}
+
+func (r *running) interrupt() { r.cmd.Process.Signal(os.Interrupt) } //nolint:errcheck // it may be gone
+
+// await reads lines until one matches what, and returns it.
+func (r *running) await(t *testing.T, what string) string {
+	t.Helper()
+	pattern := regexp.MustCompile(what)
+	for r.lines.Scan() {
+		t.Log(r.lines.Text())
+		if pattern.MatchString(r.lines.Text()) {
+			return strings.TrimSpace(r.lines.Text())
 		}
-		t.Fatalf("run ended before it printed %q:\n%s", what, &log)
-		return ""
 	}
+	r.cmd.Wait() //nolint:errcheck // what it wrote tells
+	t.Fatalf("run ended before it printed %q:\n%s", what, &r.log)
+	return ""
+}
+
+// shell runs a line as someone does who pastes it at the root of the
+// repository; it must succeed.
+func (r *running) shell(t *testing.T, line string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = r.root
+	out, err := cmd.CombinedOutput()
+	t.Logf("$ %s\n%s", line, out)
+	if err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+	return string(out)
+}
+
+// stop is Ctrl-C. A second one does nothing.
+func (r *running) stop(t *testing.T) {
+	t.Helper()
+	if r.cmd.ProcessState != nil {
+		return
+	}
+	r.interrupt()
+	io.Copy(io.Discard, r.stdout) //nolint:errcheck // Wait tells
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v\n%s", err, &r.log)
+	}
+}
+
+// TestRun pastes the curl lines that `make run` prints, waits for what they
+// lead to, and interrupts it.
+func TestRun(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatalf("the lines are for curl: %v", err)
+	}
+	r := start(t)
 	paste := func(line, want string) {
 		t.Helper()
-		out, err := exec.Command("sh", "-c", line).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), want) {
-			t.Errorf("%s\n gives %s (%v), want %s", line, out, err, want)
+		if out := r.shell(t, line); !strings.Contains(out, want) {
+			t.Errorf("%s\n gives %s, want %s", line, out, want)
 		}
 	}
-	order, hello, name := await(`^ +curl .*api/orders$`), await(`^ +curl .*hooks/wa$`), await(`^ +curl .*hooks/wa$`)
-	await("Ctrl-C")
+	order, hello, name := r.await(t, `^ +curl .*api/orders$`), r.await(t, `^ +curl .*hooks/wa$`), r.await(t, `^ +curl .*hooks/wa$`)
+	look := strings.TrimSpace(strings.TrimPrefix(r.await(t, "^Look at what ran:"), "Look at what ran:"))
+	r.await(t, "Ctrl-C")
 	paste(order, `"total":39.8`)
 	paste(hello, "ok")
-	await("What is your name")
+	r.await(t, "What is your name")
 	paste(name, "ok")
-	await("Nice to meet you, Ana Clara")
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	io.Copy(io.Discard, stdout) //nolint:errcheck // Wait tells
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("after Ctrl-C: %v\n%s", err, &log)
-	}
+	r.await(t, "Nice to meet you, Ana Clara")
+	paste(look, "order-intake")
+	r.stop(t)
 }
