@@ -12,11 +12,11 @@ import (
 
 // Bounds of the recorder.
 const (
-	recordQueue = 4096 // records that wait; more are dropped and counted
+	recordQueue = 1024 // records that wait; more are dropped and counted
 	recordBatch = 256  // records in one commit
 	// recordPace is the least time between two commits of records: runs that
 	// need the store's disk come first.
-	recordPace = 50 * time.Millisecond
+	recordPace = 100 * time.Millisecond
 	tellEvery  = 10 * time.Second // how often the log says how many were dropped
 )
 
