@@ -35,7 +35,7 @@ demo: build ## send the quickstart real input and check the answers
 test: build ## run all tests (with -race where a C compiler exists)
 	$(GO) test $(RACE) -shuffle=on -timeout 15m ./...
 
-check: build ## formatting, vet, staticcheck, generated files; changes nothing
+check: build ## formatting, vet, staticcheck, go.mod, who imports whom; changes nothing
 	@sh .ci/check
 
 bench: build ## measure the figures; table on screen and in build/bench.json

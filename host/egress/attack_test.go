@@ -367,10 +367,9 @@ func TestTimeouts(t *testing.T) {
 
 func TestRedirects(t *testing.T) {
 	other := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") })
-	secure := httptest.NewTLSServer(http.RedirectHandler(other.URL, 302))
+	secure := httptest.NewTLSServer(http.RedirectHandler(other.URL, http.StatusFound))
 	t.Cleanup(secure.Close)
-	var s *server
-	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		if to := q.Get("to"); to != "" {
 			status := 302
@@ -380,7 +379,7 @@ func TestRedirects(t *testing.T) {
 			return
 		}
 		if r.URL.Path == "/loop" {
-			http.Redirect(w, r, "/loop", 307)
+			http.Redirect(w, r, "/loop", http.StatusTemporaryRedirect)
 		}
 	})
 	client := newClient(t, nil)
@@ -436,20 +435,20 @@ func TestRedirects(t *testing.T) {
 func TestCredentialsStayAtTheirOrigin(t *testing.T) {
 	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if back := r.URL.Query().Get("back"); back != "" {
-			http.Redirect(w, r, back, 302)
+			http.Redirect(w, r, back, http.StatusFound)
 		}
 	})
 	var s *server
 	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/same":
-			http.Redirect(w, r, "/end", 302)
+			http.Redirect(w, r, "/end", http.StatusFound)
 		case "/away":
-			http.Redirect(w, r, other.URL, 307)
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 		case "/echo":
-			http.Redirect(w, r, other.URL+"/?"+r.URL.RawQuery, 307)
+			http.Redirect(w, r, other.URL+"/?"+r.URL.RawQuery, http.StatusTemporaryRedirect)
 		case "/bounce":
-			http.Redirect(w, r, other.URL+"/?back="+s.URL+"/end", 302)
+			http.Redirect(w, r, other.URL+"/?back="+s.URL+"/end", http.StatusFound)
 		}
 	})
 	policy := Policy{

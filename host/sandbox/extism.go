@@ -148,8 +148,7 @@ func (in *instance) configGet(stack []uint64) {
 }
 
 func (in *instance) varGet(stack []uint64) {
-	key := string(in.take(stack[0]))
-	stack[0] = in.give(in.vars[key])
+	stack[0] = in.give(in.vars[string(in.take(stack[0]))])
 }
 
 // varSet counts a variable as go-sdk does: key, value, and 40 bytes for the

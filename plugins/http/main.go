@@ -5,6 +5,8 @@
 // pure; request, with any method, is unsafe.
 package main
 
+//lint:file-ignore U1000 the exports are called by the host
+
 import (
 	_ "embed"
 	"time"

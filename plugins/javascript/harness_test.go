@@ -17,8 +17,6 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-const pageBytes = 64 * 1024
-
 // exchange is everything that one call of the plugin meets outside.
 type exchange struct {
 	http []abi.HTTPExchange // answers still to give, in order

@@ -1,6 +1,8 @@
 // Command soap is the plugin "soap": calls by SOAP 1.1 over HTTP.
 package main
 
+//lint:file-ignore U1000 the exports are called by the host
+
 import (
 	_ "embed"
 	"time"

@@ -7,6 +7,8 @@
 // https://graph.facebook.com/v23.0, and which adds the access token.
 package main
 
+//lint:file-ignore U1000 the exports are called by the host
+
 import (
 	_ "embed"
 	"time"
