@@ -55,6 +55,7 @@ type Host struct {
 	config   Config
 	store    store.Store
 	sandbox  *sandbox.Sandbox
+	egress   *egress.Client
 	plugins  *plugin.Registry
 	catalog  *catalog.Catalog
 	runs     *run.Runner
@@ -109,9 +110,10 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		return nil, err
 	}
 	secrets := secret.New(config.Environ, s.Secrets)
+	h.egress = egress.New(egress.Config{Secrets: secrets})
 	h.plugins = plugin.New(plugin.Config{
 		Dirs: s.Plugins, CacheDir: s.Cache, Bundled: config.Bundled,
-		Sandbox: h.sandbox, Egress: egress.New(egress.Config{Secrets: secrets}), Secrets: secrets, Log: config.Log,
+		Sandbox: h.sandbox, Egress: h.egress, Secrets: secrets, Log: config.Log,
 	})
 	poke := func() { h.dispatch.Poke() }
 	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Poke: poke, Log: config.Log})
@@ -298,6 +300,9 @@ func (h *Host) Close() error {
 	}
 	if h.plugins != nil {
 		h.plugins.Close()
+	}
+	if h.egress != nil {
+		h.egress.Close()
 	}
 	if h.sandbox != nil {
 		errs = append(errs, h.sandbox.Close(context.Background()))

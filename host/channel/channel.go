@@ -86,8 +86,12 @@ func (c *Channels) Held(id string) *abi.Error {
 		}
 	}
 	for _, name := range webhookSecrets(manifest.Webhook) {
-		if _, err := c.secret(ch, name); err != nil {
+		own, err := c.secretName(ch, name)
+		if err != nil {
 			return err
+		}
+		if _, err := c.config.Secrets.Open(own); err != nil {
+			return noSecret(ch, err)
 		}
 	}
 	return nil
@@ -105,21 +109,21 @@ func webhookSecrets(w *abi.Webhook) []string {
 	return names
 }
 
-// secret opens a secret that the manifest names, under the name that the
-// channel gives it.
-func (c *Channels) secret(ch catalog.Channel, name string) (secret.Value, *abi.Error) {
+// secretName returns the name on this host of a secret that the manifest
+// names, if the channel gives it one that the adapter's grant holds too.
+func (c *Channels) secretName(ch catalog.Channel, name string) (string, *abi.Error) {
 	own, ok := ch.Secrets[name]
 	if !ok {
-		return secret.Value{}, &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: its adapter needs the secret %q: name one under secrets in channels.yaml", ch.ID, name)}
+		return "", &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: its adapter needs the secret %q: name one under secrets in channels.yaml", ch.ID, name)}
 	}
 	if !slices.Contains(c.config.Plugins.Grant(ch.Adapter).Secrets, own) {
-		return secret.Value{}, &abi.Error{Code: abi.CodeDenied, Message: fmt.Sprintf("channel %q: the grant of plugin %s does not name the secret %q: add it under secrets in grants.yaml", ch.ID, ch.Adapter, own)}
+		return "", &abi.Error{Code: abi.CodeDenied, Message: fmt.Sprintf("channel %q: the grant of plugin %s does not name the secret %q: add it under secrets in grants.yaml", ch.ID, ch.Adapter, own)}
 	}
-	value, err := c.config.Secrets.Open(own)
-	if err != nil {
-		return secret.Value{}, &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: %v", ch.ID, err)}
-	}
-	return value, nil
+	return own, nil
+}
+
+func noSecret(ch catalog.Channel, err error) *abi.Error {
+	return &abi.Error{Code: abi.CodeNoSecret, Message: fmt.Sprintf("channel %q: %v", ch.ID, err)}
 }
 
 // call calls a function of a channel's adapter.

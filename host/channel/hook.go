@@ -2,9 +2,7 @@ package channel
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -81,11 +79,14 @@ func (c *Channels) handshake(ch catalog.Channel, h *abi.WebhookHandshake, q Requ
 		refused.Allow = []string{"POST"}
 		return Reply{}, refused
 	}
-	token, missing := c.secret(ch, h.Secret)
+	name, missing := c.secretName(ch, h.Secret)
 	if missing != nil {
 		return Reply{}, c.unprepared(ch, missing)
 	}
-	right := subtle.ConstantTimeCompare([]byte(q.Query[h.Token]), []byte(token.Reveal())) == 1
+	right, err := c.config.Secrets.Equal(name, q.Query[h.Token])
+	if err != nil {
+		return Reply{}, c.unprepared(ch, noSecret(ch, err))
+	}
 	if !right || (h.Mode != "" && q.Query[h.Mode] != h.ModeValue) {
 		return Reply{}, problem.New(403, "handshake", "the verify token or the mode is not the expected one")
 	}
@@ -101,11 +102,15 @@ func (c *Channels) unprepared(ch catalog.Channel, missing *abi.Error) error {
 // disk, or the service must send it again.
 func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook, q Request) (Reply, error) {
 	if w.Signature != nil {
-		key, missing := c.secret(ch, w.Signature.Secret)
+		name, missing := c.secretName(ch, w.Signature.Secret)
 		if missing != nil {
 			return Reply{}, c.unprepared(ch, missing)
 		}
-		if !signed(w.Signature, []byte(key.Reveal()), q) {
+		right, err := c.config.Secrets.VerifyMAC(name, q.Body, signature(w.Signature, q))
+		if err != nil {
+			return Reply{}, c.unprepared(ch, noSecret(ch, err))
+		}
+		if !right {
 			return Reply{}, problem.New(401, "signature", fmt.Sprintf("the header %s does not hold the signature of this body", w.Signature.Header))
 		}
 		delete(q.Headers, strings.ToLower(w.Signature.Header))
@@ -134,22 +139,22 @@ func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook,
 	}
 }
 
-// signed says whether a request carries the signature of its body.
-func signed(s *abi.WebhookSignature, key []byte, q Request) bool {
+// signature returns the signature that a request carries; nil, which no body
+// has, if there is none or it is malformed.
+func signature(s *abi.WebhookSignature, q Request) []byte {
 	text, ok := strings.CutPrefix(q.Headers[strings.ToLower(s.Header)], s.Prefix)
 	if !ok {
-		return false
+		return nil
 	}
-	var given []byte
-	var err error
-	if s.Encoding == "hex" {
-		given, err = hex.DecodeString(text)
-	} else {
-		given, err = base64.StdEncoding.DecodeString(text)
+	decode := hex.DecodeString
+	if s.Encoding == "base64" {
+		decode = base64.StdEncoding.DecodeString
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write(q.Body)
-	return err == nil && hmac.Equal(given, mac.Sum(nil))
+	given, err := decode(text)
+	if err != nil {
+		return nil
+	}
+	return given
 }
 
 // mark names a delivery, so that it is stored once; empty if it has no name.

@@ -28,15 +28,9 @@ type PathError struct {
 	Err  error
 }
 
-// CompileTemplate reads one text. Its errors are of type [*Error].
-func CompileTemplate(text string) (*Template, error) {
-	p, err := compileText(text, false)
-	return &Template{p}, err
-}
-
-// CompileMessage is CompileTemplate for the texts of messages, where {name}
-// and {items[0][title]} also stand for values under input. What is not of
-// this form stays as it is.
+// CompileMessage reads the text of a message, where not only {{ expressions }}
+// but also {name} and {items[0][title]} stand for values, those under input.
+// What is not of this form stays as it is. Its errors are of type [*Error].
 func CompileMessage(text string) (*Template, error) {
 	p, err := compileText(text, true)
 	return &Template{p}, err

@@ -14,11 +14,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -114,26 +112,6 @@ func readFile(path string) (string, error) {
 	}
 	text := strings.TrimSuffix(string(data), "\n")
 	return strings.TrimSuffix(text, "\r"), nil
-}
-
-// Names lists the secrets that exist, sorted, without their values. An
-// unreadable directory is an error; the names of the environment still come.
-func (s *Source) Names() ([]string, error) {
-	names := maps.Clone(s.env)
-	var err error
-	if s.dir != "" {
-		var entries []os.DirEntry
-		entries, err = os.ReadDir(s.dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		for _, e := range entries {
-			if _, openErr := s.Open(e.Name()); openErr == nil {
-				names[e.Name()] = Value{}
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names)), err
 }
 
 // Equal compares a text from outside with a secret, in a time that tells
