@@ -78,7 +78,7 @@ func (i *installation) startChild() *child {
 		i.t.Fatalf("the child told no addresses: %v", err)
 	}
 	go io.Copy(io.Discard, out) //nolint:errcheck // ends with the child
-	i.eventually("the child to be ready", func() error {
+	i.within(startPatience, "the child to be ready", func() error {
 		return i.send("GET", "http://"+c.adminAddr+"/readyz", "").want(200)
 	})
 	return c

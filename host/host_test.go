@@ -25,9 +25,13 @@ import (
 	"github.com/trama-run/trama/host/workspace"
 )
 
-// patience is how long a test waits for something that must come. The first
-// use of a plugin on a machine compiles it.
-const patience = time.Minute
+// patience is how long a test waits for something that must come.
+// startPatience is that for a start, which compiles plugins that this machine
+// has not seen.
+const (
+	patience      = time.Minute
+	startPatience = 5 * time.Minute
+)
 
 // installation is a workspace in a temporary directory and, once started, the
 // host that serves it.
@@ -200,7 +204,7 @@ func (i *installation) start() {
 		}
 		i.host, i.stop = nil, nil
 	}
-	i.eventually("the host to be ready", func() error {
+	i.within(startPatience, "the host to be ready", func() error {
 		return i.admin("GET", "/readyz", "").want(200)
 	})
 }
@@ -233,7 +237,7 @@ type answer struct {
 // want is an error if the status is another one.
 func (a answer) want(status int) error {
 	if a.err != nil || a.status != status {
-		return fmt.Errorf("status %d, want %d: %s %w", a.status, status, a.body, a.err)
+		return fmt.Errorf("status %d, want %d: %s %v", a.status, status, a.body, a.err)
 	}
 	return nil
 }
@@ -333,13 +337,19 @@ func containsAll(text string, parts []string) bool {
 // eventually asks until there is no error.
 func (i *installation) eventually(what string, ask func() error) {
 	i.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	i.within(patience, what, ask)
+}
+
+// within asks until there is no error, no longer than a while.
+func (i *installation) within(a time.Duration, what string, ask func() error) {
+	i.t.Helper()
+	for deadline := time.Now().Add(a); ; time.Sleep(10 * time.Millisecond) {
 		err := ask()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			i.t.Fatalf("waited %s for %s: %v", patience, what, err)
+			i.t.Fatalf("waited %s for %s: %v", a, what, err)
 		}
 	}
 }

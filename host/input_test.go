@@ -1,8 +1,11 @@
 package host_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -39,7 +42,7 @@ operations:
   - {name: grow, effect: pure}
   - {name: hoard, effect: pure}
   - {name: upper, effect: pure}
-limits: {time_millis: 300, memory_bytes: 4194304}
+limits: {time_millis: 2000, memory_bytes: 4194304}
 `
 
 // badInput is a workspace with flows for each kind of bad input.
@@ -58,7 +61,7 @@ func badInput(t *testing.T) *installation {
 		"flows/missing.yaml": echoing("missing", "{id: node, type: absent.do, with: {}}"),
 		"flows/pending.yaml": echoing("pending", "{id: node, type: acme.echo, with: {}}"),
 		"flows/broken.yaml":  "schema: 1\nid: broken\ntriggers: [{id: start, type: gateway}]\nnodes:\n  - {id: x, type: frobnicate}\nedges:\n  - {from: start, to: x}\n",
-		"grants.yaml":        "- {plugin: rogue, of: \"sha256:" + sha(rogue) + "\", limits: {time: 300ms, memory: 4MiB}}\n- {plugin: xml, of: bundled}\n- {plugin: soap, of: bundled, egress: [connection]}\n",
+		"grants.yaml":        "- {plugin: rogue, of: \"sha256:" + sha(rogue) + "\", limits: {time: 2s, memory: 4MiB}}\n- {plugin: xml, of: bundled}\n- {plugin: soap, of: bundled, egress: [connection]}\n",
 		"plugins/rogue.wasm": rogue, "plugins/rogue.yaml": guestManifest,
 		"plugins/acme.wasm":    guest(t, "acme", "1.0.0"),
 		"plugins/garbage.wasm": "this is no module",
@@ -101,7 +104,6 @@ func TestBadInput(t *testing.T) {
 		{"an empty parameter", "POST", "/api/orders/", "", "", 404, "no_route", nil},
 		{"no such path", "GET", "/other", "", "", 404, "no_path", []string{"/api/"}},
 		{"another method", "DELETE", "/api/orders/7", "", "", 405, "method", []string{"DELETE", "/api/orders/7"}},
-		{"a body over the limit", "POST", "/api/orders/7", strings.Repeat("x", 4<<20+1), "text/plain", 413, "too_big", []string{"4194304 bytes"}},
 		{"no channel", "POST", "/hooks/none", "{}", asJSON, 404, "no_channel", []string{`"none"`}},
 		{"a missing plugin", "POST", "/api/missing", "", "", 503, "route_held", []string{"trama doctor"}},
 		{"a plugin without its grant", "POST", "/api/pending", "", "", 503, "route_held", []string{"trama doctor"}},
@@ -134,7 +136,7 @@ func TestBadInput(t *testing.T) {
 		{"a DTD", "/api/xml", `<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`, "", "DTD"},
 		{"a malformed SOAP answer", "/api/soap", "", "", "soap"},
 		{"a trap", "/api/trap", "", "trap", "crashed: unreachable"},
-		{"an endless loop", "/api/spin", "", "timeout", "300ms"},
+		{"an endless loop", "/api/spin", "", "timeout", "2s of guest time"},
 		{"memory over the limit", "/api/grow", "", "limit", "over the limit of 4MiB"},
 		{"memory of the host over the limit", "/api/hoard", "", "limit", "transfer memory"},
 		{"an output that is not JSON", "/api/upper", "", "bad_output", "not JSON"},
@@ -160,6 +162,27 @@ func TestBadInput(t *testing.T) {
 	i.finding("missing", "route POST /nowhere", "flows/nowhere.yaml", "routes.yaml:7")
 	i.finding("refused", "plugin garbage", "not WebAssembly", "replace or remove")
 	i.finding("refused", "plugin future", "abi 2")
+}
+
+// TestBodyLimit: 413 as soon as the request says how long it is. (Who goes on
+// sending meets a closed connection.)
+func TestBodyLimit(t *testing.T) {
+	t.Parallel()
+	i := serve(t, nil, nil)
+	conn, err := net.Dial("tcp", i.host.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", 4<<20+1)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	i.problem(answer{response.StatusCode, response.Header, string(body), err}, 413, "too_big", "4194304 bytes")
+	i.problem(i.call("POST", "/api/x", strings.Repeat("x", 4<<20)), 404, "no_route") // the longest one
 }
 
 // TestRawRequests: what is no HTTP is answered as well as it can be.

@@ -133,7 +133,7 @@ func withPost(t testing.TB, p *peer, flow string) map[string]string {
 		"grants.yaml": `- {plugin: post, of: "sha256:` + sha(wasm) + `", egress: [connection], secrets: [post_key]}
 - {plugin: post, of: "sha256:` + sha(guest(t, "post", "1.1.0")) + `", egress: [connection], secrets: [post_key]}
 - {plugin: acme, of: "sha256:` + sha(guest(t, "acme", "1.0.0")) + `", egress: [connection]}
-- {plugin: javascript, of: bundled}
+- {plugin: javascript, of: bundled, egress: [connection], limits: {memory: 64MiB, time: 60s}}
 `,
 		"flows/talk.yaml": flow,
 	}
