@@ -1,0 +1,37 @@
+package admin
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestToken(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, TokenFile)
+	first, err := Token(dir)
+	if err != nil || len(first) < 32 {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if again, err := Token(dir); err != nil || again != first {
+		t.Errorf("the second start has %q, %v; the first %q", again, err, first)
+	}
+	if other, err := Token(t.TempDir()); err != nil || other == first {
+		t.Errorf("two installations have one token: %v", err)
+	}
+	for _, damaged := range []string{"", "short\n", strings.Repeat(" ", 100)} {
+		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if token, err := Token(dir); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove the file") {
+			t.Errorf("%q gives %q, %v", damaged, token, err)
+		}
+	}
+	if _, err := Token(filepath.Join(dir, "none")); err == nil {
+		t.Error("a directory that is not there gives a token")
+	}
+}
