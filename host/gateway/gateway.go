@@ -163,6 +163,8 @@ func (g *Gateway) run(c *fiber.Ctx, r route, f catalog.Flow, trigger string, eve
 		late := problem.New(504, "timeout", fmt.Sprintf("the flow did not answer within %s; it goes on", timeout))
 		late.RunID = a.RunID
 		return late
+	case errors.Is(err, run.ErrBusy):
+		return problem.Busy("busy", "the host runs as many flows as it may; nothing was started", time.Second)
 	case err != nil:
 		return err
 	case a.Failure != nil:

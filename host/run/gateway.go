@@ -28,7 +28,12 @@ const (
 	lease = 5 * time.Second
 	// maxGatewayRun ends a gateway run that is still driven after its answer.
 	maxGatewayRun = 15 * time.Minute
+	// maxGatewayRuns is how many are driven at once; memory is bounded by it.
+	maxGatewayRuns = 2000
 )
+
+// ErrBusy: too many gateway runs are driven; none was started.
+var ErrBusy = errors.New("too many runs at once")
 
 // Gateway starts a run of a flow for one request and waits for its answer, no
 // longer than ctx: then the context's error comes back with the run's id, and
@@ -45,7 +50,9 @@ func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, ev
 		session: session{Run: engine.Run{ID: id, Flow: f.Flow.ID, Version: f.Version}},
 		record:  Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: PrefixRun + ":" + id, Trigger: trigger, Started: now()},
 	}
-	r.enter(g.key)
+	if !r.enter(g.key) {
+		return Answer{}, ErrBusy
+	}
 	r.gone.Go(func() {
 		defer r.leave(g.key)
 		defer r.guard(g)
@@ -181,10 +188,15 @@ func (r *Runner) guard(g *gatewayRun) {
 	}
 }
 
-func (r *Runner) enter(key string) {
+// enter counts a gateway run in, unless there are too many.
+func (r *Runner) enter(key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.active) >= maxGatewayRuns {
+		return false
+	}
 	r.active[key] = true
+	return true
 }
 
 func (r *Runner) leave(key string) {
