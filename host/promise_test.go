@@ -42,6 +42,7 @@ func TestDedup(t *testing.T) {
 	i.accepted("d2", first, unit{ID: "u2", From: "ana", Text: "again"}, unit{ID: "u3", From: "bob"})         // the unit in another
 	i.accepted("d3", unit{ID: "u2", From: "ana", Text: "again"}, unit{ID: "u2", From: "ana", Text: "again"}) // twice in one
 	i.accepted("d4", unit{ID: "u4", From: "ana", Text: "the end"})
+	i.accepted("d4", unit{ID: "u9", From: "ana", Text: "of a delivery that is known"})
 	p.wait(i, 4)
 	if got, want := p.texts("ana"), []string{"1: hello", "2: again", "3: the end"}; !slices.Equal(got, want) {
 		t.Errorf("ana got %q, want %q", got, want)
