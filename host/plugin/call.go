@@ -40,12 +40,9 @@ type Usage struct {
 // failure comes back as an error for the flow, with secrets redacted.
 func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
 	for {
-		if err := r.Ready(c.Plugin); err != nil {
-			return nil, Usage{}, err
-		}
-		p := r.table.Load().byName[c.Plugin]
-		if p == nil {
-			continue // removed between the two looks
+		p, refusal := r.granted(c.Plugin)
+		if refusal != nil {
+			return nil, Usage{}, refusal
 		}
 		output, usage, err := r.call(ctx, p, c)
 		if errors.Is(err, errRetired) || errors.Is(err, sandbox.ErrClosed) {

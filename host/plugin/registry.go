@@ -297,10 +297,19 @@ func (r *Registry) Grant(name string) grant.Grant {
 // Ready returns nil if the plugin can be called, or an error of code
 // unavailable that says why not and what to do.
 func (r *Registry) Ready(name string) *abi.Error {
-	p, ok := r.table.Load().byName[name]
+	_, err := r.granted(name)
+	return err
+}
+
+// granted returns the plugin with this name and a decision that lets it be
+// called, or Ready's error. Both come from one table: a plugin must not run
+// under a decision that was made on another content, or on other grants.
+func (r *Registry) granted(name string) (*plugin, *abi.Error) {
+	t := r.table.Load()
+	p, ok := t.byName[name]
 	if !ok {
 		reason := fmt.Sprintf("plugin %q is not installed: put its .wasm file into a plugin directory", name)
-		for _, s := range r.List() {
+		for _, s := range t.status {
 			if s.Name == name {
 				reason = fmt.Sprintf("plugin %q is refused: %s", name, s.Reason)
 			}
@@ -308,15 +317,15 @@ func (r *Registry) Ready(name string) *abi.Error {
 		if !r.Scanned() {
 			reason = fmt.Sprintf("plugin %q: the plugin directories are still being read", name)
 		}
-		return &abi.Error{Code: abi.CodeUnavailable, Message: reason, Retryable: true}
+		return nil, &abi.Error{Code: abi.CodeUnavailable, Message: reason, Retryable: true}
 	}
 	if p.decision.Status != grant.Granted {
-		return &abi.Error{
+		return nil, &abi.Error{
 			Code:    abi.CodeUnavailable,
 			Message: fmt.Sprintf("plugin %q is pending: %s; %s", name, p.decision.Reason, p.decision.Remedy), Retryable: true,
 		}
 	}
-	return nil
+	return p, nil
 }
 
 // Close closes the code of every plugin after its running calls.
