@@ -105,37 +105,122 @@ func TestInterruptedCalls(t *testing.T) {
 	}
 }
 
-// TestFinishedCalls: a call that has its result is not made again when the
-// host dies in a later one.
+// TestFinishedCalls: a call that has its result is not made again, and its
+// outcome is not forgotten, when the host dies in a later one; be that one
+// unsafe, or pure and so without an intent of its own.
 func TestFinishedCalls(t *testing.T) {
 	t.Parallel()
-	flow := strings.Replace(calling("talk", "gateway", "charge"),
-		"edges:\n  - {from: start, to: call}\n",
-		"  - {id: before, type: acme.charge, connection: peer, with: {order: 1}}\nedges:\n  - {from: start, to: before}\n  - {from: before, to: call}\n", 1)
+	for later, want := range map[string]struct {
+		ports string
+		calls int
+	}{
+		"charge": {"next error", 2},
+		"look":   {"next next", 3}, // made again
+	} {
+		t.Run(later, func(t *testing.T) {
+			t.Parallel()
+			flow := strings.Replace(calling("talk", "gateway", later),
+				"edges:\n  - {from: start, to: call}\n",
+				"  - {id: before, type: acme.charge, connection: peer, with: {order: 1}}\nedges:\n  - {from: start, to: before}\n  - {from: before, to: call}\n", 1)
+			i, p := startAcme(t, flow)
+			child := i.startChild()
+			p.answers(func(s sent, n int) int {
+				if strings.Contains(s.Body, "7") {
+					p.hold = make(chan struct{}) // holds this one: answers runs under p.mu, before hold is read
+				}
+				return 200
+			})
+			go i.send("POST", "http://"+child.addr+"/api/charge", "")
+			p.wait(i, 2)
+			child.kill()
+			p.answers(nil)
+			p.release()
+			i.start()
+			d := i.ended(i.runs()[0].ID)
+			if len(p.got()) != want.calls || d.Status != "done" {
+				t.Errorf("status %s; the peer got %+v", d.Status, p.got())
+			}
+			if ports := d.Steps[0].Port + " " + d.Steps[1].Port; ports != want.ports {
+				t.Errorf("ports %s, want %s: %+v", ports, want.ports, d.Steps)
+			}
+		})
+	}
+}
+
+// startAcme installs the connector acme and a route /charge to a flow.
+func startAcme(t *testing.T, flow string) (*installation, *peer) {
+	t.Helper()
 	p := newPeer(t)
 	i := install(t, nil, join(withPost(t, p, flow), map[string]string{
 		"plugins/acme.wasm": guest(t, "acme", "1.0.0"),
 		"routes.yaml":       "- {method: POST, path: /charge, flow: talk}\n",
 	}))
 	i.secrets = map[string]string{"post_key": postKey, "peer_token": "x"}
+	return i, p
+}
+
+// TestAnswerThenWork: a run that has answered and goes on is not forgotten.
+func TestAnswerThenWork(t *testing.T) {
+	t.Parallel()
+	i, p := startAcme(t, `schema: 1
+id: talk
+triggers: [{id: start, type: gateway}]
+nodes:
+  - {id: accept, type: response.json, with: {status: 202, body: taken}}
+  - {id: look, type: acme.look, connection: peer, with: {order: 7}}
+  - {id: charge, type: acme.register, connection: peer, with: {order: 8}}
+edges:
+  - {from: start, to: accept}
+  - {from: accept, to: look}
+  - {from: look, to: charge}
+`)
 	child := i.startChild()
-	p.answers(func(s sent, n int) int {
-		if strings.Contains(s.Body, "7") {
-			p.hold = make(chan struct{}) // holds this one: answers runs under p.mu, before hold is read
-		}
-		return 200
-	})
-	go i.send("POST", "http://"+child.addr+"/api/charge", "")
-	p.wait(i, 2)
+	p.holdAll()
+	if err := i.send("POST", "http://"+child.addr+"/api/charge", "").want(202); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(i, 1)
 	child.kill()
-	p.answers(nil)
 	p.release()
 	i.start()
-	d := i.ended(i.runs()[0].ID)
-	if len(p.got()) != 2 || d.Status != "done" {
-		t.Errorf("status %s; the peer got %+v", d.Status, p.got())
+	if d := i.ended(i.runs()[0].ID); d.Status != "done" || len(d.Steps) != 3 {
+		t.Errorf("status %s after %d steps, want done after 3", d.Status, len(d.Steps))
 	}
-	if ports := fmt.Sprint(d.Steps[0].Port, d.Steps[1].Port); ports != "nexterror" {
-		t.Errorf("ports %s: %+v", ports, d.Steps)
+	if got := p.got(); len(got) != 3 || !strings.Contains(got[2].Body, "8") {
+		t.Errorf("the peer got %+v", got)
+	}
+}
+
+// TestRetries: a call whose outcome may change is made again, an unsafe one
+// never; one that nobody answers in time is an error that may pass.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		operation, code string
+		hang            bool
+		calls           int
+	}{
+		{"register", "busy", false, 3},
+		{"charge", "busy", false, 1},
+		{"register", "timeout", true, 3},
+		{"charge", "unknown", true, 1},
+	} {
+		t.Run(c.operation+" "+c.code, func(t *testing.T) {
+			t.Parallel()
+			i, p := startAcme(t, strings.Replace(calling("talk", "gateway", c.operation), "with: {order: 7}",
+				"with: {order: 7}, timeout: 700ms, retry: {attempts: 3, backoff: 10ms}", 1))
+			i.start()
+			p.answers(func(sent, int) int { return 503 })
+			if c.hang {
+				p.holdAll()
+			}
+			a := i.call("POST", "/api/charge", "")
+			if err := a.want(200); err != nil || !strings.Contains(a.body, "failed "+c.code) {
+				t.Errorf("answered %+v, want failed %s", a, c.code)
+			}
+			if got := p.got(); len(got) != c.calls {
+				t.Errorf("the peer got %d calls, want %d", len(got), c.calls)
+			}
+		})
 	}
 }

@@ -116,7 +116,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		Sandbox: h.sandbox, Egress: h.egress, Secrets: secrets, Log: config.Log,
 	})
 	poke := func() { h.dispatch.Poke() }
-	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Poke: poke, Log: config.Log})
+	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Secret: func(name string) error { _, err := secrets.Open(name); return err }, Poke: poke, Log: config.Log})
 	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: secrets, Poke: poke, Log: config.Log})
 	h.gateway = gateway.New(h.runs, config.Log)
 	h.dispatch = dispatch.New(h.store, config.Log, map[string]dispatch.Handler{

@@ -81,8 +81,14 @@ func (c *Channels) Held(id string) *abi.Error {
 		return err
 	}
 	if ch.Connection != "" {
-		if _, ok := c.config.Catalog().Snapshot().Connections[ch.Connection]; !ok {
+		connection, ok := c.config.Catalog().Snapshot().Connections[ch.Connection]
+		if !ok {
 			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q: connection %q is not configured: add it to connections.yaml", id, ch.Connection)}
+		}
+		if name := connection.Auth.Secret; name != "" {
+			if _, err := c.config.Secrets.Open(name); err != nil {
+				return noSecret(ch, fmt.Errorf("connection %q: %w", ch.Connection, err))
+			}
 		}
 	}
 	for _, name := range webhookSecrets(manifest.Webhook) {

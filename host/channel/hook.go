@@ -21,6 +21,9 @@ import (
 // longer than the week for which services redeliver.
 const dedupWindow = 8 * 24 * time.Hour
 
+// envelope is room for what an adapter gets beside the body.
+const envelope = 64 << 10
+
 // Request is one webhook request. Its fields belong to the callee.
 type Request struct {
 	Channel string
@@ -118,6 +121,10 @@ func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook,
 	for _, credential := range []string{"authorization", "cookie"} {
 		delete(q.Headers, credential)
 	}
+	// The adapter gets the body as base64, in one input.
+	if limit := int64(c.config.Plugins.Grant(ch.Adapter).Limits.Input); int64(base64.StdEncoding.EncodedLen(len(q.Body)))+envelope > limit {
+		return Reply{}, problem.New(413, "too_big", fmt.Sprintf("the body is %d bytes, more than the channel's adapter may be given", len(q.Body)))
+	}
 	value, err := json.Marshal(raw{Method: q.Method, Headers: q.Headers, Query: q.Query, Body: q.Body, Received: now()})
 	if err != nil {
 		return Reply{}, err
@@ -171,7 +178,7 @@ func mark(channel, where string, q Request) string {
 
 // nameMark is the mark of a thing with a service's id, which may be long.
 func nameMark(kind, channel, id string) string {
-	if len(id) > 128 {
+	if len(id) > 128 || strings.ContainsRune(id, 0) {
 		sum := sha256.Sum256([]byte(id))
 		id = "sha256:" + hex.EncodeToString(sum[:])
 	}

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
@@ -18,11 +20,17 @@ import (
 
 // Bounds of the intake.
 const (
-	maxTries  = 3               // of one request, before it is a dead letter
-	maxUnits  = 200             // of one request, in one commit
-	batch     = 16              // requests that are read in one go
-	heldPause = 2 * time.Second // until a channel that is not ready is looked at again
+	maxTries = 3   // of one request, before it is a dead letter
+	maxUnits = 200 // of one request, in one commit
+	batch    = 16  // requests that are read in one go
 )
+
+// schemePattern is what a contact's address may begin with: no colon, which
+// parts it from the path.
+var schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,39}$`)
+
+// maxPath bounds a contact's address, which is part of record names.
+const maxPath = 512
 
 // Intake lets a channel's adapter read the stored requests, in the order in
 // which they came: it is the dispatcher's handler of PrefixIntake.
@@ -31,7 +39,7 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 	ch, _, held := c.find(id)
 	if held != nil {
 		c.config.Log.Debug("intake held", "channel", id, "reason", held.Message)
-		return now().Add(heldPause), nil
+		return now().Add(run.HeldPause(c.oldest(ctx, key))), nil
 	}
 	items, err := c.config.Store.Read(ctx, key, 0, batch+1)
 	if err != nil {
@@ -43,13 +51,26 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 			return time.Time{}, err
 		}
 		if held {
-			return now().Add(heldPause), nil
+			return now().Add(run.HeldPause(c.oldest(ctx, key))), nil
 		}
 	}
 	if len(items) <= batch {
 		return time.Time{}, nil
 	}
 	return now(), nil
+}
+
+// oldest is when the request that waits longest came.
+func (c *Channels) oldest(ctx context.Context, key string) time.Time {
+	items, err := c.config.Store.Read(ctx, key, 0, 1)
+	if err != nil || len(items) == 0 {
+		return now()
+	}
+	var stored raw
+	if err := json.Unmarshal(items[0].Value, &stored); err != nil {
+		return now()
+	}
+	return stored.Received
 }
 
 // receive takes one stored request apart and commits what came of it. held
@@ -71,7 +92,7 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.I
 	}
 	if failure == nil {
 		err = c.deal(ctx, ch, item, units)
-		if !errors.Is(err, store.ErrTooBig) {
+		if !errors.Is(err, store.ErrTooBig) && !errors.Is(err, store.ErrInvalid) {
 			return false, err
 		}
 		failure = &abi.Error{Code: abi.CodeLimit, Message: err.Error()}
@@ -139,8 +160,11 @@ func (c *Channels) read(ctx context.Context, ch catalog.Channel, value []byte) (
 		return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned %v", ch.ID, err)}
 	}
 	for _, u := range received.Units {
-		if u.ID == "" || u.From.Scheme == "" || u.From.Path == "" || (u.Message == nil) == (u.Status == nil) {
+		if u.ID == "" || u.From.Path == "" || (u.Message == nil) == (u.Status == nil) {
 			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q without an id, an address, or one of message and status", ch.ID, u.ID)}
+		}
+		if !schemePattern.MatchString(u.From.Scheme) || strings.ContainsFunc(u.From.Path, unicode.IsControl) || len(u.From.Path) > maxPath {
+			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q with the address %.80q: want a scheme of lower-case letters, digits, + - and ., and a path of at most %d bytes without control characters", ch.ID, u.ID, u.From, maxPath)}
 		}
 	}
 	return received.Units, nil

@@ -33,6 +33,9 @@ const deliveryTTL = 30 * 24 * time.Hour
 // message is a dead letter.
 var pauses = [...]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
 
+// maxRetryAfter is the longest that another system may have us wait.
+const maxRetryAfter = 24 * time.Hour
+
 // Delivery is what became of a message.
 type Delivery struct {
 	RunID     string     `json:"run_id"`
@@ -63,9 +66,13 @@ func (c *Channels) Outbox(ctx context.Context, key string) (time.Time, error) {
 	if err != nil || len(items) == 0 {
 		return time.Time{}, err
 	}
+	var out run.Outgoing
+	if err := json.Unmarshal(items[0].Value, &out); err != nil {
+		return time.Time{}, fmt.Errorf("outbox %s: %w", key, err)
+	}
 	if held := c.Held(channel); held != nil {
 		c.config.Log.Debug("outbox held", "contact", who, "reason", held.Message)
-		return now().Add(heldPause), nil
+		return now().Add(run.HeldPause(out.At)), nil
 	}
 	var state attempts
 	if err := c.loadAttempts(ctx, key, &state); err != nil {
@@ -77,11 +84,11 @@ func (c *Channels) Outbox(ctx context.Context, key string) (time.Time, error) {
 	if time.Until(state.Next) > 0 {
 		return state.Next, nil
 	}
-	gone, err := c.send(ctx, channel, address, items[0], state)
-	if err != nil || (gone && len(items) == 1) {
-		return time.Time{}, err
+	again, err := c.send(ctx, channel, address, items[0], out, state)
+	if err != nil || !again.IsZero() || len(items) == 1 {
+		return again, err
 	}
-	return now(), nil // the next message, or when to try this one again
+	return now(), nil // the next message
 }
 
 func (c *Channels) loadAttempts(ctx context.Context, key string, into *attempts) error {
@@ -95,26 +102,23 @@ func (c *Channels) loadAttempts(ctx context.Context, key string, into *attempts)
 	return json.Unmarshal(record.Value, into)
 }
 
-// send sends one message and commits what became of it: gone says that it
-// has left the outbox.
-func (c *Channels) send(ctx context.Context, channel string, to abi.Address, item store.Item, state attempts) (gone bool, err error) {
-	var out run.Outgoing
-	if err := json.Unmarshal(item.Value, &out); err != nil {
-		return false, fmt.Errorf("outbox %s: %w", item.Queue, err)
-	}
+// send sends one message and commits what became of it. It returns when to try
+// again, if the message has not left the outbox.
+func (c *Channels) send(ctx context.Context, channel string, to abi.Address, item store.Item, out run.Outgoing, state attempts) (again time.Time, err error) {
 	ch := c.config.Catalog().Snapshot().Channels[channel]
 	sent, failure := c.deliver(ctx, ch, to, out)
 	if ctx.Err() != nil {
-		return false, ctx.Err() // cut short: the message is sent again, with the same effect id
+		return time.Time{}, ctx.Err() // cut short: the message is sent again, with the same effect id
 	}
 	if failure != nil && failure.Code == abi.CodeUnavailable {
-		return false, nil // Outbox sees that the channel is held
+		return now().Add(run.HeldPause(out.At)), nil // the plugin went between the look and the call
 	}
 	if failure != nil && failure.Retryable && state.Failed < len(pauses) {
-		pause := max(pauses[state.Failed], time.Duration(failure.RetryAfterMillis)*time.Millisecond)
+		asked := min(failure.RetryAfterMillis, maxRetryAfter.Milliseconds()) // the other side's word, up to a day
+		pause := max(pauses[state.Failed], time.Duration(asked)*time.Millisecond)
 		state.Failed, state.Next = state.Failed+1, now().Add(pause)
 		c.config.Log.Warn("message not sent", "contact", to, "channel", channel, "failed", state.Failed, "again_at", state.Next, "error", failure)
-		return false, c.put(ctx, store.ID{Kind: kindAttempts, Key: item.Queue}, state, 0, &store.Batch{})
+		return state.Next, c.put(ctx, store.ID{Kind: kindAttempts, Key: item.Queue}, state, 0, &store.Batch{})
 	}
 	batch := store.Batch{
 		Remove: []store.ItemRef{{Queue: item.Queue, Position: item.Position}},
@@ -125,12 +129,12 @@ func (c *Channels) send(ctx context.Context, channel string, to abi.Address, ite
 		delivery.State = "dead"
 		c.config.Log.Error("message is a dead letter", "contact", to, "channel", channel, "error", failure)
 		if err := bury(&batch, item.Position, DeadLetter{Queue: item.Queue, Channel: channel, Reason: *failure, Value: item.Value}); err != nil {
-			return false, err
+			return time.Time{}, err
 		}
 	} else if sent.MessageID != "" {
-		batch.Put = append(batch.Put, store.Put{ID: store.ID{Kind: kindMessage, Key: channel + "/" + sent.MessageID}, Value: []byte(out.EffectID), TTL: deliveryTTL})
+		batch.Put = append(batch.Put, store.Put{ID: messageID(channel, sent.MessageID), Value: []byte(out.EffectID), TTL: deliveryTTL})
 	}
-	return true, c.put(ctx, store.ID{Kind: KindDelivery, Key: out.EffectID}, delivery, deliveryTTL, &batch)
+	return time.Time{}, c.put(ctx, store.ID{Kind: KindDelivery, Key: out.EffectID}, delivery, deliveryTTL, &batch)
 }
 
 // put commits a batch with one more record in it.
@@ -170,7 +174,7 @@ var ranks = map[string]int{"sent": 1, "delivered": 2, "read": 3, "failed": 4, "d
 // than what is known. News of unknown messages is dropped: another system may
 // send from the same number.
 func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Channel, s abi.Status) error {
-	effect, err := c.config.Store.Load(ctx, store.ID{Kind: kindMessage, Key: ch.ID + "/" + s.MessageID})
+	effect, err := c.config.Store.Load(ctx, messageID(ch.ID, s.MessageID))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -197,6 +201,11 @@ func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Chan
 		batch.Put = append(batch.Put, put)
 	}
 	return nil
+}
+
+// messageID names the record of a service's message id, which may be anything.
+func messageID(channel, id string) store.ID {
+	return store.ID{Kind: kindMessage, Key: nameMark("message", channel, id)}
 }
 
 // indexOf finds the change of a record in a batch; -1 if there is none.

@@ -143,7 +143,11 @@ func event(c *fiber.Ctx, method, path string, params map[string]any) (map[string
 		"client": map[string]any{"ip": c.Context().RemoteIP().String()},
 	}
 	contentType, _ := headers["content-type"].(string)
-	return e, body(e, contentType, append([]byte(nil), c.Body()...))
+	if encoding, _ := headers["content-encoding"].(string); encoding != "" && encoding != "identity" {
+		return nil, problem.New(415, "content_encoding", "the body is compressed, which is not taken: send it without Content-Encoding")
+	}
+	// The raw body: c.Body() would decompress it, without a bound.
+	return e, body(e, contentType, append([]byte(nil), c.Request().Body()...))
 }
 
 // run lets the flow answer.

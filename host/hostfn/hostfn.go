@@ -29,6 +29,9 @@ import (
 // maxRandom is the most bytes that one call of random gives; see [abi.Random].
 const maxRandom = 4096
 
+// maxHearing is the most of a call's time that is kept for its end.
+const maxHearing = 500 * time.Millisecond
+
 // Call is what one call of a guest was granted.
 type Call struct {
 	Scope   *egress.Scope
@@ -157,6 +160,13 @@ func (h *Host) Config(key string) (string, bool) {
 func (h *Host) HTTP(ctx context.Context, request abi.HTTPRequest) (abi.HTTPResponse, error) {
 	if h.call.Scope == nil {
 		return abi.HTTPResponse{}, &abi.Error{Code: abi.CodeDenied, Message: "this call may reach nothing outside"}
+	}
+	// The guest is left the time to hear that nobody answered, and to say so:
+	// were both to end at once, the call would be cut short without a word.
+	if left := time.Until(h.call.Deadline); left > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, left-min(left/10, maxHearing))
+		defer cancel()
 	}
 	return h.call.Scope.Send(ctx, request)
 }

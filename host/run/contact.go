@@ -22,9 +22,18 @@ import (
 // KindContact is the kind of contact records, by contact key.
 const KindContact store.Kind = "contact"
 
-// heldPause is how soon a conversation looks again whether what its flow
-// needs is there.
-const heldPause = 2 * time.Second
+// heldPause is how soon what is held looks again whether what it needs is
+// there, at first; the longer it waits, the more rarely it looks.
+const (
+	heldPause    = 2 * time.Second
+	maxHeldPause = 30 * time.Second
+)
+
+// HeldPause is how long work that waits since an instant waits before it looks
+// again: many held keys must not keep the store busy.
+func HeldPause(since time.Time) time.Duration {
+	return min(max(time.Since(since)/4, heldPause), maxHeldPause)
+}
 
 // Letter is one item of a contact's mailbox: a unit that a channel received.
 type Letter struct {
@@ -36,6 +45,7 @@ type Letter struct {
 // there is the intent of the send.
 type Outgoing struct {
 	EffectID string      `json:"effect_id"`
+	At       time.Time   `json:"at"`
 	RunID    string      `json:"run_id"`
 	Message  abi.Message `json:"message"`
 }
@@ -172,7 +182,7 @@ func (c *conversation) hold(reason *abi.Error) (time.Time, error) {
 		level = slog.LevelWarn
 	}
 	c.runner.config.Log.Log(context.Background(), level, "conversation held", "contact", c.who, "reason", reason.Message)
-	return now().Add(heldPause), nil
+	return now().Add(HeldPause(c.contact.LastSeen)), nil
 }
 
 // drive lets the run go on and stores where it stands.
@@ -187,7 +197,8 @@ func (c *conversation) drive(ctx context.Context, j *journey) (time.Time, error)
 	}
 	if errors.Is(err, store.ErrTooBig) {
 		j.saved = nil // the contact stays as it was
-		err = j.abandon(ctx, err)
+		code, reason := tooBig(err)
+		err = j.abandon(ctx, code, reason)
 	}
 	return again, err
 }
@@ -211,7 +222,7 @@ func (c *conversation) send(j *journey) func(engine.Effect) error {
 		if effect.Send == nil {
 			return fmt.Errorf("run %s: a conversation can't answer a gateway request", j.record.ID)
 		}
-		data, err := json.Marshal(Outgoing{EffectID: effect.ID, RunID: j.session.Run.ID, Message: effect.Send.Message})
+		data, err := json.Marshal(Outgoing{EffectID: effect.ID, At: now(), RunID: j.session.Run.ID, Message: effect.Send.Message})
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,9 @@ const (
 	// lease is when a stored gateway run is looked at by the dispatcher: at
 	// once after a restart, and in vain while it is driven.
 	lease = 5 * time.Second
-	// maxGatewayRun ends a gateway run that is still driven after its answer.
+	// maxGatewayRun is how long a run may be driven in one go.
 	maxGatewayRun = 15 * time.Minute
+	commitTime    = 30 * time.Second // how long the last commit of a run may wait
 	// maxGatewayRuns is how many are driven at once; memory is bounded by it.
 	maxGatewayRuns = 2000
 )
@@ -90,14 +91,13 @@ func (r *Runner) Interrupted(ctx context.Context, key string) (time.Time, error)
 	if held := r.Held(g.program); held != nil {
 		return now().Add(heldPause), nil
 	}
-	again, err := g.drive(ctx)
+	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
+	defer cancel()
+	again, err := g.drive(bounded)
 	if err == nil && again.IsZero() {
 		err = g.finish(ctx)
 	}
-	if errors.Is(err, store.ErrTooBig) {
-		err = g.abandon(ctx, err)
-	}
-	return again, err
+	return again, g.giveUp(bounded, err)
 }
 
 // gatewayRun is a journey with a caller.
@@ -127,9 +127,7 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	if err == nil {
 		err = g.finish(ctx)
 	}
-	if errors.Is(err, store.ErrTooBig) {
-		err = g.abandon(ctx, err)
-	}
+	err = g.giveUp(ctx, err)
 	switch {
 	case err != nil:
 		g.runner.config.Log.Error("gateway run interrupted", "run", g.record.ID, "flow", g.record.Flow, "error", err)
@@ -143,6 +141,21 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	}
 }
 
+// giveUp ends a run that can't be stored or that is driven for too long, with
+// its record; any other error goes on.
+func (g *gatewayRun) giveUp(ctx context.Context, err error) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
+	defer cancel()
+	switch {
+	case errors.Is(err, store.ErrTooBig):
+		code, reason := tooBig(err)
+		return g.abandon(last, code, reason)
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return g.abandon(last, abi.CodeTimeout, fmt.Sprintf("the run was driven for %s, the limit; split it, or let it wait less", maxGatewayRun))
+	}
+	return err
+}
+
 // answer gives the caller an answer, if it has none yet.
 func (g *gatewayRun) answer(a Answer) {
 	if !g.done {
@@ -152,14 +165,14 @@ func (g *gatewayRun) answer(a Answer) {
 	}
 }
 
-// respond takes the response that a node made. Once a run has changed
-// something outside, its answer is given when what it says is on disk: a
-// caller must not know of an order whose run forgets it in a crash.
+// respond takes the response that a node made. If the run has changed
+// something outside, or goes on to do more, the answer is given when the run is
+// on disk: a caller must not know of an order whose run forgets it in a crash.
 func (g *gatewayRun) respond(effect engine.Effect) error {
 	if effect.Respond == nil {
 		return fmt.Errorf("run %s: a gateway run has no contact to send a message to", g.record.ID)
 	}
-	if g.revision == 0 {
+	if g.revision == 0 && g.session.Run.Status != engine.Running {
 		g.answer(Answer{Response: effect.Respond})
 		return nil
 	}
@@ -174,6 +187,9 @@ func (g *gatewayRun) keep(b *store.Batch) error {
 	wake := store.Wake{Key: g.key}
 	if g.session.Run.Status == engine.Running {
 		wake.At = now().Add(lease)
+		if call := g.session.Run.Pending; call != nil && call.NotBefore.After(wake.At) {
+			wake.At = call.NotBefore
+		}
 	}
 	b.Wake = append(b.Wake, wake)
 	return nil

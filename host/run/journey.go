@@ -33,8 +33,9 @@ type journey struct {
 	saved func(*store.Batch) error
 	// committed is called after each commit; nil: nobody waits for it.
 	committed func()
-	// owed says that something waits for the next commit, which is made as
-	// soon as the run stops for anything.
+	// owed says that something waits for the next commit: the result of a
+	// call that changed something outside, or an answer. It is made before the
+	// next call at the latest.
 	owed bool
 }
 
@@ -60,11 +61,6 @@ func (j *journey) advance(event engine.Event) error {
 // committed when it returns is in changes.
 func (j *journey) drive(ctx context.Context) (time.Time, error) {
 	for j.session.Run.Status == engine.Running {
-		if j.owed {
-			if err := j.commit(ctx); err != nil {
-				return time.Time{}, err
-			}
-		}
 		call := j.session.Run.Pending
 		if call == nil {
 			return time.Time{}, fmt.Errorf("run %s is running and waits for no call", j.record.ID)
@@ -92,7 +88,8 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 // without one.
 const maxInlinePause = 5 * time.Second
 
-// call makes one call, with its intent committed first if it needs one.
+// call makes one call. What is owed to the disk is committed first, and so is
+// the intent of a call that may change something outside.
 func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, error) {
 	result := &engine.Result{EffectID: call.EffectID}
 	_, effect, refused := j.runner.target(call)
@@ -100,15 +97,17 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 		result.Error = refused
 		return result, nil
 	}
+	// An intent that is found, not made here, is of a call that was cut short:
+	// every call that ended took its intent away.
+	if effect == abi.EffectUnsafe && j.session.Intent == call.EffectID {
+		j.session.Intent = ""
+		result.Error = &abi.Error{Code: abi.CodeUnknown, Message: fmt.Sprintf("node %s: the host stopped during this call, so it is not known whether it took effect; it is not repeated because the plugin says that a repeat may do it twice", call.Node)}
+		return result, nil
+	}
 	if effect != abi.EffectPure {
-		// An intent that is found, not made here, is of a call that was cut
-		// short: every call that ended took its intent away.
-		if j.session.Intent == call.EffectID && effect == abi.EffectUnsafe {
-			j.session.Intent = ""
-			result.Error = &abi.Error{Code: abi.CodeUnknown, Message: fmt.Sprintf("node %s: the host stopped during this call, so it is not known whether it took effect; it is not repeated because the plugin says that a repeat may do it twice", call.Node)}
-			return result, nil
-		}
 		j.session.Intent = call.EffectID
+	}
+	if effect != abi.EffectPure || j.owed {
 		if err := j.commit(ctx); err != nil {
 			return nil, err
 		}
@@ -119,9 +118,9 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // cut short by our own end: the intent stays
 	}
-	j.session.Intent = ""
+	j.session.Intent, j.owed = "", effect != abi.EffectPure
 	if failure != nil {
-		result.Error = failure
+		result.Error = settled(failure, effect)
 		return result, nil
 	}
 	value, err := expr.ParseJSON(output)
@@ -131,6 +130,22 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 	}
 	result.Output = value
 	return result, nil
+}
+
+// settled is a call's failure as the flow may act on it. An unsafe call is made
+// at most once, so it is never retryable, and where it was cut short its
+// outcome is unknown.
+func settled(failure *abi.Error, effect abi.Effect) *abi.Error {
+	if effect != abi.EffectUnsafe {
+		return failure
+	}
+	final := *failure
+	final.Retryable, final.RetryAfterMillis = false, 0
+	if final.Code == abi.CodeTimeout || final.Code == abi.CodeTrap {
+		final.Code = abi.CodeUnknown
+		final.Message = "it is not known whether it took effect: " + final.Message
+	}
+	return &final
 }
 
 // commit stores the run as it is now, with everything that came since the last
@@ -157,15 +172,20 @@ func (j *journey) finish(ctx context.Context) error {
 	return j.write(ctx, b)
 }
 
-// abandon ends a run that holds more than the store takes: it fails, what it
-// wanted since the last commit is given up, and what it was given is consumed.
-func (j *journey) abandon(ctx context.Context, cause error) error {
+// abandon ends a run that can't go on: it fails, what it wanted since the last
+// commit is given up, and what it was given is consumed.
+func (j *journey) abandon(ctx context.Context, code, reason string) error {
 	j.changes, j.committed = store.Batch{Remove: j.changes.Remove}, nil
 	j.session.Run.Status, j.session.Run.Pending = engine.Failed, nil
 	j.session.Run.Failure = &engine.Failure{Node: j.session.Run.Node, Error: abi.Error{
-		Code: abi.CodeLimit, Message: fmt.Sprintf("node %s: the run or its contact holds more than can be stored: %v", j.session.Run.Node, cause),
+		Code: code, Message: fmt.Sprintf("node %s: %s", j.session.Run.Node, reason),
 	}}
 	return j.finish(ctx)
+}
+
+// tooBig is the reason to abandon a run whose commit the store refuses.
+func tooBig(cause error) (code, reason string) {
+	return abi.CodeLimit, fmt.Sprintf("the run or its contact holds more than can be stored: %v", cause)
 }
 
 // write commits a batch with the record and with the changes that wait. If it

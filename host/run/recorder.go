@@ -12,8 +12,10 @@ import (
 
 // Bounds of the recorder.
 const (
-	recordQueue = 1024 // records that wait; more are dropped and counted
-	recordBatch = 256  // records in one commit
+	recordQueue = 1024      // records that wait; more are dropped and counted
+	recordBytes = 16 << 20  // the same in bytes
+	batchCount  = 256       // records in one commit
+	batchBytes  = 512 << 10 // the same in bytes, so that none goes to a file of its own
 	// recordPace is the least time between two commits of records: runs that
 	// need the store's disk come first.
 	recordPace = 100 * time.Millisecond
@@ -26,50 +28,44 @@ const (
 type recorder struct {
 	store   store.Store
 	log     *slog.Logger
-	queue   chan *journey
+	queue   chan store.Put
+	waiting atomic.Int64 // bytes in queue
 	dropped atomic.Int64
 	done    sync.WaitGroup
 	once    sync.Once
 }
 
 func newRecorder(s store.Store, log *slog.Logger) *recorder {
-	r := &recorder{store: s, log: log, queue: make(chan *journey, recordQueue)}
+	r := &recorder{store: s, log: log, queue: make(chan store.Put, recordQueue)}
 	r.done.Go(r.work)
 	return r
 }
 
-// add takes the journey of an ended run; nothing else may use it afterwards.
+// add takes the record of an ended run.
 func (r *recorder) add(j *journey) {
+	if len(r.queue) == cap(r.queue) || r.waiting.Load() > recordBytes {
+		r.dropped.Add(1) // before the work of encoding it
+		return
+	}
+	j.note()
+	put, err := j.record.put()
+	if err != nil {
+		r.log.Error("run not recorded", "run", j.record.ID, "error", err)
+		return
+	}
+	r.waiting.Add(int64(len(put.Value)))
 	select {
-	case r.queue <- j:
+	case r.queue <- put:
 	default:
+		r.waiting.Add(-int64(len(put.Value)))
 		r.dropped.Add(1)
 	}
 }
 
 func (r *recorder) work() {
 	told := time.Time{}
-	for j := range r.queue {
-		var batch store.Batch
-		for j != nil {
-			j.note()
-			if put, err := j.record.put(); err != nil {
-				r.log.Error("run not recorded", "run", j.record.ID, "error", err)
-			} else {
-				batch.Put = append(batch.Put, put)
-			}
-			j = nil
-			if len(batch.Put) < recordBatch {
-				select {
-				case j = <-r.queue: // nil once closed
-				default:
-				}
-			}
-		}
-		if _, err := r.store.Commit(context.Background(), &batch); err != nil {
-			r.dropped.Add(int64(len(batch.Put)))
-			r.log.Error("runs not recorded", "runs", len(batch.Put), "error", err)
-		}
+	for put := range r.queue {
+		r.commit(put)
 		if time.Since(told) > tellEvery {
 			if n := r.dropped.Swap(0); n > 0 {
 				r.log.Warn("records of successful runs without effects were left out, under load", "runs", n)
@@ -77,6 +73,29 @@ func (r *recorder) work() {
 			}
 		}
 		time.Sleep(recordPace)
+	}
+}
+
+// commit stores a record and those that wait behind it, as far as one commit
+// goes.
+func (r *recorder) commit(first store.Put) {
+	batch := store.Batch{Put: []store.Put{first}}
+	size := len(first.Value)
+	for more := true; more && len(batch.Put) < batchCount && size < batchBytes; {
+		select {
+		case put, open := <-r.queue:
+			if more = open; open {
+				batch.Put = append(batch.Put, put)
+				size += len(put.Value)
+			}
+		default:
+			more = false
+		}
+	}
+	r.waiting.Add(-int64(size))
+	if _, err := r.store.Commit(context.Background(), &batch); err != nil {
+		r.dropped.Add(int64(len(batch.Put)))
+		r.log.Error("runs not recorded", "runs", len(batch.Put), "error", err)
 	}
 }
 

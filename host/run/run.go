@@ -51,6 +51,8 @@ type Config struct {
 	Catalog func() *catalog.Catalog
 	Plugins Plugins
 	Env     map[string]any
+	// Secret says why a secret can't be opened; nil: it can.
+	Secret func(name string) error
 	// Poke wakes the dispatcher.
 	Poke func()
 	Log  *slog.Logger
@@ -112,8 +114,8 @@ type session struct {
 // kindSession is the kind of session records, by key.
 const kindSession store.Kind = "session"
 
-// Held returns why a flow can't run now: a plugin or a connection that it
-// needs is not there. nil: it can.
+// Held returns why a flow can't run now: a plugin, a connection or a secret
+// that it needs is not there. nil: it can.
 func (r *Runner) Held(p *engine.Program) *abi.Error {
 	need := r.needs(p)
 	for _, name := range need.plugins {
@@ -123,8 +125,14 @@ func (r *Runner) Held(p *engine.Program) *abi.Error {
 	}
 	connections := r.config.Catalog().Snapshot().Connections
 	for _, id := range need.connections {
-		if _, ok := connections[id]; !ok {
+		connection, ok := connections[id]
+		if !ok {
 			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("connection %q is not configured: add it to connections.yaml", id), Retryable: true}
+		}
+		if name := connection.Auth.Secret; name != "" {
+			if err := r.config.Secret(name); err != nil {
+				return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("connection %q: %v", id, err), Retryable: true}
+			}
 		}
 	}
 	return nil

@@ -93,6 +93,9 @@ func guestError(text string) *Error {
 		var said abi.Error
 		if json.Unmarshal([]byte(text), &said) == nil && said.Code+said.Message != "" {
 			said.Code = cmp.Or(said.Code, e.Err.Code)
+			if said.Code == abi.CodeUnavailable { // the host's own word, for a plugin that can't be called
+				said.Code = "plugin_" + said.Code
+			}
 			said.Message = cmp.Or(said.Message, said.Code)
 			e.Err = &said
 		}

@@ -176,8 +176,10 @@ func (in *instance) failure(ctx context.Context, err error) *Error {
 	case up:
 		return in.timeError()
 	case errors.Is(reason, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return newError(KindTimeout, "stopped after %s of guest time: the caller's deadline passed", spent).
+		late := newError(KindTimeout, "stopped after %s of guest time: the caller's deadline passed", spent).
 			because(context.DeadlineExceeded)
+		late.Err.Retryable = true // what it waited for may answer in time the next time
+		return late
 	case reason != nil, ctx.Err() != nil:
 		return newError(KindCanceled, "stopped after %s of guest time: the caller cancelled the call", spent).
 			because(context.Canceled)

@@ -65,14 +65,17 @@ type Module struct {
 	closing bool        // guarded by mu
 	trimmer *time.Timer // guarded by mu; nil while no trim is due
 
+	slots chan struct{} // holds one for each call that runs
+
 	closed   chan struct{} // closed once everything is released
 	closeErr error         // read after closed
 }
 
 // Instances that wait for calls.
 const (
-	maxIdle = 8
-	idleFor = time.Minute
+	maxCalls = 128 // of one module at once; more wait for one to end
+	maxIdle  = 8
+	idleFor  = time.Minute
 )
 
 // Info is what Inspect says of the module.
@@ -91,6 +94,14 @@ func (m *Module) Call(ctx context.Context, c Call) (Result, error) {
 		return Result{}, err
 	}
 	defer m.leave()
+	select {
+	case m.slots <- struct{}{}:
+		defer func() { <-m.slots }()
+	case <-ctx.Done():
+		err := newError(KindTimeout, "not begun: %d calls of this plugin ran all the while, the most at once", maxCalls).because(ctx.Err())
+		err.Export, err.Err.Retryable = c.Export, true
+		return Result{}, err
+	}
 	in := m.take()
 	if in == nil {
 		var err error

@@ -124,7 +124,7 @@ func (s *Sandbox) Compile(ctx context.Context, wasm []byte, memoryBytes int64) (
 	if err := s.beginBuild(ctx); err != nil {
 		return nil, err
 	}
-	m := &Module{sandbox: s, info: info, memory: memoryBytes, callable: map[string]bool{}, closed: make(chan struct{})}
+	m := &Module{sandbox: s, info: info, memory: memoryBytes, callable: map[string]bool{}, slots: make(chan struct{}, maxCalls), closed: make(chan struct{})}
 	for _, e := range info.Exports {
 		m.callable[e.Name] = e.Callable()
 	}

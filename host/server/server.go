@@ -98,7 +98,7 @@ func hook(c *fiber.Ctx, take func(context.Context, channel.Request) (channel.Rep
 	q := channel.Request{
 		Channel: strings.Clone(c.Params("channel")), Method: strings.Clone(c.Method()),
 		Headers: map[string]string{}, Query: map[string]string{},
-		Body: append([]byte(nil), c.Body()...),
+		Body: append([]byte(nil), c.Request().Body()...), // raw: c.Body() would decompress it, unbounded and before its signature is checked
 	}
 	c.Request().Header.VisitAll(func(name, value []byte) { q.Headers[strings.ToLower(string(name))] = string(value) })
 	c.Request().URI().QueryArgs().VisitAll(func(name, value []byte) { q.Query[string(name)] = string(value) })
