@@ -57,3 +57,12 @@ func TestMark(t *testing.T) {
 		t.Errorf("long ids give %q and %q, want two short marks", long, other)
 	}
 }
+
+func TestMessageIDs(t *testing.T) {
+	for _, id := range []string{"wamid.1", "a\x00b", strings.Repeat("x", 5000)} {
+		key := messageID("wa", id).Key
+		if strings.ContainsRune(key, 0) || len(key) > 200 || key == messageID("wa", id+"!").Key {
+			t.Errorf("the id %.20q gives the key %q", id, key)
+		}
+	}
+}
