@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,14 @@ const (
 	commitTime = 30 * time.Second // how long to wait in line to move a wake
 )
 
+// Failure is a key whose handler fails.
+type Failure struct {
+	Key    string
+	InARow int       // tries
+	Since  time.Time // the first of them
+	Error  string    // of the last
+}
+
 // Dispatcher owns the loop. Make one with New.
 type Dispatcher struct {
 	store    store.Store
@@ -47,8 +56,8 @@ type Dispatcher struct {
 	poke     chan struct{}
 
 	mu       sync.Mutex
-	running  map[string]bool // guarded by mu
-	failures map[string]int  // guarded by mu; failures in a row
+	running  map[string]bool    // guarded by mu
+	failures map[string]Failure // guarded by mu
 }
 
 // New returns a dispatcher of the wakes in s. handlers are by prefix: the part
@@ -57,7 +66,7 @@ func New(s store.Store, log *slog.Logger, handlers map[string]Handler) *Dispatch
 	return &Dispatcher{
 		store: s, log: log, now: time.Now, handlers: handlers,
 		poke:    make(chan struct{}, 1),
-		running: map[string]bool{}, failures: map[string]int{},
+		running: map[string]bool{}, failures: map[string]Failure{},
 	}
 }
 
@@ -151,7 +160,7 @@ func (d *Dispatcher) work(ctx context.Context, wake store.Wake) {
 		return // the wake stays: the work goes on at the next start
 	}
 	if err != nil {
-		next = d.now().Add(d.failed(wake.Key))
+		next = d.now().Add(d.failed(wake.Key, err))
 		d.log.Error("work failed", "key", wake.Key, "error", err, "again_at", next)
 	} else {
 		d.mu.Lock()
@@ -184,9 +193,22 @@ func (d *Dispatcher) handle(ctx context.Context, key string) (next time.Time, er
 }
 
 // failed counts a failure and returns the pause before the next try.
-func (d *Dispatcher) failed(key string) time.Duration {
+func (d *Dispatcher) failed(key string, err error) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.failures[key]++
-	return min(maxPause, minPause<<min(d.failures[key]-1, 6))
+	f := d.failures[key]
+	if f.InARow == 0 {
+		f = Failure{Key: key, Since: d.now()}
+	}
+	f.InARow++
+	f.Error = err.Error()
+	d.failures[key] = f
+	return min(maxPause, minPause<<min(f.InARow-1, 6))
+}
+
+// Failing lists the keys whose last try failed, by key.
+func (d *Dispatcher) Failing() []Failure {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.SortedFunc(maps.Values(d.failures), func(a, b Failure) int { return strings.Compare(a.Key, b.Key) })
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -135,7 +136,7 @@ func TestOneAtATimeAndNoWakeLost(t *testing.T) {
 func TestNextWakeAndFailures(t *testing.T) {
 	s := open(t)
 	var later, failed, panicked atomic.Int64
-	start(t, s, map[string]Handler{
+	d := start(t, s, map[string]Handler{
 		"later": func(context.Context, string) (time.Time, error) {
 			if later.Add(1) == 1 {
 				return time.Now().Add(300 * time.Millisecond), nil
@@ -161,6 +162,9 @@ func TestNextWakeAndFailures(t *testing.T) {
 	wakeUp(t, s, "unknown:1", time.Now()) // of a later version: stays, harms nobody
 	within(t, "second runs", func() bool { return later.Load() == 2 && failed.Load() == 2 && panicked.Load() == 2 })
 	within(t, "only the unknown key left", func() bool { return due(t, s) == 1 })
+	if failing := d.Failing(); len(failing) != 1 || failing[0].Key != "unknown:1" || !strings.Contains(failing[0].Error, "newer version") {
+		t.Errorf("failing: %+v, want the unknown key and why", failing)
+	}
 }
 
 func TestWorkOfAStoppedHostGoesOn(t *testing.T) {

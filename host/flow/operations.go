@@ -46,6 +46,9 @@ func (f *Flow) Check(operations Operations) (problems source.Problems, held []He
 			continue
 		}
 		if wanted == "" {
+			if n.Retry != nil && n.Connection != "" {
+				problems.Add(n.Retry.At, "take retry away, or call what may be repeated in a node of its own", "a script with a connection may change something outside, so it is run once at most and never repeated")
+			}
 			continue
 		}
 		at := slices.IndexFunc(ops, func(op abi.Operation) bool { return op.Name == wanted })
@@ -56,6 +59,9 @@ func (f *Flow) Check(operations Operations) (problems source.Problems, held []He
 			}
 			problems.Add(n.At, source.Suggest(n.Type, types), "the plugin %q has no operation %q", plugin, wanted)
 			continue
+		}
+		if n.Retry != nil && ops[at].Effect == abi.EffectUnsafe {
+			problems.Add(n.Retry.At, "take retry away, or use an operation that may be repeated", "%s is unsafe to repeat, so it is called once at most", n.Type)
 		}
 		problems = append(problems, n.checkInput(ops[at].Input)...)
 	}

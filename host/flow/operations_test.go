@@ -19,7 +19,7 @@ func TestCheck(t *testing.T) {
 	installed := func(plugin string) ([]abi.Operation, bool) {
 		switch plugin {
 		case "http":
-			return []abi.Operation{{Name: "request", Input: json.RawMessage(input)}, {Name: "free"}}, true
+			return []abi.Operation{{Name: "request", Input: json.RawMessage(input)}, {Name: "free"}, {Name: "pay", Effect: abi.EffectUnsafe}}, true
 		case "odd":
 			return []abi.Operation{{Name: "any", Input: json.RawMessage(`true`)}, {Name: "broken", Input: json.RawMessage(`{`)},
 				{Name: "file", Input: json.RawMessage(`{"properties": {"x": {"$ref": "file:///etc/passwd"}}}`)}}, true
@@ -44,6 +44,10 @@ f:6:69: http.request does not take this "count": got number, want integer`},
 		{"broken", `type: odd.broken, with: {x: 1}`, `f:6:5: the input schema of odd.broken is broken`},
 		{"held", `type: soap.call, with: {x: 1}`, `held`},
 		{"held language", `type: run_code, with: {language: lua, code: x}`, `held`},
+		{"retry of a safe operation", `type: http.free, retry: {attempts: 2}`, ``},
+		{"retry of an unsafe operation", `type: http.pay, retry: {attempts: 2}`, `f:6:35: http.pay is unsafe to repeat, so it is called once at most; take retry away`},
+		{"retry of a script that reaches out", `type: run_code, connection: c, retry: {attempts: 2}, with: {code: x}`, `so it is run once at most and never repeated`},
+		{"retry of a script", `type: run_code, retry: {attempts: 2}, with: {code: x}`, ``},
 		{"language", `type: run_code, with: {code: x}`, ``},
 	}
 	for _, test := range tests {
