@@ -60,9 +60,14 @@ type Line struct {
 	Text  string    `json:"text"`
 }
 
-// secretHeaders are never kept: a caller's credentials. Events have
-// lower-case names.
-var secretHeaders = []string{"authorization", "proxy-authorization", "cookie", "client_id", "x-api-key"}
+// secretWords are parts of the names of headers that carry a caller's
+// credentials, or something made of them: such headers are never kept. Events
+// have lower-case names.
+var secretWords = []string{"auth", "cookie", "token", "secret", "key", "signature", "password", "credential", "session", "client_id"}
+
+func isSecretHeader(name string) bool {
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+}
 
 // event keeps the event that started the run.
 func (r *Record) event(value map[string]any) { r.Event = r.bounded(value) }
@@ -73,8 +78,12 @@ func holdsSecrets(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			if headers, ok := inner.(map[string]any); ok && name == "headers" && slices.ContainsFunc(secretHeaders, func(h string) bool { _, has := headers[h]; return has }) {
-				return true
+			if headers, ok := inner.(map[string]any); ok && name == "headers" {
+				for h := range headers {
+					if isSecretHeader(h) {
+						return true
+					}
+				}
 			}
 			if holdsSecrets(inner) {
 				return true
@@ -95,8 +104,8 @@ func withoutSecrets(value any) any {
 		for name, inner := range v {
 			clean[name] = withoutSecrets(inner)
 			if headers, ok := clean[name].(map[string]any); ok && name == "headers" {
-				for _, h := range secretHeaders {
-					if _, has := headers[h]; has {
+				for h := range headers {
+					if isSecretHeader(h) {
 						headers[h] = "[redacted]"
 					}
 				}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestRecordHidesCredentials(t *testing.T) {
-	headers := map[string]any{"authorization": "Bearer caller", "cookie": "caller", "x-api-key": "caller", "client_id": "caller", "proxy-authorization": "caller", "accept": "kept"}
+	headers := map[string]any{"authorization": "Bearer caller", "cookie": "caller", "x-api-key": "caller", "client_id": "caller", "proxy-authorization": "caller", "x-auth-token": "caller", "x-hub-signature-256": "caller", "x-session": "caller", "accept": "kept"}
 	event := map[string]any{"headers": headers, "body": "body"}
 	var r Record
 	r.event(event)

@@ -63,13 +63,13 @@ func (r *recorder) add(j *journey) {
 }
 
 func (r *recorder) work() {
-	told := time.Time{}
+	told, counted := time.Time{}, int64(0)
 	for put := range r.queue {
 		r.commit(put)
 		if time.Since(told) > tellEvery {
-			if n := r.dropped.Swap(0); n > 0 {
-				r.log.Warn("records of successful runs without effects were left out, under load", "runs", n)
-				told = time.Now()
+			if n := r.dropped.Load(); n > counted {
+				r.log.Warn("records of successful runs without effects were left out, under load", "runs", n-counted)
+				told, counted = time.Now(), n
 			}
 		}
 		time.Sleep(recordPace)
