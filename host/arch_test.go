@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	// what a workspace or a plugin file is without a server.
 	"cmd/trama": {"host", "host/admin", "host/catalog", "host/channel", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/sandbox", "host/source", "host/workspace", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
-	"cmd/bench": {"host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
+	"cmd/bench": {"host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 
 	// Examples know Trama from outside.
 	"examples/quickstart":                {},

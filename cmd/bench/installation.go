@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/trama-run/trama/host/plugin"
 )
 
 const (
@@ -90,8 +92,7 @@ func build(dir string) (string, error) {
 	}
 	files["plugins/bench_json.wasm"], files["plugins/bench_json.yaml"] = string(guest), manifest
 	var grants strings.Builder
-	digest := func(data []byte) string { sum := sha256.Sum256(data); return hex.EncodeToString(sum[:]) }
-	fmt.Fprintf(&grants, "- {plugin: bench_json, of: \"sha256:%s\"}\n", digest(guest))
+	fmt.Fprintf(&grants, "- {plugin: bench_json, of: \"sha256:%s\"}\n", plugin.Digest(guest, []byte(manifest)))
 	built, err := filepath.Glob("build/plugins/*.wasm")
 	if err != nil || len(built) == 0 {
 		return "", fmt.Errorf("build/plugins has no plugins: run make build (%v)", err)

@@ -174,7 +174,7 @@ func operationsOf(ctx context.Context, dir string) (operations flow.Operations, 
 	defer func() { err = errors.Join(err, box.Close(ctx)) }()
 	byName := map[string][]abi.Operation{}
 	for _, file := range files {
-		m, err := plugin.Inspect(ctx, box, file)
+		m, _, err := plugin.Inspect(ctx, box, file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}

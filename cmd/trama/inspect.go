@@ -36,10 +36,12 @@ func (p *program) inspectFile(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	found := inspection{File: path, Info: info, Bundled: slices.Contains(bundledDigests(), info.SHA256)}
-	manifest, failure := describe(ctx, path)
+	found := inspection{File: path, Info: info}
+	manifest, digest, failure := describe(ctx, path)
 	if failure == nil {
-		asked := grant.Request(manifest, info.SHA256)
+		found.SHA256 = digest // covers the manifest beside the file, if it has its own there
+		found.Bundled = slices.Contains(bundledDigests(), digest)
+		asked := grant.Request(manifest, digest)
 		if found.Bundled {
 			asked.Of = grant.OfBundled // holds for the next build's too
 		}
@@ -56,11 +58,11 @@ func (p *program) inspectFile(ctx context.Context, path string) error {
 	return errors.Join(err, failure)
 }
 
-// describe asks a plugin's file for its manifest, in a sandbox of its own.
-func describe(ctx context.Context, path string) (m abi.Manifest, err error) {
+// describe asks a plugin's file for its manifest and digest, in a sandbox of its own.
+func describe(ctx context.Context, path string) (m abi.Manifest, digest string, err error) {
 	box, err := sandbox.Open(sandbox.Config{})
 	if err != nil {
-		return abi.Manifest{}, err
+		return abi.Manifest{}, "", err
 	}
 	defer func() { err = errors.Join(err, box.Close(ctx)) }()
 	return plugin.Inspect(ctx, box, path)

@@ -58,10 +58,6 @@ func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *a
 func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage, Usage, error) {
 	granted := p.decision.Grant
 	limits := limitsOf(granted.Limits)
-	module, err := p.use(ctx, limits.Memory)
-	if err != nil {
-		return nil, Usage{}, err
-	}
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
 	}
@@ -71,6 +67,10 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
+	module, err := p.use(ctx, limits.Memory)
+	if err != nil {
+		return nil, Usage{}, err
+	}
 	scope := r.config.Egress.Open(egress.Policy{
 		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets,
 		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,

@@ -1,10 +1,16 @@
 package plugin
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -41,4 +47,209 @@ func TestGrantsUnderCalls(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestRevokeWaitsForNothing: grants change while a file is read that never
+// ends, and while code is compiled that never ends.
+func TestRevokeWaitsForNothing(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	w.put(t, "adder.wasm", guest(t, "json", ""))
+	grants := grantOf(w.status(t).Digest)
+	w.SetGrants(grants)
+
+	g := w.table.Load().byName["adder"].generation
+	endless := &build{memory: int64(grant.Default().Memory), cancel: func() {}, done: make(chan struct{})}
+	g.build = endless
+	called := make(chan *abi.Error, 1)
+	go func() {
+		_, _, err := w.Call(t.Context(), Call{Plugin: "adder", Export: "total", Timeout: 50 * time.Millisecond})
+		called <- err
+	}()
+	within(t, "a call of code that is still being compiled", func() {
+		if err := <-called; err == nil || err.Code != abi.CodeTimeout {
+			t.Errorf("the call: %v, want a time-out", err)
+		}
+	})
+
+	slow := filepath.Join(w.dir, "slow.wasm") // a pipe: to open it waits for a writer
+	if err := syscall.Mkfifo(slow, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	scanned := make(chan error, 1)
+	go func() { scanned <- w.Scan(context.Background()) }()
+	time.Sleep(100 * time.Millisecond) // until it reads
+	within(t, "revoking a grant", func() { w.SetGrants(nil) })
+	if err := w.Ready("adder"); err == nil || !strings.Contains(err.Message, "pending") {
+		t.Errorf("after the grant is gone: %v", err)
+	}
+	within(t, "retiring what is being compiled", g.retire)
+
+	writer, err := os.OpenFile(slow, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-scanned; err != nil {
+		t.Error(err)
+	}
+	close(endless.done)
+}
+
+// within fails the test if f takes long.
+func within(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s hangs", what)
+	}
+}
+
+// TestOneCompilation: calls that come together share it.
+func TestOneCompilation(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	w.put(t, "adder.wasm", guest(t, "json", ""))
+	w.SetGrants(grantOf(w.status(t).Digest))
+	g := w.table.Load().byName["adder"].generation
+	first, err := g.building(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := g.building(1 << 20); err != nil || second != first {
+		t.Errorf("the second call compiles for itself: %v", err)
+	}
+	other, err := g.building(2 << 20)
+	if err != nil || other == first {
+		t.Errorf("another memory limit has the same code: %v", err)
+	}
+	if _, err := g.use(t.Context(), 2<<20); err != nil {
+		t.Error(err)
+	}
+	g.retire()
+	if _, err := g.use(t.Context(), 2<<20); err != errRetired {
+		t.Errorf("after it is retired: %v", err)
+	}
+}
+
+// TestSidecarIsGranted: what is granted covers the manifest beside the file.
+func TestSidecarIsGranted(t *testing.T) {
+	w := newWorld(t)
+	wasm := guest(t, "json", "")
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	w.put(t, "adder.wasm", wasm)
+	old := w.status(t)
+	if old.Digest != Digest(wasm, []byte(sidecarText)) || old.Digest == Digest(wasm, nil) {
+		t.Fatalf("digest %s does not cover the manifest", old.Digest)
+	}
+	w.SetGrants(grantOf(old.Digest))
+	edited := strings.Replace(sidecarText, "pure", "unsafe", 1)
+	w.put(t, "adder.yaml", []byte(edited))
+	now := w.status(t)
+	if now.State != StatePending || now.Digest != Digest(wasm, []byte(edited)) || now.Serving != old.Digest {
+		t.Fatalf("an edited manifest: %+v, want it pending beside the old one", now)
+	}
+	effect := func() abi.Effect {
+		operations, _ := w.Operations("adder")
+		return operations[0].Effect
+	}
+	if effect() != abi.EffectPure {
+		t.Errorf("effect %s holds before it is granted", effect())
+	}
+	w.SetGrants(grantOf(now.Digest))
+	if effect() != abi.EffectUnsafe {
+		t.Errorf("effect %s, want the edited one", effect())
+	}
+	m, digest, err := Inspect(t.Context(), w.config.Sandbox, filepath.Join(w.dir, "adder.wasm"))
+	if err != nil || digest != now.Digest || m.Name != "adder" {
+		t.Errorf("inspect: %s %s, %v; want digest %s", m.Name, digest, err, now.Digest)
+	}
+}
+
+// TestFormerServes: what was granted serves until its successor is granted or
+// its own grant is gone, whatever comes between.
+func TestFormerServes(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	w.put(t, "adder.wasm", guest(t, "json", ""))
+	old := w.status(t).Digest
+	w.SetGrants(grantOf(old))
+	serving := func(what, want string) {
+		t.Helper()
+		if got := w.status(t).Serving; got != want {
+			t.Errorf("%s: %q serves, want %q", what, got, want)
+		}
+		if _, err := w.total(t); (err == nil) != (want != "" || w.status(t).State == StateReady) {
+			t.Errorf("%s: call: %v", what, err)
+		}
+	}
+	w.put(t, "adder.wasm", guest(t, "json", "v2"))
+	serving("a pending content", old)
+	w.put(t, "adder.wasm", []byte("garbage"))
+	serving("a refused content", old)
+	w.put(t, "adder.wasm", guest(t, "json", "v3"))
+	serving("another pending content", old)
+	w.SetGrants(nil)
+	serving("no grant at all", "")
+	w.SetGrants(grantOf(old))
+	serving("the old grant again", old)
+	w.put(t, "adder.wasm", guest(t, "json", ""))
+	if s := w.status(t); s.State != StateReady || s.Digest != old {
+		t.Errorf("put back: %+v", s)
+	}
+	serving("put back", "")
+	w.put(t, "adder.wasm", guest(t, "json", "v4"))
+	w.SetGrants(append(grantOf(old), grantOf(w.status(t).Digest)...))
+	serving("a granted successor", "")
+	w.SetGrants(grantOf(old))
+	serving("the successor revoked", "")
+}
+
+// TestFailureIsRemembered: code that can't begin is tried once, and says so,
+// until the file or its memory limit changes.
+func TestFailureIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	w.put(t, "adder.wasm", guest(t, "json", ""))
+	grants := grantOf(w.status(t).Digest)
+	grants[0].Limits.Memory = 64 * grant.KiB // it begins with 192 KiB
+	w.SetGrants(grants)
+	if s := w.status(t); s.State != StateReady {
+		t.Fatalf("before the first call: %+v", s)
+	}
+	if _, err := w.total(t); err == nil || !strings.Contains(err.Message, "memory") {
+		t.Fatalf("the first call: %v, want the limit", err)
+	}
+	g := w.table.Load().byName["adder"].generation
+	tried := g.build
+	if s := w.status(t); s.State != StateRefused || !strings.Contains(s.Reason, "memory") || s.Remedy == "" {
+		t.Errorf("after it: %+v", s)
+	}
+	if _, err := w.total(t); err == nil || err.Code != abi.CodeUnavailable || g.build != tried {
+		t.Errorf("the second call: %v, want unavailable, and nothing compiled", err)
+	}
+	later := time.Now().Add(time.Second)
+	if err := os.Chtimes(filepath.Join(w.dir, "adder.wasm"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	w.scan(t)
+	if s := w.status(t); s.State != StateReady {
+		t.Errorf("a touched file: %+v", s)
+	}
+	if _, err := w.total(t); err == nil {
+		t.Error("it runs with less memory than it begins with")
+	}
+	grants[0].Limits.Memory = grant.MiB
+	w.SetGrants(grants)
+	if _, err := w.total(t); err != nil {
+		t.Errorf("with memory enough: %v", err)
+	}
 }

@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,13 +31,40 @@ type generation struct {
 	digest   string
 	size     int64
 	manifest abi.Manifest
-	stored   string // where the content is kept
+	code     string // sha256 of the .wasm file alone
+	stored   string // where that is kept
 	sandbox  *sandbox.Sandbox
+	failed   func() // tells the registry that compiling failed
 
-	mu      sync.Mutex
-	module  *sandbox.Module // guarded by mu; nil before the first call
-	memory  int64           // guarded by mu; the limit that module has
-	retired bool            // guarded by mu
+	mu      sync.Mutex // held for moments, never while code is compiled
+	build   *build     // guarded by mu; nil before the first call
+	retired bool       // guarded by mu
+}
+
+// build is one compilation, which all calls under its memory limit share.
+type build struct {
+	memory int64
+	cancel context.CancelFunc
+	done   chan struct{} // closed when module and err are there
+	module *sandbox.Module
+	err    error
+	// failure is err for those who don't wait for done; guarded by the
+	// generation's mu.
+	failure error
+}
+
+// Digest names a content of a plugin, as grants do: the sha256 (hexadecimal)
+// of its .wasm file or, for a plugin whose manifest stands beside it, the
+// sha256 of the two files' sha256, 64 bytes. What is granted covers what the
+// manifest says. sidecar is nil for a module that exports "describe".
+func Digest(wasm, sidecar []byte) string {
+	code := sha256.Sum256(wasm)
+	if sidecar == nil {
+		return hex.EncodeToString(code[:])
+	}
+	manifest := sha256.Sum256(sidecar)
+	both := sha256.Sum256(append(code[:], manifest[:]...))
+	return hex.EncodeToString(both[:])
 }
 
 // load reads one file and makes a generation of it, or says why not.
@@ -44,12 +73,22 @@ func (r *Registry) load(ctx context.Context, path string) (g *generation, digest
 	if err != nil {
 		return nil, "", 0, err
 	}
-	digest, size = digestOf(wasm), int64(len(wasm))
+	code := Digest(wasm, nil)
+	digest, size = code, int64(len(wasm))
 	info, err := sandbox.Inspect(wasm)
 	if err != nil {
 		return nil, digest, size, err
 	}
-	manifest, err := r.manifestOf(ctx, path, digest, wasm, info)
+	var manifest abi.Manifest
+	if slices.Contains(callable(info), abi.FuncDescribe) {
+		manifest, err = r.described(ctx, digest, wasm)
+	} else {
+		var document []byte
+		if document, err = readSidecar(path); err == nil {
+			digest = Digest(wasm, document)
+			manifest, err = parseSidecar(sidecar(path), document)
+		}
+	}
 	if err != nil {
 		return nil, digest, size, err
 	}
@@ -58,40 +97,42 @@ func (r *Registry) load(ctx context.Context, path string) (g *generation, digest
 			return nil, digest, size, fmt.Errorf("the manifest names the function %q, which the module does not export as () -> i32", name)
 		}
 	}
-	stored := filepath.Join(r.config.CacheDir, "plugins", digest+".wasm")
+	stored := filepath.Join(r.config.CacheDir, "plugins", code+".wasm")
 	if err := keep(stored, wasm); err != nil {
 		return nil, digest, size, err
 	}
 	return &generation{
 		file: path, digest: digest, size: size, manifest: manifest,
-		stored: stored, sandbox: r.config.Sandbox,
+		code: code, stored: stored, sandbox: r.config.Sandbox, failed: r.republish,
 	}, digest, size, nil
 }
 
 // sidecar is the path of the manifest beside a plugin without "describe".
 func sidecar(path string) string { return strings.TrimSuffix(path, ".wasm") + ".yaml" }
 
-// manifestOf returns a plugin's manifest: from the cache by digest, so that a
-// start runs no plugin; else from "describe"; else from the file beside it.
-func (r *Registry) manifestOf(ctx context.Context, path, digest string, wasm []byte, info sandbox.Info) (abi.Manifest, error) {
-	if !slices.Contains(callable(info), abi.FuncDescribe) {
-		document, err := os.ReadFile(sidecar(path))
-		if errors.Is(err, os.ErrNotExist) {
-			return abi.Manifest{}, fmt.Errorf("the module exports no %q and there is no %s beside it: not a Trama plugin, or its manifest is missing", abi.FuncDescribe, filepath.Base(sidecar(path)))
-		}
-		if err != nil {
-			return abi.Manifest{}, err
-		}
-		var value any
-		if err := yaml.Unmarshal(document, &value); err != nil {
-			return abi.Manifest{}, fmt.Errorf("%s: %w", sidecar(path), err)
-		}
-		data, err := json.Marshal(value)
-		if err != nil {
-			return abi.Manifest{}, fmt.Errorf("%s: %w", sidecar(path), err)
-		}
-		return ParseManifest(data)
+func readSidecar(path string) ([]byte, error) {
+	document, err := os.ReadFile(sidecar(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the module exports no %q and there is no %s beside it: not a Trama plugin, or its manifest is missing", abi.FuncDescribe, filepath.Base(sidecar(path)))
 	}
+	return document, err
+}
+
+func parseSidecar(path string, document []byte) (abi.Manifest, error) {
+	var value any
+	if err := yaml.Unmarshal(document, &value); err != nil {
+		return abi.Manifest{}, fmt.Errorf("%s: %w", path, err)
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return abi.Manifest{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return ParseManifest(data)
+}
+
+// described returns the manifest that a plugin tells itself, from the cache by
+// digest where it is there: so a start runs no plugin.
+func (r *Registry) described(ctx context.Context, digest string, wasm []byte) (abi.Manifest, error) {
 	cached := filepath.Join(r.config.CacheDir, "manifests", digest+".json")
 	if data, err := os.ReadFile(cached); err == nil {
 		if m, err := ParseManifest(data); err == nil {
@@ -158,41 +199,96 @@ func keep(path string, data []byte) error {
 	return nil
 }
 
-// use returns the compiled code with this memory limit.
+// use returns the compiled code with this memory limit. It waits for a
+// compilation no longer than ctx; the compilation goes on for the next call.
 func (g *generation) use(ctx context.Context, memory int64) (*sandbox.Module, error) {
+	b, err := g.building(memory)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-b.done:
+		return b.module, b.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("its code is still being compiled: %w", ctx.Err())
+	}
+}
+
+// building returns the compilation for a memory limit, begun if there is none.
+func (g *generation) building(memory int64) (*build, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.retired {
 		return nil, errRetired
 	}
-	if g.module != nil && g.memory == memory {
-		return g.module, nil
+	if g.build == nil || g.build.memory != memory {
+		g.build.drop()
+		ctx, cancel := context.WithCancel(context.Background())
+		g.build = &build{memory: memory, cancel: cancel, done: make(chan struct{})}
+		go g.compile(ctx, g.build)
 	}
+	return g.build, nil
+}
+
+// compile ends a build, one way or the other. What is wrong with the code is
+// remembered: to find it out again would only take the turn of other plugins.
+// What is wrong with the disk is not.
+func (g *generation) compile(ctx context.Context, b *build) {
+	defer close(b.done)
 	wasm, err := g.content()
 	if err != nil {
-		return nil, err
+		b.err = err
+		g.mu.Lock()
+		if g.build == b {
+			g.build = nil
+		}
+		g.mu.Unlock()
+		return
 	}
-	module, err := g.sandbox.Compile(ctx, wasm, memory)
-	if err != nil {
-		return nil, err
+	b.module, b.err = g.sandbox.Compile(ctx, wasm, b.memory)
+	if b.err != nil && ctx.Err() != nil {
+		b.err = errRetired // dropped: its waiters look again
+	} else if b.err != nil {
+		g.mu.Lock()
+		b.failure = b.err
+		g.mu.Unlock()
+		g.failed()
 	}
-	closeLater(g.module)
-	g.module, g.memory = module, memory
-	return module, nil
+}
+
+// failureUnder says why the code can't run under this memory limit, if that is
+// known.
+func (g *generation) failureUnder(memory int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.build == nil || g.build.memory != memory {
+		return nil
+	}
+	return g.build.failure
+}
+
+// forget lets the next call compile again after a failure.
+func (g *generation) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.build != nil && g.build.failure != nil {
+		g.build.drop()
+		g.build = nil
+	}
 }
 
 // content reads the plugin's bytes: the kept copy, or where that is gone or
 // damaged the file itself, if it is still the same.
 func (g *generation) content() ([]byte, error) {
 	wasm, err := os.ReadFile(g.stored)
-	if err == nil && digestOf(wasm) == g.digest {
+	if err == nil && Digest(wasm, nil) == g.code {
 		return wasm, nil
 	}
 	wasm, err = os.ReadFile(g.file)
 	if err != nil {
 		return nil, fmt.Errorf("plugin code: %w", err)
 	}
-	if digestOf(wasm) != g.digest {
+	if Digest(wasm, nil) != g.code {
 		return nil, fmt.Errorf("plugin code: the kept copy %s is damaged and %s has another content by now", g.stored, g.file)
 	}
 	if err := os.Remove(g.stored); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -212,13 +308,21 @@ func (g *generation) retire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retired = true
-	closeLater(g.module)
-	g.module = nil
+	g.build.drop()
+	g.build = nil
 }
 
-// closeLater closes a module once its running calls have ended.
-func closeLater(m *sandbox.Module) {
-	if m != nil {
-		go m.Close(context.Background()) //nolint:errcheck // nothing is left to do with a module that fails to close
+// drop gives up a compilation, or closes what came of it once the running
+// calls have ended. It waits for neither.
+func (b *build) drop() {
+	if b == nil {
+		return
 	}
+	b.cancel()
+	go func() {
+		<-b.done
+		if b.module != nil {
+			b.module.Close(context.Background()) //nolint:errcheck // nothing is left to do with a module that fails to close
+		}
+	}()
 }

@@ -3,16 +3,15 @@
 // is compiled at first use.
 //
 // A file's content is a generation, named by its sha256. A changed file makes
-// a new generation; calls in progress end on the one they began with, and a
-// file that can't be used leaves the former generation serving. What a plugin
+// a new generation; calls in progress end on the one they began with, and
+// until the new one is granted the former goes on serving, if it still may.
+// What a plugin
 // may reach is decided from the grants each time they change, never by its
 // author. The package must not know flows, runs or channels.
 package plugin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,36 +71,28 @@ type Status struct {
 	Manifest *abi.Manifest `json:"manifest,omitempty"`
 }
 
-// entry is one file: what its present content is, and what serves.
+// entry is one file: its present content, and what serves until that is
+// granted.
 type entry struct {
 	file    string
-	stamp   string // size and time of the content that was looked at
-	serving *generation
-	refusal *Status // why the present content does not serve
+	stamp   string      // size and time of the content that was looked at
+	present *generation // nil if the content is refused
+	former  *generation // what served before; nil once present is granted
+	refusal *Status     // why the present content can't be used
 }
 
 // Registry holds the plugins of a host.
 type Registry struct {
 	config Config
 
-	mu      sync.Mutex
+	scanning sync.Mutex // one Scan at a time; taken before mu
+
+	mu      sync.Mutex        // held for moments: never while a file is read or code compiled
 	entries map[string]*entry // by file; guarded by mu
 	grants  []grant.Grant     // guarded by mu
 	scanned atomic.Bool
 
 	table atomic.Pointer[table]
-}
-
-// table is what calls look at: an immutable view of entries and grants.
-type table struct {
-	byName map[string]*plugin
-	status []Status
-}
-
-// plugin is a generation with the decision on it.
-type plugin struct {
-	*generation
-	decision grant.Decision
 }
 
 // New returns an empty registry; Scan fills it.
@@ -128,12 +119,19 @@ func (r *Registry) Patterns() []string {
 	return patterns
 }
 
+// republish is publish for those who don't hold mu.
+func (r *Registry) republish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.publish()
+}
+
 // Scan looks at the directories and takes in what changed. A file that can't
 // be used is reported in its status, not as an error; the error is a directory
 // that can't be read.
 func (r *Registry) Scan(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.scanning.Lock()
+	defer r.scanning.Unlock()
 	var errs []error
 	found := map[string]bool{}
 	for _, dir := range r.config.Dirs {
@@ -150,14 +148,16 @@ func (r *Registry) Scan(ctx context.Context) error {
 				path := filepath.Join(dir, f.Name())
 				found[path] = true
 				r.look(ctx, path)
-				r.publish() // as each becomes known: one slow compile delays no other
 			}
 		}
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for path, e := range r.entries {
 		if !found[path] {
 			r.config.Log.Info("plugin removed", "file", path)
-			e.serving.retire()
+			e.present.retire()
+			e.former.retire()
 			delete(r.entries, path)
 		}
 	}
@@ -169,37 +169,60 @@ func (r *Registry) Scan(ctx context.Context) error {
 // Scanned says whether the directories have been looked at once.
 func (r *Registry) Scanned() bool { return r.scanned.Load() }
 
-// look takes in one file, if it changed. The caller holds mu.
+// look takes in one file, if it changed, and publishes it: a file that takes
+// long delays no other before it. The caller holds scanning.
 func (r *Registry) look(ctx context.Context, path string) {
+	stamp, err := stampOf(path)
+	r.mu.Lock()
 	e := r.entries[path]
+	same := e != nil && err == nil && stamp == e.stamp
+	r.mu.Unlock()
+	if same {
+		return
+	}
+	next, digest, size, err := r.load(ctx, path)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if e == nil {
 		e = &entry{file: path}
 		r.entries[path] = e
 	}
-	stamp, err := stampOf(path)
-	if err == nil && stamp == e.stamp {
-		return
-	}
 	e.stamp = stamp
-	next, digest, size, err := r.load(ctx, path)
 	switch {
 	case err != nil:
+		e.step(nil, r.mayServe(e.present))
 		e.refusal = &Status{
 			Name: strings.TrimSuffix(filepath.Base(path), ".wasm"), File: path, Digest: digest, Bytes: size,
 			State: StateRefused, Reason: err.Error(), Remedy: "replace or remove the file",
 		}
-		if e.serving != nil {
-			e.refusal.Name, e.refusal.Serving = e.serving.manifest.Name, e.serving.digest
+		if e.former != nil {
+			e.refusal.Name = e.former.manifest.Name
 		}
 		r.config.Log.Error("plugin refused", "file", path, "reason", err)
-	case e.serving != nil && e.serving.digest == next.digest:
-		e.refusal = nil // touched, or put back
+	case e.present != nil && e.present.digest == next.digest:
+		e.refusal = nil
+		e.present.forget() // touched: worth another try
+	case e.former != nil && e.former.digest == next.digest:
+		e.present.retire()
+		e.present, e.former, e.refusal = e.former, nil, nil // put back
 	default:
 		r.config.Log.Info("plugin loaded", "file", path, "plugin", next.manifest.Name, "version", next.manifest.Version, "digest", next.digest)
+		e.step(next, r.mayServe(e.present))
 		e.refusal = nil
-		e.serving.retire()
-		e.serving = next
 	}
+	r.publish()
+}
+
+// step puts a new content, or none, in the place of the present one. What
+// served goes on until the new one is granted; what never served ends.
+func (e *entry) step(next *generation, served bool) {
+	if served {
+		e.former.retire()
+		e.former = e.present
+	} else {
+		e.present.retire()
+	}
+	e.present = next
 }
 
 // stampOf tells two contents of a plugin apart without reading them.
@@ -213,59 +236,6 @@ func stampOf(path string) (string, error) {
 		stamp += fmt.Sprint(" ", side.Size(), side.ModTime().UnixNano())
 	}
 	return stamp, nil
-}
-
-// publish makes the table anew. The caller holds mu.
-func (r *Registry) publish() {
-	t := &table{byName: map[string]*plugin{}}
-	for _, file := range r.inOrder() {
-		e := r.entries[file]
-		if e.refusal != nil {
-			t.status = append(t.status, *e.refusal)
-		}
-		g := e.serving
-		if g == nil {
-			continue
-		}
-		bundled := slices.Contains(r.config.Bundled, g.digest)
-		status := Status{
-			Name: g.manifest.Name, File: file, Digest: g.digest, Bytes: g.size,
-			State: StateReady, Bundled: bundled, Manifest: &g.manifest,
-		}
-		if other, taken := t.byName[g.manifest.Name]; taken {
-			status.State = StateRefused
-			status.Reason = fmt.Sprintf("a plugin named %q is in %s already", g.manifest.Name, other.file)
-			status.Remedy = "remove one of the two files"
-			t.status = append(t.status, status)
-			continue
-		}
-		p := &plugin{generation: g, decision: grant.Decide(g.manifest, g.digest, bundled, r.grants)}
-		t.byName[g.manifest.Name] = p
-		if p.decision.Status != grant.Granted {
-			status.State, status.Reason, status.Remedy = StatePending, p.decision.Reason, p.decision.Remedy
-		} else {
-			status.Grant = &p.decision.Grant
-		}
-		if e.refusal == nil {
-			t.status = append(t.status, status)
-		}
-	}
-	r.table.Store(t)
-}
-
-// inOrder lists the files as the directories rank them.
-func (r *Registry) inOrder() []string {
-	var files []string
-	for file := range r.entries {
-		files = append(files, file)
-	}
-	slices.SortFunc(files, func(a, b string) int {
-		if n := slices.Index(r.config.Dirs, filepath.Dir(a)) - slices.Index(r.config.Dirs, filepath.Dir(b)); n != 0 {
-			return n
-		}
-		return strings.Compare(a, b)
-	})
-	return files
 }
 
 // List returns the status of every file.
@@ -325,22 +295,25 @@ func (r *Registry) granted(name string) (*plugin, *abi.Error) {
 			Message: fmt.Sprintf("plugin %q is pending: %s; %s", name, p.decision.Reason, p.decision.Remedy), Retryable: true,
 		}
 	}
+	if p.failure != nil {
+		return nil, &abi.Error{
+			Code:    abi.CodeUnavailable,
+			Message: fmt.Sprintf("plugin %q is refused: %v; %s", name, p.failure, failureRemedy), Retryable: true,
+		}
+	}
 	return p, nil
 }
 
 // Close closes the code of every plugin after its running calls.
 func (r *Registry) Close() {
+	r.scanning.Lock()
+	defer r.scanning.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
-		e.serving.retire()
+		e.present.retire()
+		e.former.retire()
 	}
 	r.entries = map[string]*entry{}
 	r.publish()
-}
-
-// digestOf is the name of a file's content.
-func digestOf(wasm []byte) string {
-	sum := sha256.Sum256(wasm)
-	return hex.EncodeToString(sum[:])
 }

@@ -125,8 +125,11 @@ func TestFromFileToCall(t *testing.T) {
 
 	// A changed file needs a grant of its own.
 	w.put(t, "adder.wasm", guest(t, "json", "v2"))
-	if s := w.status(t); s.State != StatePending || !strings.Contains(s.Reason, "changed") {
-		t.Errorf("a changed file: %+v", s)
+	if now := w.status(t); now.State != StatePending || !strings.Contains(now.Reason, "changed") || now.Serving != s.Digest {
+		t.Errorf("a changed file: %+v, want it pending and %s serving", now, s.Digest)
+	}
+	if out, err := w.total(t); err != nil || out != `{"total":15,"items":1}` {
+		t.Errorf("call while the new content waits: %s, %v", out, err)
 	}
 	w.SetGrants(append(grantOf(s.Digest), grantOf(w.status(t).Digest)...))
 	if out, err := w.total(t); err != nil || out != `{"total":15,"items":1}` {
@@ -236,7 +239,7 @@ func TestReplaceUnderCalls(t *testing.T) {
 	w.put(t, "adder.wasm", guest(t, "json", ""))
 	grants := grantOf(w.status(t).Digest)
 	for _, mark := range []string{"v1", "v2", "v3"} {
-		grants = append(grants, grantOf(digestOf(guest(t, "json", mark)))...)
+		grants = append(grants, grantOf(Digest(guest(t, "json", mark), []byte(sidecarText)))...)
 	}
 	w.SetGrants(grants)
 	stop := time.Now().Add(time.Second)
@@ -264,7 +267,7 @@ func TestDamagedCopyIsMadeAgain(t *testing.T) {
 	w.put(t, "adder.wasm", guest(t, "json", ""))
 	digest := w.status(t).Digest
 	w.SetGrants(grantOf(digest))
-	stored := filepath.Join(w.config.CacheDir, "plugins", digest+".wasm")
+	stored := filepath.Join(w.config.CacheDir, "plugins", Digest(guest(t, "json", ""), nil)+".wasm")
 	if err := os.WriteFile(stored, []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
