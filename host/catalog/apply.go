@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
 )
@@ -50,7 +51,7 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		w := want[key]
 		old := c.objects[key]
-		if wider(old, key, w.value) && !allowWider {
+		if !allowWider && wider(old, key, w.value) {
 			e.changes = append(e.changes, Change{Object: key, Action: "widened", Origin: w.origin,
 				Held: "it would let a plugin reach more: run `trama apply DIR` to confirm it"})
 			continue
@@ -117,10 +118,17 @@ func (s Set) objects() (map[string]wanted, error) {
 	return want, nil
 }
 
-// wider says whether a grant's new value may give more than the old one. Any
-// change of a grant may, and so does a new one.
+// wider says whether a grant's new value gives more than the old one, as a
+// new grant does. Of what can't be read that is to be feared.
 func wider(old object, key string, value json.RawMessage) bool {
-	return strings.HasPrefix(key, typeGrant+"/") && string(old.Value) != string(value)
+	if !strings.HasPrefix(key, typeGrant+"/") {
+		return false
+	}
+	var before, after grant.Grant
+	if json.Unmarshal(old.Value, &before) != nil || json.Unmarshal(value, &after) != nil {
+		return true
+	}
+	return !after.Within(before)
 }
 
 // PutFlow publishes a version of a flow through the API.

@@ -134,6 +134,12 @@ func TestWiderGrantsWait(t *testing.T) {
 	if got := c.Snapshot().Grants[0].Limits.Memory; got != grant.MiB {
 		t.Errorf("memory %s holds, want the confirmed 1MiB", got)
 	}
+	if got := apply(t, c, Set{Grants: []Grant{someGrant(1, grant.KiB)}}, false); got != "updated grant/acme bundled" {
+		t.Errorf("a narrower grant needs no confirmation: %q", got)
+	}
+	if got := c.Snapshot().Grants[0].Limits.Memory; got != grant.KiB {
+		t.Errorf("memory %s holds, want the narrower 1KiB", got)
+	}
 	if got := apply(t, c, Set{}, false); got != "removed grant/acme bundled" {
 		t.Errorf("a grant taken out needs no confirmation: %q", got)
 	}
