@@ -129,7 +129,19 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	if h.catalog, err = catalog.Open(ctx, h.store, h.changed); err != nil {
 		return nil, err
 	}
-	return h, h.readWorkspace(ctx, true)
+	return h, h.readWorkspace(ctx, !h.configured())
+}
+
+// configured says whether files have configured this data directory before.
+// Its first start takes the workspace as it is, grants included; a later one
+// may be a supervisor's, with nobody there who looked at the files.
+func (h *Host) configured() bool {
+	for _, origin := range h.catalog.Snapshot().Origins {
+		if origin.Kind == "file" {
+			return true
+		}
+	}
+	return false
 }
 
 // watched is a store whose owner learns that it can't go on: what is on disk

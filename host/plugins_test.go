@@ -95,7 +95,7 @@ func TestReplacement(t *testing.T) {
 	i.eventually("acme to be gone", func() error { return i.call("POST", "/api/acme", "").want(503) })
 }
 
-// TestGrantsFile: grants that a file gives while the host runs wait for apply;
+// TestGrantsFile: grants that a file gives after the first start wait for apply;
 // what it takes away is gone at once.
 func TestGrantsFile(t *testing.T) {
 	t.Parallel()
@@ -138,7 +138,13 @@ func TestGrantsFile(t *testing.T) {
 	i.eventually("the grant to be gone", func() error { return i.call("POST", "/api/acme", "").want(503) })
 	i.write("grants.yaml", grant)
 	i.finding("pending", "grant/acme", "trama apply")
-	i.restart() // a start is a confirmation
+	i.restart() // a start is no confirmation
+	i.finding("pending", "grant/acme", "trama apply")
+	i.problem(i.call("POST", "/api/acme", ""), 503, "route_held")
+	if err := apply(all).want(200); err != nil {
+		t.Fatal(err)
+	}
+	i.restart()
 	if err := i.call("POST", "/api/acme", "").want(200); err != nil {
 		t.Fatal(err)
 	}
