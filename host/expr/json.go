@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,16 +12,46 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ParseJSON reads one JSON value. Numbers are int64 where integral and in
-// range, float64 otherwise.
+// range, float64 otherwise; one that a float64 can't hold is an error, and so
+// is text that is not UTF-8 (RFC 8259, section 8.1).
 func ParseJSON(data []byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("json: bytes that are not UTF-8")
+	}
 	var v any
 	if err := UnmarshalJSON(data, &v); err != nil {
 		return nil, err
 	}
+	if n, ok := tooLarge(v); ok {
+		return nil, fmt.Errorf("json: the number %.40s is beyond what a 64-bit float holds", n)
+	}
 	return Numbers(v), nil
+}
+
+// tooLarge finds a number that is out of range.
+func tooLarge(v any) (json.Number, bool) {
+	switch x := v.(type) {
+	case json.Number:
+		_, err := x.Float64()
+		return x, err != nil
+	case []any:
+		for i := range x {
+			if n, ok := tooLarge(x[i]); ok {
+				return n, true
+			}
+		}
+	case map[string]any:
+		for k := range x {
+			if n, ok := tooLarge(x[k]); ok {
+				return n, true
+			}
+		}
+	}
+	return "", false
 }
 
 // UnmarshalJSON is json.Unmarshal, but leaves numbers under an any as

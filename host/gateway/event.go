@@ -29,6 +29,9 @@ func body(event map[string]any, contentType string, data []byte) *problem.Detail
 		media, params = "", nil
 	}
 	if media == "application/json" || strings.HasSuffix(media, "+json") {
+		if depth(data) > maxDepth {
+			return problem.New(400, "bad_json", fmt.Sprintf("the body is nested deeper than %d levels", maxDepth))
+		}
 		value, err := expr.ParseJSON(data)
 		if err != nil {
 			return problem.New(400, "bad_json", fmt.Sprintf("the body is not valid JSON: %v", err))
@@ -52,6 +55,30 @@ func body(event map[string]any, contentType string, data []byte) *problem.Detail
 	}
 	event["body_base64"] = base64.StdEncoding.EncodeToString(data)
 	return nil
+}
+
+// maxDepth bounds how deeply a body may be nested: what is deeper comes from
+// no program that means well, and costs every step of a flow.
+const maxDepth = 200
+
+// depth is how deeply a JSON text is nested; of what is no JSON, a bound.
+func depth(data []byte) (deepest int) {
+	level, inText := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inText && c == '\\':
+			i++ // what it escapes ends nothing
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '[' || c == '{':
+			level++
+			deepest = max(deepest, level)
+		case c == ']' || c == '}':
+			level--
+		}
+	}
+	return deepest
 }
 
 // prologPattern finds the encoding that an XML prolog declares (XML 1.0,

@@ -146,12 +146,17 @@ func TestBody(t *testing.T) {
 		body                    any
 		base64                  bool
 		status                  int
+		deep                    bool // only that it is taken
 	}{
 		{name: "nothing", contentType: "application/json"},
 		{name: "JSON", contentType: "application/json; charset=utf-8", data: `{"n": 9007199254740993}`, body: map[string]any{"n": int64(9007199254740993)}},
 		{name: "JSON of a vendor", contentType: "application/vnd.x+json", data: `"a"`, body: "a"},
 		{name: "JSON as text", contentType: "text/plain", data: `{"n": 1}`, body: `{"n": 1}`},
 		{name: "malformed JSON", contentType: "application/json", data: `{`, status: 400},
+		{name: "JSON that is not UTF-8", contentType: "application/json", data: "\"caf\xe9\"", status: 400},
+		{name: "a number beyond all floats", contentType: "application/json", data: `[{"n": -1e999}]`, status: 400},
+		{name: "JSON as deep as it may be", contentType: "application/json", data: strings.Repeat("[", maxDepth-1) + `"[[\"["` + strings.Repeat("]", maxDepth-1), deep: true},
+		{name: "JSON that is deeper", contentType: "application/json", data: strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1), status: 400},
 		{name: "text", contentType: "text/plain", data: "café", body: "café"},
 		{name: "text without a type", data: "café", body: "café"},
 		{name: "text of a type that is none", contentType: ";;", data: "x", body: "x"},
@@ -176,6 +181,10 @@ func TestBody(t *testing.T) {
 			}
 		case refused != nil:
 			t.Errorf("%s: %v", c.name, refused)
+		case c.deep:
+			if _, isList := event["body"].([]any); !isList {
+				t.Errorf("%s: %v", c.name, event)
+			}
 		case c.base64:
 			if got := event["body_base64"]; got != base64.StdEncoding.EncodeToString([]byte(c.data)) || event["body"] != nil {
 				t.Errorf("%s: %v", c.name, event)

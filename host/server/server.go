@@ -7,6 +7,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 	readTimeout  = 30 * time.Second // for a whole request
 	idleTimeout  = 60 * time.Second // of a kept connection
 	headerBuffer = 16 << 10         // bytes of a request's headers
+	connections  = 4096             // open at once; more are closed
 )
 
 // headerRequest carries the id of a request, in and out.
@@ -50,8 +52,10 @@ func newApp(log *slog.Logger, bodyLimit int) *fiber.App {
 		ReadBufferSize:        headerBuffer,
 		StrictRouting:         false,
 		CaseSensitive:         true,
-		ServerHeader:          "",
-		ErrorHandler:          func(c *fiber.Ctx, err error) error { return write(c, log, err) },
+		Concurrency:           connections,
+		// Multipart bodies come as they are: a signature is of their bytes.
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 func(c *fiber.Ctx, err error) error { return write(c, log, err) },
 	})
 	app.Use(func(c *fiber.Ctx) (err error) {
 		c.Set(headerRequest, requestID(c))
@@ -60,9 +64,27 @@ func newApp(log *slog.Logger, bodyLimit int) *fiber.App {
 				err = fmt.Errorf("panic: %v", p)
 			}
 		}()
+		if ambiguous(c.Request().Header.RawHeaders()) {
+			c.Context().SetConnectionClose() // what follows on it may not be a request
+			return problem.New(400, "framing", "the request says in two ways where its body ends")
+		}
 		return c.Next()
 	})
 	return app
+}
+
+// ambiguous says whether a request's headers tell its length twice, in which
+// case a proxy in front may have read another request out of the same bytes
+// (RFC 9112, section 6.3).
+func ambiguous(headers []byte) bool {
+	seen := 0
+	for line := range bytes.Lines(headers) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("Transfer-Encoding")) {
+			seen++
+		}
+	}
+	return seen > 1
 }
 
 // requestID returns the caller's id of a request if it is harmless, else a new
@@ -100,8 +122,8 @@ func hook(c *fiber.Ctx, take func(context.Context, channel.Request) (channel.Rep
 		Headers: map[string]string{}, Query: map[string]string{},
 		Body: append([]byte(nil), c.Request().Body()...), // raw: c.Body() would decompress it, unbounded and before its signature is checked
 	}
-	c.Request().Header.VisitAll(func(name, value []byte) { q.Headers[strings.ToLower(string(name))] = string(value) })
-	c.Request().URI().QueryArgs().VisitAll(func(name, value []byte) { q.Query[string(name)] = string(value) })
+	c.Request().Header.VisitAll(func(name, value []byte) { join(q.Headers, strings.ToLower(string(name)), string(value)) })
+	c.Request().URI().QueryArgs().VisitAll(func(name, value []byte) { join(q.Query, string(name), string(value)) })
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	reply, err := take(ctx, q)
@@ -112,13 +134,22 @@ func hook(c *fiber.Ctx, take func(context.Context, channel.Request) (channel.Rep
 	return c.Status(reply.Status).SendString(reply.Body)
 }
 
+// join adds a value to those of a name, so that a second signature or token
+// never takes the place of the first: together they match nothing.
+func join(values map[string]string, name, value string) {
+	if before, twice := values[name]; twice {
+		value = before + ", " + value
+	}
+	values[name] = value
+}
+
 // write answers with the problem that an error is. What is not a problem is
 // ours: strangers get an id, the log gets the cause.
 func write(c *fiber.Ctx, log *slog.Logger, err error) error {
 	d, isProblem := errors.AsType[*problem.Details](err)
 	if !isProblem {
 		if f, isFiber := errors.AsType[*fiber.Error](err); isFiber {
-			d = ofFiber(f)
+			d = ofFiber(f, c.App().Config().BodyLimit)
 		} else {
 			d = problem.New(500, "internal", "the host failed; its log has the request's id")
 			log.Error("request failed", "method", c.Method(), "path", c.Path(), "request", c.GetRespHeader(headerRequest), "error", err)
@@ -141,14 +172,19 @@ func write(c *fiber.Ctx, log *slog.Logger, err error) error {
 }
 
 // ofFiber is the problem of an error that the HTTP server found.
-func ofFiber(f *fiber.Error) *problem.Details {
+func ofFiber(f *fiber.Error, bodyLimit int) *problem.Details {
 	switch f.Code {
 	case fiber.StatusRequestEntityTooLarge:
-		return problem.New(f.Code, "too_big", fmt.Sprintf("the body is larger than %d bytes", BodyLimit))
+		return problem.New(f.Code, "too_big", fmt.Sprintf("the body is larger than %d bytes", bodyLimit))
+	case fiber.StatusRequestHeaderFieldsTooLarge:
+		return problem.New(f.Code, "headers_too_big", fmt.Sprintf("the headers are larger than %d bytes", headerBuffer))
+	case fiber.StatusRequestTimeout:
+		return problem.New(f.Code, "slow", fmt.Sprintf("the request did not come within %s", readTimeout))
 	case fiber.StatusMethodNotAllowed:
 		return problem.New(f.Code, "method", "the path does not take this method")
 	}
-	return problem.New(f.Code, "bad_request", f.Message)
+	// Its own words may quote the request, credentials included.
+	return problem.New(f.Code, "bad_request", "the request is not HTTP as this server takes it")
 }
 
 // Listen binds an address, so that a port in use is an error at start.
