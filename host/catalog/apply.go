@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,8 +30,8 @@ type wanted struct {
 	value  json.RawMessage
 }
 
-// Apply makes the objects of origin "file" equal to a set, in one commit. A
-// change that widens a grant is held back unless allowWider is set. Errors:
+// Apply makes the objects of origin "file" equal to a set: in one commit, or
+// in several if there is more than one takes (see edit.batches). A change that widens a grant is held back unless allowWider is set. Errors:
 // source.Problems where a name is taken, by a file or by the API; the store's.
 func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change, error) {
 	want, err := set.objects()
@@ -180,12 +181,14 @@ func (c *Catalog) putAPI(ctx context.Context, key string, value json.RawMessage)
 	return e.changes, e.commit(ctx)
 }
 
-// edit gathers the changes of one commit. Its owner holds Catalog.change.
+// edit gathers changes that belong together. Its owner holds Catalog.change.
 type edit struct {
-	catalog *Catalog
-	next    map[string]object
-	batch   store.Batch
-	changes []Change
+	catalog  *Catalog
+	next     map[string]object
+	versions []store.Put // of flows
+	objects  []store.Put
+	removed  []store.ID // objects
+	changes  []Change
 }
 
 // put sets an object; a flow gets a new version if its document changed.
@@ -210,7 +213,7 @@ func (e *edit) put(ctx context.Context, key string, origin Origin, value json.Ra
 		return err
 	}
 	e.next[key] = o
-	e.batch.Put = append(e.batch.Put, store.Put{ID: store.ID{Kind: kindObject, Key: key}, Value: data})
+	e.objects = append(e.objects, store.Put{ID: store.ID{Kind: kindObject, Key: key}, Value: data})
 	if !exists || string(old.Value) != string(value) { // moved within a file is no news
 		e.changes = append(e.changes, Change{Object: key, Action: action, Origin: origin})
 	}
@@ -246,24 +249,76 @@ func (e *edit) version(ctx context.Context, id string, old object, exists bool, 
 		number++
 	}
 	version := store.ID{Kind: kindVersion, Key: versionKey(id, number)}
-	e.batch.Expect = append(e.batch.Expect, store.Expect{ID: version}) // immutable: never overwritten
-	e.batch.Put = append(e.batch.Put, store.Put{ID: version, Value: document})
+	e.versions = append(e.versions, store.Put{ID: version, Value: document})
 	return json.Marshal(number)
 }
 
 func (e *edit) remove(key string) {
-	e.batch.Delete = append(e.batch.Delete, store.ID{Kind: kindObject, Key: key})
+	e.removed = append(e.removed, store.ID{Kind: kindObject, Key: key})
 	e.changes = append(e.changes, Change{Object: key, Action: "removed", Origin: e.next[key].Origin})
 	delete(e.next, key)
 }
 
+// commit stores the changes. After an error the catalog is as the store is.
 func (e *edit) commit(ctx context.Context) error {
-	if len(e.batch.Put)+len(e.batch.Delete) == 0 {
+	now := maps.Clone(e.catalog.objects)
+	for _, b := range e.batches() {
+		if _, err := e.catalog.store.Commit(ctx, &b); err != nil {
+			e.catalog.objects = now
+			return errors.Join(fmt.Errorf("catalog: %w", err), e.catalog.publish(ctx))
+		}
+		for _, id := range b.Delete {
+			delete(now, id.Key)
+		}
+		for _, p := range b.Put {
+			if p.ID.Kind == kindObject {
+				now[p.ID.Key] = e.next[p.ID.Key]
+			}
+		}
+	}
+	if len(e.objects)+len(e.removed) == 0 {
 		return nil
 	}
-	if _, err := e.catalog.store.Commit(ctx, &e.batch); err != nil {
-		return fmt.Errorf("catalog: %w", err)
-	}
-	e.catalog.objects = e.next
+	e.catalog.objects = now
 	return e.catalog.publish(ctx)
+}
+
+// batches cuts the changes into commits of a size that the store takes, mostly
+// one. A crash between two of them leaves objects of both the old set and the
+// new, each whole: versions come first, so every flow has its document; what
+// is removed comes next, then grants, so that nothing holds for longer than
+// the rest. A host that starts applies its files again and so ends it.
+func (e *edit) batches() []store.Batch {
+	var batches []store.Batch
+	var b store.Batch
+	bytes := 0
+	room := func(changes, size int) {
+		if len(b.Expect)+len(b.Put)+len(b.Delete)+changes > store.MaxChanges || bytes+size > store.MaxBatch {
+			batches = append(batches, b)
+			b, bytes = store.Batch{}, 0
+		}
+		bytes += size
+	}
+	for _, p := range e.versions {
+		room(2, len(p.Value))
+		b.Expect = append(b.Expect, store.Expect{ID: p.ID}) // immutable: never overwritten
+		b.Put = append(b.Put, p)
+	}
+	for _, id := range e.removed {
+		room(1, 0)
+		b.Delete = append(b.Delete, id)
+	}
+	isGrant := func(p store.Put) bool { return strings.HasPrefix(p.ID.Key, typeGrant+"/") }
+	for _, grants := range []bool{true, false} {
+		for _, p := range e.objects {
+			if isGrant(p) == grants {
+				room(1, len(p.Value))
+				b.Put = append(b.Put, p)
+			}
+		}
+	}
+	if len(b.Put)+len(b.Delete) > 0 {
+		batches = append(batches, b)
+	}
+	return batches
 }
