@@ -15,7 +15,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/flow"
@@ -78,7 +77,11 @@ func ReadSettings(dir string) (Settings, error) {
 	s.Addr = defaultTo(s.Addr, DefaultAddr)
 	s.AdminAddr = defaultTo(s.AdminAddr, DefaultAdminAddr)
 	s.Data = within(dir, defaultTo(s.Data, "data"))
-	s.Cache = within(dir, defaultTo(s.Cache, filepath.Join(s.Data, "cache")))
+	if s.Cache == "" {
+		s.Cache = filepath.Join(s.Data, "cache")
+	} else {
+		s.Cache = within(dir, s.Cache)
+	}
 	if s.Secrets != "" {
 		s.Secrets = within(dir, s.Secrets)
 	}
@@ -98,10 +101,9 @@ func defaultTo(value, other string) string {
 	return value
 }
 
-// within resolves a path of the settings. An absolute path, and one that
-// begins with dir already, stays.
+// within resolves a path of the settings: an absolute one stays.
 func within(dir, path string) string {
-	if filepath.IsAbs(path) || strings.HasPrefix(path, dir+string(filepath.Separator)) {
+	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(dir, path)

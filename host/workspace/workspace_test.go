@@ -102,6 +102,32 @@ func TestReadSettings(t *testing.T) {
 	}
 }
 
+// TestSettingsOfARelativeDirectory: paths are the workspace's, also where they
+// begin like its own.
+func TestSettingsOfARelativeDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ text, data, cache, plugins string }{
+		{"data: data/store\nplugins: [data/plugins]\n", "data/data/store", "data/data/store/cache", "data/data/plugins"},
+		{"cache: data/cache\n", "data/data", "data/data/cache", "data/plugins"},
+		{"cache: /var/cache\n", "data/data", "/var/cache", "data/plugins"},
+		{"data: /var/lib\n", "/var/lib", "/var/lib/cache", "data/plugins"},
+	} {
+		if err := os.WriteFile("data/trama.yaml", []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := ReadSettings("data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Data != c.data || s.Cache != c.cache || s.Plugins[0] != c.plugins {
+			t.Errorf("%q: data %s, cache %s, plugins %s; want %s, %s, %s", c.text, s.Data, s.Cache, s.Plugins[0], c.data, c.cache, c.plugins)
+		}
+	}
+}
+
 func TestReadFiles(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"routes.yaml": "[]", "flows/a.yaml": "a", "flows/b.json": "{}", "flows/notes.txt": "x", "other.yaml": "x"} {
