@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -109,7 +110,7 @@ const TokenFile = "admin.token"
 // start.
 func Token(data string) (string, error) {
 	path := filepath.Join(data, TokenFile)
-	text, err := os.ReadFile(path)
+	text, err := readPrivate(path)
 	if err == nil {
 		if token := strings.TrimSpace(string(text)); len(token) >= 32 {
 			return token, nil
@@ -122,8 +123,42 @@ func Token(data string) (string, error) {
 	random := make([]byte, 32)
 	rand.Read(random) // never fails (crypto/rand)
 	token := hex.EncodeToString(random)
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+	if err := writePrivate(path, []byte(token+"\n")); err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
 	return token, nil
+}
+
+// readPrivate reads a file that no one but its owner may read.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s is open to others (mode %04o): chmod 600 %s, or remove the file to have a new token made if others may have read it", path, mode, path)
+	}
+	return io.ReadAll(f)
+}
+
+// writePrivate writes a file of mode 0600, whole or not at all: a start that
+// was cut short leaves no half token behind.
+func writePrivate(path string, data []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".token-*") // of mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
 }

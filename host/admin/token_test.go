@@ -20,6 +20,20 @@ func TestToken(t *testing.T) {
 	if again, err := Token(dir); err != nil || again != first {
 		t.Errorf("the second start has %q, %v; the first %q", again, err, first)
 	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o666} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if token, err := Token(dir); err == nil || !strings.Contains(err.Error(), "chmod 600 "+path) {
+			t.Errorf("mode %o gives %q, %v; want a refusal with its remedy", mode, token, err)
+		}
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("the data directory holds %v, %v; want the token alone", files, err)
+	}
 	if other, err := Token(t.TempDir()); err != nil || other == first {
 		t.Errorf("two installations have one token: %v", err)
 	}
