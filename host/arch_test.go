@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
 	"host/gateway":         {"host/catalog", "host/engine", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
 	"host/channel":         {"host/catalog", "host/contact", "host/grant", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
-	"host/admin":           {"host/catalog", "host/channel", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
+	"host/admin":           {"host/catalog", "host/channel", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
 	"host/run":             {"host/catalog", "host/contact", "host/engine", "host/expr", "host/flow", "host/plugin", "host/store", "github.com/google/uuid"},
 	"host/dispatch":        {"host/store"},
 	"host/workspace":       {"host/catalog", "host/flow", "host/source"},

@@ -55,6 +55,7 @@ type Host struct {
 	config   Config
 	store    store.Store
 	sandbox  *sandbox.Sandbox
+	secrets  *secret.Source
 	egress   *egress.Client
 	plugins  *plugin.Registry
 	catalog  *catalog.Catalog
@@ -109,15 +110,15 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	if h.sandbox, err = sandbox.Open(sandbox.Config{CacheDir: filepath.Join(s.Cache, "code"), Log: config.Log}); err != nil {
 		return nil, err
 	}
-	secrets := secret.New(config.Environ, s.Secrets)
-	h.egress = egress.New(egress.Config{Secrets: secrets})
+	h.secrets = secret.New(config.Environ, s.Secrets)
+	h.egress = egress.New(egress.Config{Secrets: h.secrets})
 	h.plugins = plugin.New(plugin.Config{
 		Dirs: s.Plugins, CacheDir: s.Cache, Bundled: config.Bundled,
-		Sandbox: h.sandbox, Egress: h.egress, Secrets: secrets, Log: config.Log,
+		Sandbox: h.sandbox, Egress: h.egress, Secrets: h.secrets, Log: config.Log,
 	})
 	poke := func() { h.dispatch.Poke() }
-	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Secret: func(name string) error { _, err := secrets.Open(name); return err }, Poke: poke, Log: config.Log})
-	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: secrets, Poke: poke, Log: config.Log})
+	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Secret: h.secret, Poke: poke, Log: config.Log})
+	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: h.secrets, Poke: poke, Log: config.Log})
 	h.gateway = gateway.New(h.runs, config.Log)
 	h.dispatch = dispatch.New(h.store, config.Log, map[string]dispatch.Handler{
 		channel.PrefixIntake: h.channels.Intake,
@@ -161,6 +162,12 @@ func (w watched) Commit(ctx context.Context, b *store.Batch) (store.Result, erro
 		}
 	}
 	return result, err
+}
+
+// secret says why a secret can't be opened.
+func (h *Host) secret(name string) error {
+	_, err := h.secrets.Open(name)
+	return err
 }
 
 // Catalog returns the host's objects.
@@ -246,7 +253,7 @@ func (h *Host) Run(ctx context.Context) error {
 	operators := server.NewAdmin(h.config.Log)
 	admin.Mount(operators, admin.Config{
 		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
-		Held: h.runs.Held, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
+		Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
 		Pending: func() (source.Problems, []catalog.Change) {
 			p := h.pending.Load()
 			return p.problems, p.changes

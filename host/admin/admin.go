@@ -23,6 +23,7 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/plugin"
@@ -49,6 +50,10 @@ type Config struct {
 	// Pending returns what the workspace directory's last reading left out:
 	// mistakes in its files, and changes that wait to be confirmed.
 	Pending func() (source.Problems, []catalog.Change)
+	// Secret says why a secret can't be opened; nil: it can.
+	Secret func(name string) error
+	// Failing lists the keys whose work fails.
+	Failing func() []dispatch.Failure
 	// Ready says whether the host has read its plugins once.
 	Ready func() bool
 }

@@ -63,7 +63,7 @@ func (a api) showFlow(c *fiber.Ctx) error {
 // putFlow publishes a version of a flow; the body is its document, YAML or
 // JSON.
 func (a api) putFlow(c *fiber.Ctx) error {
-	f, err := flow.Parse("flow", append([]byte(nil), c.Body()...))
+	f, err := flow.Parse("flow", append([]byte(nil), c.Request().Body()...))
 	if err != nil {
 		return invalid(err)
 	}
@@ -138,7 +138,7 @@ func (a api) listGrants(c *fiber.Ctx) error {
 // putGrant stores a grant; the body is one entry of grants.yaml.
 func (a api) putGrant(c *fiber.Ctx) error {
 	var g catalog.Grant
-	if problems := source.Decode("grant", append([]byte(nil), c.Body()...), &g); len(problems) > 0 {
+	if problems := source.Decode("grant", append([]byte(nil), c.Request().Body()...), &g); len(problems) > 0 {
 		return invalid(problems)
 	}
 	if g.Plugin != c.Params("plugin") {
@@ -164,7 +164,7 @@ func (a api) removeGrant(c *fiber.Ctx) error {
 // by path.
 func (a api) apply(c *fiber.Ctx) error {
 	var texts map[string]string
-	if err := json.Unmarshal(c.Body(), &texts); err != nil {
+	if err := json.Unmarshal(c.Request().Body(), &texts); err != nil {
 		return problem.New(400, "bad_json", fmt.Sprintf("want an object of file contents by path: %v", err))
 	}
 	files := workspace.Files{}
