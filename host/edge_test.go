@@ -64,8 +64,11 @@ func TestMissingConnectionSecret(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t)
 	i := install(t, nil, withPost(t, p, counting))
-	i.secrets = map[string]string{"post_key": postKey}
 	i.start()
+	i.finding("missing", "secret post_key", "TRAMA_SECRET_POST_KEY")
+	i.problem(i.deliver("d0", webhook()), 503, "channel_held")
+	i.secrets = map[string]string{"post_key": postKey}
+	i.restart()
 	i.accepted("d1", unit{ID: "u1", From: "ana", Text: "hello"})
 	i.finding("channel post", "peer_token", "TRAMA_SECRET_PEER_TOKEN")
 	i.secrets["peer_token"] = "the token of the peer"

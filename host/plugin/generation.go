@@ -67,9 +67,25 @@ func Digest(wasm, sidecar []byte) string {
 	return hex.EncodeToString(both[:])
 }
 
+// readModule reads a plugin's file. What is not a file, which may never end,
+// and what is larger than a module may be is not read at all.
+func readModule(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is not a regular file")
+	}
+	if info.Size() > sandbox.MaxModule {
+		return nil, fmt.Errorf("it has %d bytes; a module has at most %d", info.Size(), sandbox.MaxModule)
+	}
+	return os.ReadFile(path)
+}
+
 // load reads one file and makes a generation of it, or says why not.
 func (r *Registry) load(ctx context.Context, path string) (g *generation, digest string, size int64, err error) {
-	wasm, err := os.ReadFile(path)
+	wasm, err := readModule(path)
 	if err != nil {
 		return nil, "", 0, err
 	}

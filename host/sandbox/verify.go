@@ -68,10 +68,12 @@ const (
 	stageVerify = "verify"
 )
 
+// MaxModule is the size in bytes up to which a module is taken.
+const MaxModule = 16 * mib
+
 // Caps on a module. A standard Go plugin has about 2 MB, 1,300 functions,
 // 36,000 data segments and a table of 5,400; a JavaScript engine about 1 MB.
 const (
-	maxModule    = 16 * mib
 	maxTypes     = 10_000
 	maxImports   = 1_000
 	maxFunctions = 50_000
@@ -124,8 +126,8 @@ func sectionOrder() []byte { return []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11
 
 func (p *parser) module() {
 	r := &p.r
-	if r.end > maxModule {
-		r.refuse("%s is over the limit of %s for one plugin", size(int64(r.end)), size(maxModule))
+	if r.end > MaxModule {
+		r.refuse("%s is over the limit of %s for one plugin", size(int64(r.end)), size(MaxModule))
 		return
 	}
 	switch head := string(r.data[:min(8, r.end)]); {

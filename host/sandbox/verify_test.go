@@ -63,7 +63,7 @@ func TestInspectRefuses(t *testing.T) {
 		{"half a header", []byte("\x00asm"), "verify", "is not version 1"},
 		{"version 2", []byte("\x00asm\x02\x00\x00\x00"), "verify", "is not version 1"},
 		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "verify", "component"},
-		{"too big", make([]byte, maxModule+1), "verify", "over the limit of 16MiB"},
+		{"too big", make([]byte, MaxModule+1), "verify", "over the limit of 16MiB"},
 		{"header alone", mod(), "verify", "not an Extism plugin"},
 		{"truncated", mod(typ, fun, exp, code[:len(code)-1]), "parse", "but the file ends after"},
 		{"section without length", mod(typ, []byte{3}), "parse", "it ends early"},

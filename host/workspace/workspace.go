@@ -121,6 +121,13 @@ func ReadFiles(dir string) (Files, error) {
 			return nil, fmt.Errorf("workspace: %w", err)
 		}
 		for _, p := range paths {
+			info, err := os.Stat(p)
+			if err != nil {
+				return nil, fmt.Errorf("workspace: %w", err)
+			}
+			if !info.Mode().IsRegular() { // a pipe would be read for ever
+				return nil, fmt.Errorf("workspace: %s is not a regular file", p)
+			}
 			data, err := os.ReadFile(p)
 			if err != nil {
 				return nil, fmt.Errorf("workspace: %w", err)
