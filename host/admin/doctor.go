@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/store"
 )
 
 // Finding is one thing that keeps something from working.
@@ -44,6 +46,19 @@ func (a api) doctor(c *fiber.Ctx) error {
 			add(string(p.State), "plugin "+p.Name+" ("+p.File+")", p.Reason, p.Remedy)
 		}
 	}
+	for _, p := range a.Plugins.List() {
+		if p.Grant == nil {
+			continue
+		}
+		for _, name := range slices.Concat(p.Grant.Keys, p.Grant.Secrets) {
+			if err := a.Secret(name); err != nil {
+				add("missing", fmt.Sprintf("secret %s (granted to plugin %s)", name, p.Name), err.Error(), "")
+			}
+		}
+	}
+	for _, f := range a.Failing() {
+		add("held", "work of "+f.Key, fmt.Sprintf("it failed %d times in a row since %s: %s", f.InARow, f.Since.Format(time.RFC3339), f.Error), "it is tried again each minute; the log has more")
+	}
 	s := a.Catalog.Snapshot()
 	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
 		f := s.Flows[id]
@@ -70,12 +85,16 @@ func (a api) doctor(c *fiber.Ctx) error {
 			add("held", "channel "+id, held.Message, "")
 		}
 	}
-	dead, err := a.Store.List(c.UserContext(), channel.KindDead, "", maxLimit, true)
-	if err != nil {
+	dead := 0
+	if err := a.eachDead(c.UserContext(), "", func(store.Record) error { dead++; return nil }); err != nil {
 		return err
 	}
-	if len(dead) > 0 {
-		add("dead", fmt.Sprintf("%d dead letters", len(dead)), "they could not be worked on", "look at them with: trama dead list; replay one with: trama dead replay ID")
+	if dead > 0 {
+		number := strconv.Itoa(dead)
+		if dead == maxLimit {
+			number += " or more"
+		}
+		add("dead", number+" dead letters", "they could not be worked on", "look at them with: trama dead list; replay one with: trama dead replay ID")
 	}
 	return c.JSON(findings)
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ const (
 	defaultLimit = 50
 	maxLimit     = 500
 	maxScanned   = 20_000 // records that one filtered listing looks at
+	deadPage     = 10     // dead letters in memory at a time: each is up to store.MaxValue
 )
 
 // listRuns lists runs, newest first. Query: limit, before (a run id), flow,
@@ -114,20 +116,39 @@ func (a api) showRun(c *fiber.Ctx) error {
 
 // listDead lists dead letters, newest first, without their contents.
 func (a api) listDead(c *fiber.Ctx) error {
-	records, err := a.Store.List(c.UserContext(), channel.KindDead, strings.Clone(c.Query("before")), maxLimit, true)
-	if err != nil {
-		return err
-	}
 	list := []channel.DeadLetter{}
-	for _, r := range records {
+	err := a.eachDead(c.UserContext(), strings.Clone(c.Query("before")), func(r store.Record) error {
 		var d channel.DeadLetter
 		if err := json.Unmarshal(r.Value, &d); err != nil {
 			return fmt.Errorf("dead letter %s: %w", r.ID.Key, err)
 		}
 		d.Value = nil
 		list = append(list, d)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return c.JSON(list)
+}
+
+// eachDead reads up to maxLimit dead letters older than before, newest first.
+// Each holds a whole event, so few are in memory at a time.
+func (a api) eachDead(ctx context.Context, before string, do func(store.Record) error) error {
+	for read := 0; read < maxLimit; {
+		records, err := a.Store.List(ctx, channel.KindDead, before, min(deadPage, maxLimit-read), true)
+		if err != nil || len(records) == 0 {
+			return err
+		}
+		for _, r := range records {
+			if err := do(r); err != nil {
+				return err
+			}
+		}
+		read += len(records)
+		before = records[len(records)-1].ID.Key
+	}
+	return nil
 }
 
 func (a api) replay(c *fiber.Ctx) error {
