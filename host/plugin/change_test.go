@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,8 +73,12 @@ func TestRevokeWaitsForNothing(t *testing.T) {
 		}
 	})
 
-	slow := filepath.Join(w.dir, "slow.wasm") // a pipe: to open it waits for a writer
-	if err := syscall.Mkfifo(slow, 0o600); err != nil {
+	wasm, err := os.ReadFile("../../build/plugins/xml.wasm")
+	if err != nil {
+		t.Fatalf("%v: run make build first", err)
+	}
+	slow := filepath.Join(w.config.CacheDir, "manifests", Digest(wasm, nil)+".json") // a pipe: to open it waits for a writer
+	if err := errors.Join(os.MkdirAll(filepath.Dir(slow), 0o700), syscall.Mkfifo(slow, 0o600), os.WriteFile(filepath.Join(w.dir, "xml.wasm"), wasm, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	scanned := make(chan error, 1)
@@ -87,6 +92,9 @@ func TestRevokeWaitsForNothing(t *testing.T) {
 
 	writer, err := os.OpenFile(slow, os.O_WRONLY, 0)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.WriteString(`{"name": "xml", "version": "1.0.0", "abi": 1, "kind": "connector", "operations": [{"name": "to_json", "effect": "pure"}]}`); err != nil {
 		t.Fatal(err)
 	}
 	if err := writer.Close(); err != nil {
