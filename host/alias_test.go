@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/trama-run/trama/host/plugin"
 )
 
 // TestRequestMemory: what a flow keeps of a request stays as it was, though
@@ -16,7 +18,7 @@ func TestRequestMemory(t *testing.T) {
 	rogue := sandboxGuest(t, "portable")
 	i := serve(t, nil, map[string]string{
 		"plugins/rogue.wasm": rogue, "plugins/rogue.yaml": guestManifest,
-		"grants.yaml": `[{plugin: rogue, of: "sha256:` + sha(rogue) + `"}]`,
+		"grants.yaml": `[{plugin: rogue, of: "sha256:` + plugin.Digest([]byte(rogue), []byte(guestManifest)) + `"}]`,
 		"routes.yaml": "- {method: POST, path: /a/:x/b/:y, flow: keep}\n",
 		"flows/keep.yaml": `schema: 1
 id: keep
