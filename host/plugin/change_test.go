@@ -261,3 +261,15 @@ func TestFailureIsRemembered(t *testing.T) {
 		t.Errorf("with memory enough: %v", err)
 	}
 }
+
+// TestSidecarThatIsNoFile: a manifest that never ends is not read.
+func TestSidecarThatIsNoFile(t *testing.T) {
+	w := newWorld(t)
+	if err := syscall.Mkfifo(filepath.Join(w.dir, "adder.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "a scan", func() { w.put(t, "adder.wasm", guest(t, "json", "")) })
+	if s := w.status(t); s.State != StateRefused || !strings.Contains(s.Reason, "adder.yaml: it is not a regular file") {
+		t.Errorf("state %s, reason %q", s.State, s.Reason)
+	}
+}

@@ -67,7 +67,8 @@ func Digest(wasm, sidecar []byte) string {
 	return hex.EncodeToString(both[:])
 }
 
-// readModule reads a plugin's file. What is not a file, which may never end,
+// readModule reads a plugin's file, or the manifest beside it. What is not a
+// file, which may never end,
 // and what is larger than a module may be is not read at all.
 func readModule(path string) ([]byte, error) {
 	info, err := os.Stat(path)
@@ -127,11 +128,14 @@ func (r *Registry) load(ctx context.Context, path string) (g *generation, digest
 func sidecar(path string) string { return strings.TrimSuffix(path, ".wasm") + ".yaml" }
 
 func readSidecar(path string) ([]byte, error) {
-	document, err := os.ReadFile(sidecar(path))
+	document, err := readModule(sidecar(path))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("the module exports no %q and there is no %s beside it: not a Trama plugin, or its manifest is missing", abi.FuncDescribe, filepath.Base(sidecar(path)))
+		return nil, fmt.Errorf("the module exports no %q and there is no %s beside it: %w", abi.FuncDescribe, filepath.Base(sidecar(path)), errNoManifest)
 	}
-	return document, err
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(sidecar(path)), err)
+	}
+	return document, nil
 }
 
 func parseSidecar(path string, document []byte) (abi.Manifest, error) {
@@ -312,6 +316,9 @@ func (g *generation) content() ([]byte, error) {
 	}
 	return wasm, keep(g.stored, wasm)
 }
+
+// errNoManifest: a file is perhaps no plugin of ours at all.
+var errNoManifest = errors.New("not a Trama plugin, or its manifest is missing")
 
 // errRetired: the generation was replaced between look-up and use.
 var errRetired = errors.New("this generation of the plugin was replaced")
