@@ -193,7 +193,7 @@ func (r *Registry) look(ctx context.Context, path string) {
 		e.step(nil, r.mayServe(e.present))
 		e.refusal = &Status{
 			Name: strings.TrimSuffix(filepath.Base(path), ".wasm"), File: path, Digest: digest, Bytes: size,
-			State: StateRefused, Reason: err.Error(), Remedy: "replace or remove the file",
+			State: StateRefused, Reason: err.Error(), Remedy: remedyOf(err, path),
 		}
 		if e.former != nil {
 			e.refusal.Name = e.former.manifest.Name
@@ -223,6 +223,14 @@ func (e *entry) step(next *generation, served bool) {
 		e.present.retire()
 	}
 	e.present = next
+}
+
+// remedyOf is what to do about a file that can't be used.
+func remedyOf(err error, path string) string {
+	if errors.Is(err, errNoManifest) {
+		return "put its manifest beside it, as " + filepath.Base(sidecar(path)) + " (see plugins/README.md), or remove the file"
+	}
+	return "replace or remove the file"
 }
 
 // stampOf tells two contents of a plugin apart without reading them.

@@ -94,7 +94,8 @@ func (p *plugin) status(file string, bundled bool) Status {
 	}
 	switch {
 	case p.decision.Status != grant.Granted:
-		s.State, s.Reason, s.Remedy = StatePending, p.decision.Reason, p.decision.Remedy
+		s.State, s.Reason = StatePending, p.decision.Reason
+		s.Remedy = p.decision.Remedy + "  and confirm with: trama apply DIR; or run: trama plugin grant " + p.manifest.Name
 	case p.failure != nil:
 		s.State, s.Reason, s.Remedy = StateRefused, p.failure.Error(), failureRemedy
 		fallthrough
