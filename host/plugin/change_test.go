@@ -68,8 +68,8 @@ func TestRevokeWaitsForNothing(t *testing.T) {
 		called <- err
 	}()
 	within(t, "a call of code that is still being compiled", func() {
-		if err := <-called; err == nil || err.Code != abi.CodeTimeout {
-			t.Errorf("the call: %v, want a time-out", err)
+		if err := <-called; err == nil || err.Code != abi.CodeUnavailable {
+			t.Errorf("the call: %v, want unavailable, retryable", err)
 		}
 	})
 

@@ -230,7 +230,7 @@ func (g *generation) use(ctx context.Context, memory int64) (*sandbox.Module, er
 	case <-b.done:
 		return b.module, b.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("its code is still being compiled: %w", ctx.Err())
+		return nil, &abi.Error{Code: abi.CodeUnavailable, Retryable: true, Message: fmt.Sprintf("plugin %s: its code is still being compiled; nothing was called", g.manifest.Name)}
 	}
 }
 

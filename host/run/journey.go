@@ -136,7 +136,7 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 // at most once, so it is never retryable, and where it was cut short its
 // outcome is unknown.
 func settled(failure *abi.Error, effect abi.Effect) *abi.Error {
-	if effect != abi.EffectUnsafe {
+	if effect != abi.EffectUnsafe || failure.Code == abi.CodeUnavailable { // the latter: nothing was called
 		return failure
 	}
 	final := *failure
