@@ -3,12 +3,12 @@
 //
 // A run is driven by one goroutine at a time. Before a call that may change
 // something outside, its intent is committed together with everything that
-// the run did before; its result is committed with the next intent, or at the
-// end. So a crash loses no step and repeats no finished one. A call that was
+// the run did before; its result is committed before the next call, be that
+// one pure, or at the end. So a crash repeats no finished effect. A call that was
 // begun when the process died is repeated with the same effect id, unless its
 // plugin says that this is unsafe: then its outcome is unknown, and the flow's
-// error port decides. A gateway run whose calls are all pure is not committed
-// at all before its answer.
+// error port decides. A gateway run whose calls are all pure, and which ends
+// with its answer, is not committed before it.
 //
 // The package must not know HTTP, webhooks or how plugins run.
 package run
