@@ -59,7 +59,7 @@ static const uint8_t dayjs_code[] = {
 #define COLLECT_ABOVE (8 * 1024 * 1024)
 
 #define OUT_OF_MEMORY \
-    "{\"code\":\"script_memory\",\"message\":\"the script ran out of memory; keep less at a time, or grant the plugin more memory_bytes\"}"
+    "{\"code\":\"script_memory\",\"message\":\"the script ran out of memory; keep less at a time, or give the plugin more in its line of grants.yaml, such as limits: {memory: 128MiB}\"}"
 
 // ---------------------------------------------------------------- blocks
 

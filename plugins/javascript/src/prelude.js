@@ -175,7 +175,7 @@
     const detail = {};
     if (refused && (thrown === null || (thrown instanceof InternalError && thrown.message === "out of memory"))) {
       error.code = "script_memory";
-      error.message = "the script ran out of memory; keep less at a time, or grant the plugin more memory_bytes";
+      error.message = "the script ran out of memory; keep less at a time, or give the plugin more in its line of grants.yaml, such as limits: {memory: 128MiB}";
     } else if (thrown instanceof Error) {
       const { name, message } = thrown;
       error.message = name === "Error" && message ? String(message) : String(thrown);
