@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"host/grant":           {},
 	"host/secret":          {},
 	"host/sandbox":         {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
+	"host/sandbox/image":   {"golang.org/x/sys"},
 	"host/store":           {},
 	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
 	"host/store/storetest": {"host/store", "pgregory.net/rapid"},
