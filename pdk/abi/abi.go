@@ -43,6 +43,14 @@ const (
 	// FuncRun runs a script. Language plugins export it. Input: [Run].
 	// Output: the JSON value that the script returned.
 	FuncRun = "run"
+	// FuncPrepare makes a script ready: it loads what the script needs,
+	// compiles it and leaves it in memory, where a [FuncRun] without code finds
+	// it. Language plugins may export it. Input: [Prepare]. No output. A script
+	// that does not compile fails as it would in run. The host takes the memory
+	// after it as the image from which that script's calls start.
+	// Example: {"code":"return input.a + 1"}, then run with {"input":{"a":1}},
+	// gives 2.
+	FuncPrepare = "prepare"
 )
 
 // Functions of [ModuleTrama]. Each has the signature (i64) -> i64: the offset

@@ -146,9 +146,15 @@ type RandomBytes struct {
 	Bytes []byte `json:"bytes"`
 }
 
+// Prepare is the input of [FuncPrepare].
+type Prepare struct {
+	Code string `json:"code"`
+}
+
 // Run is the input of a language plugin. Every scope is a JSON value.
 type Run struct {
-	Code  string          `json:"code"`
+	// Code is left out for the script that [FuncPrepare] has left in memory.
+	Code  string          `json:"code,omitempty"`
 	Input json.RawMessage `json:"input"`
 	Flow  json.RawMessage `json:"flow"`
 	User  json.RawMessage `json:"user"`
