@@ -40,13 +40,14 @@ var allowed = map[string][]string{
 	"host/secret":          {},
 	"host/sandbox":         {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/sandbox/image":   {"golang.org/x/sys"},
+	"host/sandbox/compile": {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/store":           {},
 	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
 	"host/store/storetest": {"host/store", "pgregory.net/rapid"},
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.
-	"cmd/trama": {"host", "host/admin", "host/catalog", "host/channel", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/sandbox", "host/source", "host/workspace", "github.com/spf13/cobra"},
+	"cmd/trama": {"host", "host/admin", "host/catalog", "host/channel", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/sandbox", "host/sandbox/compile", "host/source", "host/workspace", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
 	"cmd/bench": {"host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 

@@ -47,7 +47,10 @@ type Config struct {
 	Environ []string
 	// Bundled are the sha256 of the plugins that belong to this build.
 	Bundled []string
-	Log     *slog.Logger
+	// Compiler is the command that compiles one plugin in a process of its
+	// own; see sandbox.Config. Empty: this process compiles.
+	Compiler []string
+	Log      *slog.Logger
 }
 
 // Host is a running installation.
@@ -107,7 +110,9 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	if h.token, err = admin.Token(s.Data); err != nil {
 		return nil, err
 	}
-	if h.sandbox, err = sandbox.Open(sandbox.Config{CacheDir: filepath.Join(s.Cache, "code"), Log: config.Log}); err != nil {
+	if h.sandbox, err = sandbox.Open(sandbox.Config{
+		CacheDir: filepath.Join(s.Cache, "code"), Compiler: config.Compiler, Log: config.Log,
+	}); err != nil {
 		return nil, err
 	}
 	h.secrets = secret.New(config.Environ, s.Secrets)

@@ -65,11 +65,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []str
 	root.SetErr(stderr)
 	command, err := root.ExecuteC()
 	_, usage := errors.AsType[usageError](err)
+	child, isChild := errors.AsType[childError](err)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errReported):
 		return exitFailed
+	case isChild:
+		return int(child)
 	case usage || !p.began:
 		fmt.Fprintf(stderr, "trama: %v\nsee: %s --help\n", err, command.CommandPath())
 		return exitUsage
@@ -86,7 +89,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []str
 func (p *program) command() *cobra.Command {
 	root := group("trama", "Run flows behind an API gateway and messaging channels",
 		p.serveCommand(), p.applyCommand(), p.flowCommand(), p.pluginCommand(),
-		p.runsCommand(), p.deadCommand(), p.doctorCommand(), p.versionCommand())
+		p.runsCommand(), p.deadCommand(), p.doctorCommand(), p.versionCommand(), p.compileCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON")
 	root.PersistentPreRun = func(*cobra.Command, []string) { p.began = true }

@@ -137,6 +137,7 @@ func TestExitCodes(t *testing.T) {
 		{"apply EMPTY", exitFailed, "has no files of a workspace"},
 		{"flow validate EMPTY/none.yaml", exitFailed, "no such file"},
 		{"plugin inspect EMPTY/none.wasm", exitFailed, "no such file"},
+		{"compile-module", exitUsage, "not for use by hand"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			args := strings.Fields(strings.ReplaceAll(test.args, "EMPTY", empty))

@@ -67,8 +67,12 @@ func (p *program) serve(ctx context.Context, flags serveFlags) (err error) {
 	defer stop()
 	context.AfterFunc(ctx, stop) // from now on a signal ends the process at once
 
+	command, err := compiler()
+	if err != nil {
+		return err
+	}
 	h, err := host.New(ctx, host.Config{
-		Workspace: dir, Settings: settings, Environ: p.environ, Bundled: bundledDigests(), Log: log,
+		Workspace: dir, Settings: settings, Environ: p.environ, Bundled: bundledDigests(), Compiler: command, Log: log,
 	})
 	if err != nil {
 		return err

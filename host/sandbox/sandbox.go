@@ -44,6 +44,9 @@ type Config struct {
 	// CacheDir keeps compiled code over restarts. It holds what the process
 	// will execute, so Open gives it mode 0700. Empty: no cache.
 	CacheDir string
+	// Compiler is the command that compiles one module in a process of its
+	// own; see package compile. Empty: this process compiles.
+	Compiler []string
 	Log      *slog.Logger // nil: nothing is logged
 }
 
