@@ -40,6 +40,8 @@ var allowed = map[string][]string{
 	"host/secret":          {},
 	"host/sandbox":         {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/sandbox/image":   {"golang.org/x/sys"},
+	"host/sandbox/wasm":    {},
+	"host/sandbox/meter":   {"host/sandbox/wasm"},
 	"host/sandbox/compile": {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/store":           {},
 	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
