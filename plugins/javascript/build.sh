@@ -111,20 +111,17 @@ flags="--target=wasm32-wasi -O2 -mbulk-memory -msign-ext -mnontrapping-fptoint
 	-DNDEBUG -D_GNU_SOURCE -ffunction-sections -fdata-sections
 	-ffile-prefix-map=$qjs=quickjs -ffile-prefix-map=$here=plugin -I$qjs --embed-dir=$out --embed-dir=$here"
 objects=
-# fresh.o comes first: see first_variable there.
-for source in "$here/src/fresh.c" "$here/src/plugin.c" "$here/src/engine.c" $engine_sources; do
+for source in "$here/src/heap.c" "$here/src/plugin.c" "$here/src/engine.c" $engine_sources; do
 	object=$(basename "$source" .c).o
 	case $source in
-	"$here"/src/fresh.c | "$here"/src/plugin.c) warn="-std=gnu23 -Wall -Wextra -Wno-unused-parameter -Wno-c23-extensions" ;;
+	"$here"/src/heap.c | "$here"/src/plugin.c) warn="-std=gnu23 -Wall -Wextra -Wno-unused-parameter -Wno-c23-extensions" ;;
 	*) warn=-w ;;
 	esac
 	clang-19 $flags $warn -c -o "$object" "$source"
 	objects="$objects $object"
 done
 clang-19 --target=wasm32-wasi -mexec-model=reactor -O2 -Wl,--gc-sections -Wl,--strip-all \
-	-Wl,--stack-first -Wl,-z,stack-size=1048576 -Wl,-Map=javascript.map -o javascript.wasm $objects
-# fresh.c relies on it that its variable is the lowest one.
-awk '$4 == ".data" { found = 1; next } found { exit $0 !~ /first_variable/ }' javascript.map || die "first_variable is not the first of .data; see fresh.c"
+	-Wl,--stack-first -Wl,-z,stack-size=1048576 -o javascript.wasm $objects
 
 # ---- compare or write
 

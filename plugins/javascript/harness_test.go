@@ -4,6 +4,7 @@
 package javascript_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 
 	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -125,37 +127,117 @@ func compile(tb testing.TB, pages uint32) *extism.CompiledPlugin {
 	return plugin
 }
 
-// instance gives an instance with the clock and the randomness that a Trama
-// host gives.
-func instance(tb testing.TB, plugin *extism.CompiledPlugin) *extism.Plugin {
+// guest is an instance that a call finds as a Trama host leaves it: each call
+// starts from the memory that was kept when the instance had started and, if
+// it is for one script, had prepared that.
+type guest struct {
+	owner    testing.TB // ends after the guest's last call
+	compiled *extism.CompiledPlugin
+	script   *abi.Prepare // nil for a guest of any script
+	plugin   *extism.Plugin
+	memory   *linearMemory
+	image    []byte
+}
+
+// instance gives a guest of any script.
+func instance(tb testing.TB, compiled *extism.CompiledPlugin) *guest {
 	tb.Helper()
-	p, err := plugin.Instance(context.Background(), extism.PluginInstanceConfig{
+	g := &guest{owner: tb, compiled: compiled}
+	if failure := g.start(tb); failure != nil {
+		tb.Fatal(failure)
+	}
+	return g
+}
+
+// prepared gives a guest of one script, or why it cannot be prepared.
+func prepared(tb testing.TB, compiled *extism.CompiledPlugin, code string) (*guest, *abi.Error) {
+	tb.Helper()
+	g := &guest{owner: tb, compiled: compiled, script: &abi.Prepare{Code: code}}
+	return g, g.start(tb)
+}
+
+// start makes the instance, with the clock and the randomness that a Trama
+// host gives, and keeps its image.
+func (g *guest) start(tb testing.TB) (failure *abi.Error) {
+	tb.Helper()
+	// go-sdk makes its own module first: the memory made last is the guest's.
+	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(
+		func(_, _ uint64) experimental.LinearMemory {
+			g.memory = new(linearMemory)
+			return g.memory
+		}))
+	plugin, err := g.compiled.Instance(ctx, extism.PluginInstanceConfig{
 		ModuleConfig: wazero.NewModuleConfig().WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime(),
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { p.Close(context.Background()) })
-	return p
+	g.owner.Cleanup(func() { plugin.Close(context.Background()) })
+	g.plugin = plugin
+	// The first call initialises.
+	if code, _, err := plugin.Call(abi.FuncDescribe, nil); code != 0 || err != nil {
+		tb.Fatalf("describe gave %d: %v", code, err)
+	}
+	if g.script != nil {
+		if _, failure = g.callHere(tb, &exchange{}, abi.FuncPrepare, encode(tb, g.script)); failure != nil {
+			return failure
+		}
+	}
+	g.image = bytes.Clone(g.memory.bytes)
+	return nil
 }
 
-// run runs one script. Exactly one of output and failure is set.
-func run(tb testing.TB, p *extism.Plugin, x *exchange, input abi.Run) (output json.RawMessage, failure *abi.Error) {
+// call runs an export from the image. Exactly one of output and failure is
+// set.
+func (g *guest) call(tb testing.TB, x *exchange, export string, input []byte) (output json.RawMessage, failure *abi.Error) {
 	tb.Helper()
-	encoded, err := json.Marshal(input)
-	if err != nil {
-		tb.Fatal(err)
+	if len(g.memory.bytes) != len(g.image) { // it has grown, and cannot shrink
+		if failure := g.start(tb); failure != nil {
+			tb.Fatal(failure)
+		}
 	}
-	code, out, err := p.CallWithContext(context.WithValue(context.Background(), exchangeKey{}, x), abi.FuncRun, encoded)
+	copy(g.memory.bytes, g.image)
+	return g.callHere(tb, x, export, input)
+}
+
+// callHere runs an export in the memory as it is.
+func (g *guest) callHere(tb testing.TB, x *exchange, export string, input []byte) (output json.RawMessage, failure *abi.Error) {
+	tb.Helper()
+	code, output, err := g.plugin.CallWithContext(context.WithValue(context.Background(), exchangeKey{}, x), export, input)
 	if code == 0 {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		return out, nil
+		return output, nil
 	}
 	failure = new(abi.Error)
 	if err == nil || json.Unmarshal([]byte(err.Error()), failure) != nil {
-		tb.Fatalf("run gave %d with %v, want an abi.Error", code, err)
+		tb.Fatalf("%s gave %d with %v, want an abi.Error", export, code, err)
 	}
 	return nil, failure
 }
+
+// run runs one script.
+func (g *guest) run(tb testing.TB, x *exchange, input abi.Run) (output json.RawMessage, failure *abi.Error) {
+	tb.Helper()
+	return g.call(tb, x, abi.FuncRun, encode(tb, input))
+}
+
+func encode(tb testing.TB, value any) []byte {
+	tb.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// linearMemory is memory whose bytes the test can reach.
+type linearMemory struct{ bytes []byte }
+
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	m.bytes = append(m.bytes, make([]byte, size-uint64(len(m.bytes)))...)
+	return m.bytes
+}
+
+func (m *linearMemory) Free() {}

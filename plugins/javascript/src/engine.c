@@ -13,12 +13,13 @@
 
 #include "engine.h"
 
-// Math.random draws from a generator that QuickJS-NG seeds with the clock when
-// it makes the context. Calls start from a copy of that context, so each one
-// seeds it anew. Zero is the one state that the generator never leaves.
-void engine_seed(JSContext *ctx, uint64_t seed)
+// QuickJS-NG seeds Math.random and starts performance.now when it makes the
+// context. Calls start from an image of that context, so each one does both
+// anew. Zero is the one state that the generator never leaves.
+void engine_begin(JSContext *ctx, uint64_t seed)
 {
     ctx->random_state = seed ? seed : 1;
+    ctx->time_origin = js__now_ms();
 }
 
 // JS_Eval2 takes line 0 for "not said", so the engine's own function is called.

@@ -4,8 +4,8 @@
 
 #include "quickjs.h"
 
-// engine_seed restarts Math.random from seed.
-void engine_seed(JSContext *ctx, uint64_t seed);
+// engine_begin starts a call: Math.random from seed, performance.now from zero.
+void engine_begin(JSContext *ctx, uint64_t seed);
 
 // engine_compile compiles a script whose first line counts as line, for
 // JS_EvalFunction. source must end with a zero byte at source[length].

@@ -1,10 +1,11 @@
-// plugin.c is a Trama language plugin: describe gives the manifest, run runs
-// one script. It knows the Extism ABI and QuickJS-NG's C interface; everything
-// that can be said in JavaScript is in prelude.js.
+// plugin.c is a Trama language plugin: describe gives the manifest, prepare
+// makes a script ready, run runs one. It knows the Extism ABI and QuickJS-NG's
+// C interface; everything that can be said in JavaScript is in prelude.js.
 //
-// An instance makes one JavaScript context when it starts, keeps a copy of that
-// memory, and goes back to it after every call (fresh.h): nothing is freed one
-// by one, and no call sees what another has left behind.
+// An instance makes one JavaScript context when it starts. The host keeps its
+// memory at that point, or after prepare, and starts every call from there: so
+// nothing here frees what a call has made, and a call writes as few pages as
+// it can, since those are what the host puts back.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine.h"
-#include "fresh.h"
+#include "heap.h"
 
 #define EXTISM(name) __attribute__((import_module("extism:host/env"), import_name(name)))
 #define TRAMA(name) __attribute__((import_module("trama:host/v1"), import_name(name)))
@@ -58,6 +59,10 @@ static const uint8_t dayjs_code[] = {
 // collect only once a script has used this much.
 #define COLLECT_ABOVE (8 * 1024 * 1024)
 
+// How far the heap of a call grows before it asks the host for memory, which
+// costs the host the instance.
+#define ROOM (1024 * 1024)
+
 #define OUT_OF_MEMORY \
     "{\"code\":\"script_memory\",\"message\":\"the script ran out of memory; keep less at a time, or give the plugin more in its line of grants.yaml, such as limits: {memory: 128MiB}\"}"
 
@@ -97,11 +102,11 @@ static char *block_text(uint64_t offset, size_t *length)
     return text;
 }
 
-// input_text gives the input and a final zero, beside the heap, or NULL.
+// input_text gives the input and a final zero, or NULL.
 static char *input_text(size_t *length)
 {
     *length = (size_t)input_length();
-    char *text = fresh_room(*length + 1);
+    char *text = malloc(*length + 1);
     if (!text)
         return NULL;
     size_t i = 0;
@@ -131,7 +136,6 @@ static int fail_with(const char *json)
 
 static JSContext *context;
 static JSValue result_function, report_function; // of prelude.js
-static bool dirty;                               // a call is running
 
 // Promises that were rejected while nobody listened.
 static struct rejection {
@@ -225,13 +229,17 @@ static JSValue host_library(JSContext *ctx, JSValueConst this, int argc, JSValue
     return exports;
 }
 
-// Globals whose first use loads a library (see prelude.js).
-static const char *const libraries[] = {"lodash", "dayjs"};
+// What a script sees of its call, each a global.
+static const char *const scopes[] = {"input", "flow", "user", "env"};
 
-// Signs in a call's input that the script uses one. A script that shows none
-// of them still gets its libraries, only more slowly; one that shows them
-// without need has 0.7 MB more to copy.
-static const char *const signs[] = {"lodash", "dayjs", "_.", "_("};
+// settle leaves memory as an image should be taken of it.
+static void settle(JSContext *ctx)
+{
+    JSRuntime *runtime = JS_GetRuntime(ctx);
+    JS_RunGC(runtime);
+    JS_SetGCThreshold(runtime, COLLECT_ABOVE);
+    heap_reserve(ROOM); // refused, calls ask for it themselves
+}
 
 // start makes the context that every call begins with. It runs when the
 // instance is made; what can fail here fails for want of memory.
@@ -255,21 +263,23 @@ __attribute__((constructor)) static void start(void)
         abort();
     result_function = JS_GetPropertyStr(ctx, functions, "result");
     report_function = JS_GetPropertyStr(ctx, functions, "report");
-    JS_RunGC(runtime);
-    JS_SetGCThreshold(runtime, COLLECT_ABOVE);
-    context = ctx;
-    bool kept = fresh_keep(FRESH_PLAIN);
     JSValue global = JS_GetGlobalObject(ctx);
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
-        kept = kept && !JS_IsException(JS_GetPropertyStr(ctx, global, libraries[i]));
-    JS_RunGC(runtime);
-    JS_SetGCThreshold(runtime, COLLECT_ABOVE);
-    if (!kept || !fresh_keep(FRESH_LIBRARIES))
-        abort();
-    fresh_restore(FRESH_PLAIN);
+    for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++)
+        JS_SetPropertyStr(ctx, global, scopes[i], JS_NULL); // so that a call only writes values
+    JS_FreeValue(ctx, global);
+    context = ctx;
+    settle(ctx);
 }
 
-// ---------------------------------------------------------------- a call
+// ---------------------------------------------------------------- scripts
+
+// A script is a function, and the number of lines of its code.
+struct script {
+    JSValue function; // JS_UNDEFINED if there is none
+    int lines;
+};
+
+static struct script prepared = {JS_UNDEFINED, 0};
 
 // fail reports the pending exception as an abi.Error with this code. lines is
 // the number of lines of the script.
@@ -279,119 +289,177 @@ static int fail(JSContext *ctx, const char *code, int lines)
         JS_NewString(ctx, code),
         JS_GetException(ctx),
         JS_NewInt32(ctx, lines),
-        JS_NewBool(ctx, fresh_refused()),
+        JS_NewBool(ctx, heap_refused()),
     };
     JSValue report = JS_Call(ctx, report_function, JS_UNDEFINED, 4, arguments);
     const char *json = JS_IsException(report) ? NULL : JS_ToCString(ctx, report);
     if (json)
         return fail_with(json);
-    if (fresh_refused())
+    if (heap_refused())
         return fail_with(OUT_OF_MEMORY);
     return fail_with("{\"code\":\"script_error\",\"message\":\"the script threw something that cannot be described\"}");
 }
 
-// compile gives the function whose body is the code, or an exception.
-static JSValue compile(JSContext *ctx, const char *code, size_t length)
+// compile makes a script of code, which ends in a zero byte. Its function is
+// an exception if the code does not parse.
+static struct script compile(JSContext *ctx, const char *code, size_t length)
 {
-    // The script begins on the second line, which is counted as the first.
+    // The code begins on the second line, which is counted as the first.
     static const char before[] = "(async function () {\n", after[] = "\n})";
+    struct script script = {JS_EXCEPTION, 1};
+    for (size_t i = 0; i < length; i++)
+        script.lines += code[i] == '\n';
     char *source = malloc(sizeof before + length + sizeof after);
-    if (!source)
-        return JS_ThrowOutOfMemory(ctx);
+    if (!source) {
+        JS_ThrowOutOfMemory(ctx);
+        return script;
+    }
     memcpy(source, before, sizeof before - 1);
     memcpy(source + sizeof before - 1, code, length);
     memcpy(source + sizeof before - 1 + length, after, sizeof after);
     JSValue program = engine_compile(ctx, source, sizeof before - 1 + length + sizeof after - 1, "script.js", 0);
     free(source);
-    return program;
+    if (!JS_IsException(program))
+        script.function = JS_EvalFunction(ctx, program);
+    return script;
 }
 
-static int call(void)
+// begin starts a call and parses its input. It gives an exception, which the
+// host has been told, if that fails.
+static JSValue begin(JSContext *ctx)
 {
+    JS_UpdateStackTop(JS_GetRuntime(ctx));
+    uint64_t seed;
+    if (getentropy(&seed, sizeof seed) != 0) {
+        fail_with("{\"code\":\"unavailable\",\"message\":\"the host gives no random bytes\"}");
+        return JS_EXCEPTION;
+    }
+    engine_begin(ctx, seed);
     size_t length;
     char *text = input_text(&length);
-    if (!text)
-        return fail_with(OUT_OF_MEMORY);
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
-        if (strstr(text, signs[i])) {
-            fresh_restore(FRESH_LIBRARIES);
-            break;
-        }
+    if (!text) {
+        fail_with(OUT_OF_MEMORY);
+        return JS_EXCEPTION;
     }
-    dirty = true;
+    JSValue input = JS_ParseJSON(ctx, text, length, "input");
+    free(text);
+    if (JS_IsException(input))
+        fail(ctx, "invalid", 0);
+    return input;
+}
 
+// code_of gives the code of a call's input, or undefined.
+static JSValue code_of(JSContext *ctx, JSValue input)
+{
+    return JS_IsObject(input) ? JS_GetPropertyStr(ctx, input, "code") : JS_UNDEFINED;
+}
+
+// Globals whose first use loads a library (see prelude.js).
+static const char *const libraries[] = {"_", "lodash", "dayjs"};
+
+static bool in_name(char c)
+{
+    return c == '_' || c == '$' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// mentions says whether code has name as a whole word.
+static bool mentions(const char *code, size_t length, const char *name)
+{
+    size_t size = strlen(name);
+    const char *end = code + length;
+    for (const char *at = code; (at = memmem(at, end - at, name, size)); at++)
+        if ((at == code || !in_name(at[-1])) && (at + size == end || !in_name(at[size])))
+            return true;
+    return false;
+}
+
+// ---------------------------------------------------------------- exports
+
+EXPORT("prepare") int32_t prepare(void)
+{
     JSContext *ctx = context;
-    JSRuntime *runtime = JS_GetRuntime(ctx);
-    JS_UpdateStackTop(runtime);
-    uint64_t seed;
-    if (getentropy(&seed, sizeof seed) != 0)
-        return fail_with("{\"code\":\"unavailable\",\"message\":\"the host gives no random bytes\"}");
-    engine_seed(ctx, seed);
-
-    JSValue run = JS_ParseJSON(ctx, text, length, "input");
-    if (JS_IsException(run))
-        return fail(ctx, "invalid", 0);
-    JSValue code_value = JS_IsObject(run) ? JS_GetPropertyStr(ctx, run, "code") : JS_UNDEFINED;
-    if (!JS_IsString(code_value))
-        return fail_with("{\"code\":\"invalid\",\"message\":\"run: the input has no code; give {code, input, flow, user, env}\"}");
-
-    static const char *const scopes[] = {"input", "flow", "user", "env"};
-    JSValue global = JS_GetGlobalObject(ctx);
-    for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++) {
-        JSValue scope = JS_GetPropertyStr(ctx, run, scopes[i]);
-        JS_SetPropertyStr(ctx, global, scopes[i], JS_IsUndefined(scope) ? JS_NULL : scope);
-    }
-
-    const char *code = JS_ToCStringLen(ctx, &length, code_value);
+    JSValue input = begin(ctx);
+    if (JS_IsException(input))
+        return 1;
+    JSValue text = code_of(ctx, input);
+    if (!JS_IsString(text))
+        return fail_with("{\"code\":\"invalid\",\"message\":\"prepare: the input has no code; give {code}\"}");
+    size_t length;
+    const char *code = JS_ToCStringLen(ctx, &length, text);
     if (!code)
         return fail(ctx, "script_error", 0);
-    int lines = 1;
-    for (size_t i = 0; i < length; i++)
-        lines += code[i] == '\n';
 
-    JSValue program = compile(ctx, code, length);
-    if (JS_IsException(program))
-        return fail(ctx, "script_syntax", lines);
-    JSValue function = JS_EvalFunction(ctx, program);
-    if (JS_IsException(function))
-        return fail(ctx, "script_error", lines);
-    JSValue promise = JS_Call(ctx, function, JS_UNDEFINED, 0, NULL);
+    // A script that hides the name of a library still gets it, only later, in
+    // each of its calls.
+    JSValue global = JS_GetGlobalObject(ctx);
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+        if (mentions(code, length, libraries[i]) && JS_IsException(JS_GetPropertyStr(ctx, global, libraries[i])))
+            return fail(ctx, "script_error", 0);
+    prepared = compile(ctx, code, length);
+    if (JS_IsException(prepared.function))
+        return fail(ctx, "script_syntax", prepared.lines);
+    JS_FreeCString(ctx, code);
+    JS_FreeValue(ctx, text);
+    JS_FreeValue(ctx, input);
+    settle(ctx);
+    return 0;
+}
+
+EXPORT("run") int32_t run(void)
+{
+    JSContext *ctx = context;
+    JSValue input = begin(ctx);
+    if (JS_IsException(input))
+        return 1;
+    struct script script = prepared;
+    JSValue text = code_of(ctx, input);
+    if (!JS_IsUndefined(text)) {
+        size_t length;
+        const char *code = JS_IsString(text) ? JS_ToCStringLen(ctx, &length, text) : NULL;
+        if (!code)
+            return fail_with("{\"code\":\"invalid\",\"message\":\"run: code must be text\"}");
+        script = compile(ctx, code, length);
+        if (JS_IsException(script.function))
+            return fail(ctx, "script_syntax", script.lines);
+    }
+    if (!JS_IsObject(input) || JS_IsUndefined(script.function))
+        return fail_with("{\"code\":\"invalid\",\"message\":\"run: the input has no code, and no script was prepared; "
+                         "give {code, input, flow, user, env}\"}");
+
+    JSValue global = JS_GetGlobalObject(ctx);
+    for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++) {
+        JSValue scope = JS_GetPropertyStr(ctx, input, scopes[i]);
+        JS_SetPropertyStr(ctx, global, scopes[i], JS_IsUndefined(scope) ? JS_NULL : scope);
+    }
+    JSValue promise = JS_Call(ctx, script.function, JS_UNDEFINED, 0, NULL);
     if (JS_IsException(promise))
-        return fail(ctx, "script_error", lines);
+        return fail(ctx, "script_error", script.lines);
 
     JSContext *job_context;
     int ran;
-    while ((ran = JS_ExecutePendingJob(runtime, &job_context)) > 0)
+    while ((ran = JS_ExecutePendingJob(JS_GetRuntime(ctx), &job_context)) > 0)
         ;
     if (ran < 0)
-        return fail(ctx, "script_error", lines);
+        return fail(ctx, "script_error", script.lines);
     JSValue value = JS_PromiseResult(ctx, promise);
     if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
         JS_Throw(ctx, value);
-        return fail(ctx, "script_error", lines);
+        return fail(ctx, "script_error", script.lines);
     }
     if (rejection_count > 0) {
         JS_Throw(ctx, rejections[0].reason);
-        return fail(ctx, "script_error", lines);
+        return fail(ctx, "script_error", script.lines);
     }
     if (JS_PromiseState(ctx, promise) == JS_PROMISE_PENDING)
         return fail_with("{\"code\":\"script_pending\",\"message\":\"the script awaits a promise that nothing will settle; "
                          "there are no timers, and http() answers at once\"}");
 
     JSValue json = JS_Call(ctx, result_function, JS_UNDEFINED, 1, &value);
+    size_t length;
     const char *output = JS_IsException(json) ? NULL : JS_ToCStringLen(ctx, &length, json);
     if (!output)
-        return fail(ctx, "script_result", lines);
+        return fail(ctx, "script_result", script.lines);
     return succeed(output, length);
-}
-
-EXPORT("run") int32_t run(void)
-{
-    if (dirty) // a trap has ended the call before
-        fresh_restore(FRESH_PLAIN);
-    int32_t code = call();
-    fresh_restore(FRESH_PLAIN);
-    return code;
 }
 
 EXPORT("describe") int32_t describe(void)

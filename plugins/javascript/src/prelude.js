@@ -145,25 +145,30 @@
 
   // JSON.stringify leaves functions out and makes {} of promises, maps and
   // sets. In a result each is a mistake that would travel on in silence, so it
-  // is refused, by the hook that JSON.stringify offers. The hooks are set only
-  // now: a script's own JSON.stringify behaves as everywhere.
+  // is refused, by the hook that JSON.stringify offers. Until the script has
+  // ended the hooks change nothing: a script's own JSON.stringify behaves as
+  // everywhere.
+  let ended = false;
+
   function refuse(prototype, what, remedy) {
     defineProperty(prototype, "toJSON", {
       configurable: true,
       writable: true,
       value(key) {
+        if (!ended) return this;
         throw new TypeError(`the result${key === "" ? "" : ` holds at "${key}" what`} is ${what}; ${remedy}`);
       },
     });
   }
+  refuse(Function.prototype, "a function", "call it and return what it gives");
+  refuse(Promise.prototype, "a promise", "await it");
+  refuse(Map.prototype, "a Map", "return Object.fromEntries(map)");
+  refuse(Set.prototype, "a Set", "return [...set]");
+  refuse(BigInt.prototype, "a BigInt", "return Number(x) or String(x)");
 
   // result gives the JSON of what the script returned.
   function result(value) {
-    refuse(Function.prototype, "a function", "call it and return what it gives");
-    refuse(Promise.prototype, "a promise", "await it");
-    refuse(Map.prototype, "a Map", "return Object.fromEntries(map)");
-    refuse(Set.prototype, "a Set", "return [...set]");
-    refuse(BigInt.prototype, "a BigInt", "return Number(x) or String(x)");
+    ended = true;
     if (typeof value === "symbol") throw new TypeError("the result is a symbol; return a JSON value");
     return stringify(value) ?? "null";
   }
