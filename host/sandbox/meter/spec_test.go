@@ -100,6 +100,7 @@ type tally struct {
 	modules, calls, refused int
 	excluded                map[string]int // modules by reason
 	skipped                 int            // calls of excluded modules
+	changed                 int            // calls that end as the suite does not have it
 }
 
 // TestSpec runs the core test suite on modules as they are and as they are
@@ -110,7 +111,8 @@ func TestSpec(t *testing.T) {
 		dir  string
 		want tally // at least; of what is left out, at most
 	}{
-		{"v1", tally{modules: 780, calls: 16_300, refused: 1_740, excluded: placed}},
+		// Core 2 changed what a failed instantiation leaves in a shared table.
+		{"v1", tally{modules: 780, calls: 16_300, refused: 1_740, excluded: placed, changed: 2}},
 		{"v2", tally{modules: 1_590, calls: 48_300, refused: 2_980, excluded: placed}},
 	} {
 		t.Run(test.dir, func(t *testing.T) {
@@ -127,8 +129,8 @@ func TestSpec(t *testing.T) {
 			if got.modules < test.want.modules || got.calls < test.want.calls || got.refused < test.want.refused {
 				t.Errorf("did %+v, want at least %+v", got, test.want)
 			}
-			if got.skipped > test.want.skipped {
-				t.Errorf("skipped %d calls, want at most %d", got.skipped, test.want.skipped)
+			if got.skipped > test.want.skipped || got.changed > test.want.changed {
+				t.Errorf("skipped %d and changed %d calls, want at most %d and %d", got.skipped, got.changed, test.want.skipped, test.want.changed)
 			}
 			for reason, n := range got.excluded {
 				if n > test.want.excluded[reason] {
@@ -177,8 +179,10 @@ func runScript(t *testing.T, path string, got *tally) {
 				continue
 			}
 			got.calls++
-			if returned := strings.HasPrefix(plain, "["); c.Action.Type == "invoke" && returned != (c.Type == "assert_return" || c.Type == "action") {
-				t.Errorf("%s %s: %s", place, c.Action.Field, plain)
+			returned := c.Action.Type == "get" || strings.HasPrefix(plain, "[")
+			if returns := c.Type == "assert_return" || c.Type == "action"; returned != returns {
+				got.changed++
+				t.Logf("%s %s: %s", place, c.Action.Field, plain)
 			}
 			if plain != metered && !(c.Type == "assert_exhaustion" && metered == "stack used up") {
 				t.Errorf("%s %s: plain %s, metered %s", place, c.Action.Field, plain, metered)
