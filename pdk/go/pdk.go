@@ -15,6 +15,10 @@
 // It is built by GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared.
 // The functions of host.go reach outside; a plugin that calls none of them
 // imports nothing but Extism's ABI and WASI, and so runs in any Extism host.
+// A call may start from an image of the plugin's memory, taken before it: what
+// one call leaves in a variable no other sees, and random numbers are [Rand]'s
+// or crypto/rand's, since those of math/rand repeat.
+//
 // Outside WebAssembly the host is absent: logic takes what it needs of the
 // host as function values, and tests give it those of [pdktest].
 //

@@ -12,6 +12,7 @@ import (
 
 	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -19,7 +20,7 @@ import (
 // TestInWebAssembly runs a plugin that uses the whole package under Extism's
 // own host, the reference for the ABI, with Trama's functions beside it.
 func TestInWebAssembly(t *testing.T) {
-	plugin, asked := start(t, build(t, "./testdata/guest"))
+	plugin, asked, memory := start(t, build(t, "./testdata/guest"))
 
 	t.Run("describe", func(t *testing.T) {
 		expect(t, plugin, "describe", "", `{"name":"guest"}`)
@@ -39,6 +40,34 @@ func TestInWebAssembly(t *testing.T) {
 	t.Run("a panic is an error, and the next call works", func(t *testing.T) {
 		expectError(t, plugin, "boom", `[1]`, "panic", "index out of range [5] with length 1")
 		expect(t, plugin, "echo", `1`, `1`)
+	})
+	t.Run("random numbers of calls from one image", func(t *testing.T) {
+		image := bytes.Clone(memory.bytes)
+		seen := map[string]map[string]bool{}
+		const calls = 3
+		for range calls {
+			if len(memory.bytes) != len(image) {
+				t.Fatal("the memory has grown")
+			}
+			copy(memory.bytes, image)
+			_, output, err := plugin.Call("random", []byte("{}"))
+			var numbers map[string]string
+			if err != nil || json.Unmarshal(output, &numbers) != nil {
+				t.Fatalf("%s, %v", output, err)
+			}
+			for source, number := range numbers {
+				if seen[source] == nil {
+					seen[source] = map[string]bool{}
+				}
+				seen[source][number] = true
+			}
+		}
+		// What Rand's comment says of each.
+		for source, want := range map[string]int{"pdk": calls, "crypto": calls, "math": 1, "math/v2": 1} {
+			if got := len(seen[source]); got != want {
+				t.Errorf("%s: %d different numbers in %d calls, want %d", source, got, calls, want)
+			}
+		}
 	})
 	t.Run("host functions", func(t *testing.T) {
 		expect(t, plugin, "reach", `{}`, `{"absent":false,"body":"<ok>","deadline":1234567890123,"effect":"e-1","handle":"h-1",`+
@@ -75,8 +104,19 @@ func build(t *testing.T, directory string) []byte {
 	return wasm
 }
 
-// start loads the plugin and lists what it asks of Trama's functions.
-func start(t *testing.T, wasm []byte) (*extism.Plugin, *[]string) {
+// linearMemory is memory whose bytes the test can reach.
+type linearMemory struct{ bytes []byte }
+
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	m.bytes = append(m.bytes, make([]byte, size-uint64(len(m.bytes)))...)
+	return m.bytes
+}
+
+func (m *linearMemory) Free() {}
+
+// start loads the plugin, lists what it asks of Trama's functions and gives
+// its memory.
+func start(t *testing.T, wasm []byte) (*extism.Plugin, *[]string, *linearMemory) {
 	t.Helper()
 	replies := map[string]string{
 		abi.HostHTTPSend: `{"ok":{"status":201,"body":"<ok>"}}`,
@@ -123,7 +163,13 @@ func start(t *testing.T, wasm []byte) (*extism.Plugin, *[]string) {
 		Memory: &extism.ManifestMemory{MaxPages: 512},
 		Config: map[string]string{"color": "red"},
 	}
-	plugin, err := extism.NewPlugin(t.Context(), manifest, extism.PluginConfig{
+	var memory *linearMemory // the guest's is made after go-sdk's own
+	ctx := experimental.WithMemoryAllocator(t.Context(), experimental.MemoryAllocatorFunc(
+		func(_, _ uint64) experimental.LinearMemory {
+			memory = new(linearMemory)
+			return memory
+		}))
+	plugin, err := extism.NewPlugin(ctx, manifest, extism.PluginConfig{
 		EnableWasi:    true,
 		RuntimeConfig: wazero.NewRuntimeConfigInterpreter(), // to compile takes longer than these calls, with -race above all
 	}, functions)
@@ -135,7 +181,7 @@ func start(t *testing.T, wasm []byte) (*extism.Plugin, *[]string) {
 			t.Error(err)
 		}
 	})
-	return plugin, &asked
+	return plugin, &asked, memory
 }
 
 func expect(t *testing.T, plugin *extism.Plugin, export, input, want string) {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,12 +24,13 @@ type Host struct {
 	exchanges []abi.HTTPExchange
 	sent      []abi.HTTPRequest
 	keys      map[string]key
+	rand      *rand.Rand
 }
 
 // NewHost gives a host that expects the exchanges, in order. The test fails
 // if the call sends something else, or ends before the last of them.
 func NewHost(t testing.TB, exchanges ...abi.HTTPExchange) *Host {
-	host := &Host{t: t, exchanges: exchanges, keys: map[string]key{}}
+	host := &Host{t: t, exchanges: exchanges, keys: map[string]key{}, rand: rand.New(rand.NewPCG(1, 2))}
 	t.Cleanup(func() {
 		if missing := len(exchanges) - len(host.sent); missing > 0 && !t.Failed() {
 			t.Errorf("%d of %d expected HTTP requests were not sent", missing, len(exchanges))
@@ -36,6 +38,10 @@ func NewHost(t testing.TB, exchanges ...abi.HTTPExchange) *Host {
 	})
 	return host
 }
+
+// Rand gives the host's one generator, whose numbers are the same in every run
+// of a test.
+func (h *Host) Rand() *rand.Rand { return h.rand }
 
 // Sent lists the requests so far.
 func (h *Host) Sent() []abi.HTTPRequest { return slices.Clone(h.sent) }

@@ -66,6 +66,14 @@ func TestHostExpectsExchanges(t *testing.T) {
 	}
 }
 
+func TestRandRepeats(t *testing.T) {
+	first, second := NewHost(t), NewHost(t)
+	a, b := first.Rand().Uint64(), first.Rand().Uint64()
+	if c, d := second.Rand().Uint64(), second.Rand().Uint64(); a == b || a != c || b != d {
+		t.Errorf("one host gives %d and %d, another %d and %d", a, b, c, d)
+	}
+}
+
 func TestCompareEnd(t *testing.T) {
 	output := func(text string) abi.Example { return abi.Example{Output: json.RawMessage(text)} }
 	failing := abi.Example{Error: &abi.Error{Code: "c", Message: "part"}}

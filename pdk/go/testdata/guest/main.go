@@ -2,7 +2,11 @@
 package main
 
 import (
+	crand "crypto/rand"
 	"encoding/json"
+	"fmt"
+	mrand "math/rand"
+	"math/rand/v2"
 
 	pdk "github.com/trama-run/trama/pdk/go"
 
@@ -26,6 +30,21 @@ func boom() int32 {
 func open() int32 {
 	return pdk.HandleOpen(func(in struct{ N int }) (int, error) { return in.N + 1, nil })
 }
+
+//go:wasmexport random
+func random() int32 {
+	return pdk.Handle(func(struct{}) (map[string]string, error) {
+		return map[string]string{
+			"pdk":     fmt.Sprint(generator.Uint64()),
+			"crypto":  crand.Text(),
+			"math":    fmt.Sprint(mrand.Uint64()),
+			"math/v2": fmt.Sprint(rand.Uint64()),
+		}, nil
+	})
+}
+
+// generator is in the image.
+var generator = pdk.Rand()
 
 //go:wasmexport reach
 func reach() int32 { return pdk.Handle(reachOut) }
