@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"host/watch":           {},
 	"host/grant":           {},
 	"host/secret":          {},
-	"host/sandbox":         {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
+	"host/sandbox":         {"host/sandbox/compile", "host/sandbox/image", "host/sandbox/meter", "host/sandbox/wasm", "github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/sandbox/image":   {"golang.org/x/sys"},
 	"host/sandbox/wasm":    {},
 	"host/sandbox/meter":   {"host/sandbox/wasm"},

@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -17,42 +16,67 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// calls measures calls in the sandbox against a pooled instance of
-// extism/go-sdk on the same module, both with a time limit.
+// small is the JSON of the small calls.
+const small = `{"customer":"Ana","items":[{"sku":"a-1","price":250,"quantity":2},{"sku":"b-2","price":99,"quantity":10}]}`
+
+// guest is one plugin that calls are measured with.
+type guest struct {
+	lang, path, export, input string
+	most                      float64 // microseconds
+	pooled                    float64 // how many times faster than a pooled go-sdk call it must be; 0: not measured
+}
+
+// goGuest is built from host/sandbox/testdata/gojson.
+const goGuest = "build/bench/gojson.wasm"
+
+func buildGoGuest() error {
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", goGuest, "./host/sandbox/testdata/gojson")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", goGuest, err, out)
+	}
+	return nil
+}
+
+// guests are measured in each language that this machine has one of.
+func guests() []guest {
+	return []guest{
+		{"c", "host/sandbox/testdata/echo.wasm", "echo", strings.Repeat("x", 21), 3, 30},
+		{"c.json", "host/sandbox/testdata/json.wasm", "total", small, 10, 20},
+		{"rust", "host/sandbox/testdata/rust.wasm", "total", small, 10, 0},
+		{"go", goGuest, "total", small, 40, 0},
+	}
+}
+
+// calls measures calls in the sandbox, each from the image, with limits and
+// fuel on, beside extism/go-sdk on the same module: its instance used again
+// and again, with a time limit, and an instance for each call.
 func calls(s settings, dir string) ([]Row, error) {
+	if !s.wants("call.") && !s.wants("run_code.js") {
+		return nil, nil
+	}
+	if err := buildGoGuest(); err != nil {
+		return nil, err
+	}
 	ctx := context.Background()
-	box, err := sandbox.Open(sandbox.Config{CacheDir: filepath.Join(dir, "code"), Log: slog.New(slog.DiscardHandler)})
+	box, err := openBox(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer box.Close(ctx)
 	var rows []Row
-	for _, c := range []struct{ name, wasm, export, input string }{
-		{"call.pooled.c", "echo", "echo", strings.Repeat("x", 21)},
-		{"call.pooled.c.json", "json", "total", `{"customer":"Ana","items":[{"sku":"a-1","price":250,"quantity":2},{"sku":"b-2","price":99,"quantity":10}]}`},
-	} {
-		if !s.wants(c.name) {
-			continue
+	for _, g := range guests() {
+		more, err := callsOf(ctx, s, box, g)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", g.path, err)
 		}
-		wasm, err := os.ReadFile(filepath.Join("host/sandbox/testdata", c.wasm+".wasm"))
+		rows = append(rows, more...)
+	}
+	if s.wants("call.grow") {
+		row, err := growing(ctx, s, box)
 		if err != nil {
 			return nil, err
 		}
-		ours, closeOurs, err := inSandbox(ctx, box, wasm, c.export, []byte(c.input))
-		if err != nil {
-			return nil, err
-		}
-		theirs, closeTheirs, err := underSDK(ctx, wasm, c.export, []byte(c.input))
-		if err != nil {
-			return nil, err
-		}
-		row := Row{Name: c.name, Unit: "us", Peer: "go-sdk 1.7.1, pooled", Goal: ">= 20x"}
-		row.Value, row.PeerValue, row.Ratio, err = alternate(s.rounds, ours, theirs)
-		if err := firstOf(err, closeOurs(), closeTheirs()); err != nil {
-			return nil, err
-		}
-		row.Ratio = 1 / row.Ratio
-		row.Met = row.Ratio >= 20
 		rows = append(rows, row)
 	}
 	if s.wants("run_code.js") {
@@ -65,74 +89,138 @@ func calls(s settings, dir string) ([]Row, error) {
 	return rows, nil
 }
 
-// script measures one call of a five-line script. Its goal is for scripts
-// that start from an image, which are yet to come.
+// callsOf measures one guest.
+func callsOf(ctx context.Context, s settings, box *sandbox.Sandbox, g guest) (rows []Row, err error) {
+	name := "call.fresh." + g.lang
+	if !s.wants(name) {
+		return nil, nil
+	}
+	wasm, err := os.ReadFile(g.path)
+	if err != nil {
+		return nil, err
+	}
+	ours, closeOurs, err := inSandbox(ctx, box, wasm, sandbox.Call{Export: g.export, Input: []byte(g.input)}, "")
+	if err != nil {
+		return nil, err
+	}
+	pooled, each, closeTheirs, err := underSDK(ctx, wasm, g.export, []byte(g.input))
+	if err != nil {
+		return nil, err
+	}
+	row := Row{Name: name, Unit: "us", Peer: "go-sdk 1.7.1, pooled", Goal: fmt.Sprintf("<= %.0f us", g.most)}
+	row.Value, row.PeerValue, row.Ratio, err = alternate(s.rounds, pooled, ours)
+	if err != nil {
+		return nil, err
+	}
+	row.Value, row.PeerValue = row.PeerValue, row.Value
+	row.Met = row.Value <= g.most && row.Ratio >= g.pooled
+	if g.pooled > 0 {
+		row.Goal += fmt.Sprintf(", >= %.0fx", g.pooled)
+	}
+	fresh := Row{Name: name + ".instance", Unit: "us", Peer: "go-sdk 1.7.1, an instance a call", Goal: ">= 50x"}
+	fresh.PeerValue, fresh.Value, fresh.Ratio, err = alternate(s.rounds, each, ours)
+	fresh.Met = fresh.Ratio >= 50
+	heap := Row{Name: name + ".heap", Unit: "B of Go heap a call", Value: allocated(ours), Goal: "<= 200"}
+	heap.Met = heap.Value <= 200
+	return []Row{row, fresh, heap}, firstOf(err, closeOurs(), closeTheirs())
+}
+
+// growing measures a call that grows its memory, so that its instance can't
+// be used again.
+func growing(ctx context.Context, s settings, box *sandbox.Sandbox) (Row, error) {
+	wasm, err := os.ReadFile(goGuest)
+	if err != nil {
+		return Row{}, err
+	}
+	call, end, err := inSandbox(ctx, box, wasm, sandbox.Call{Export: "grow", Input: []byte(small)}, "")
+	if err != nil {
+		return Row{}, err
+	}
+	v, err := several(s.rounds, call)
+	return Row{Name: "call.grow.go", Unit: "us", Value: v, Goal: "<= 500 us", Met: v <= 500}, firstOf(err, end())
+}
+
+// script measures one call of a five-line script, from the script's image.
 func script(ctx context.Context, s settings, box *sandbox.Sandbox) (Row, error) {
 	wasm, err := os.ReadFile("plugins/javascript/javascript.wasm")
 	if err != nil {
 		return Row{}, err
 	}
 	input, err := json.Marshal(abi.Run{
-		Code:  "const items = input.items;\nlet total = 0;\nfor (const i of items) total += i.price * i.quantity;\nconst vip = total > 1000;\nreturn {total, vip};",
 		Input: json.RawMessage(`{"items":[{"price":250,"quantity":2},{"price":99,"quantity":10}]}`),
 		Flow:  json.RawMessage(`{}`), User: json.RawMessage(`{}`), Env: json.RawMessage(`{}`),
 	})
 	if err != nil {
 		return Row{}, err
 	}
-	call, closeModule, err := inSandbox(ctx, box, wasm, abi.FuncRun, input)
+	code := "const items = input.items;\nlet total = 0;\nfor (const i of items) total += i.price * i.quantity;\nconst vip = total > 1000;\nreturn {total, vip};"
+	call, end, err := inSandbox(ctx, box, wasm, sandbox.Call{Export: abi.FuncRun, Input: input}, code)
 	if err != nil {
 		return Row{}, err
 	}
-	var times []float64
-	for range s.rounds {
-		t, err := timed(call)
-		if err != nil {
-			return Row{}, err
-		}
-		times = append(times, t)
-	}
-	v := median(times)
-	return Row{Name: "run_code.js", Unit: "us", Value: v, Goal: "<= 40 us (with images)", Met: v <= 40}, closeModule()
+	v, err := several(s.rounds, call)
+	return Row{Name: "run_code.js", Unit: "us", Value: v, Goal: "<= 40 us", Met: v <= 40}, firstOf(err, end())
 }
 
-func inSandbox(ctx context.Context, box *sandbox.Sandbox, wasm []byte, export string, input []byte) (call, end func() error, err error) {
-	limits := sandbox.DefaultLimits()
-	m, err := box.Compile(ctx, wasm, limits.Memory)
+// inSandbox makes a function that performs one call; with a script, from the
+// image of that.
+func inSandbox(ctx context.Context, box *sandbox.Sandbox, wasm []byte, c sandbox.Call, code string) (call, end func() error, err error) {
+	c.Limits = sandbox.DefaultLimits()
+	c.Limits.Memory = 64 << 20
+	m, err := box.Compile(ctx, wasm, sandbox.Options{Memory: c.Limits.Memory, Warm: []sandbox.Warm{{Export: c.Export, Input: c.Input}}})
 	if err != nil {
 		return nil, nil, err
 	}
+	if code != "" {
+		prepare, err := json.Marshal(abi.Prepare{Code: code})
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.Image, err = m.Prepare(ctx, sandbox.Call{Export: abi.FuncPrepare, Input: prepare, Limits: c.Limits}); err != nil {
+			return nil, nil, err
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx) // a caller has a deadline of its own
 	call = func() error {
-		_, err := m.Call(ctx, sandbox.Call{Export: export, Input: input, Limits: limits})
+		_, err := m.Call(ctx, c)
 		return err
 	}
 	end = func() error { cancel(); return m.Close(context.Background()) }
 	return call, end, nil
 }
 
-func underSDK(ctx context.Context, wasm []byte, export string, input []byte) (call, end func() error, err error) {
+// underSDK makes functions that perform one call under go-sdk: with one
+// instance for all of them, and with one for each.
+func underSDK(ctx context.Context, wasm []byte, export string, input []byte) (pooled, each, end func() error, err error) {
 	compiled, err := extism.NewCompiledPlugin(ctx, extism.Manifest{
 		Wasm:    []extism.Wasm{extism.WasmData{Data: wasm}},
 		Memory:  &extism.ManifestMemory{MaxPages: 1024, MaxHttpResponseBytes: 1 << 20, MaxVarBytes: 1 << 20},
 		Timeout: 5000,
 	}, extism.PluginConfig{EnableWasi: true, RuntimeConfig: wazero.NewRuntimeConfig()}, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	p, err := compiled.Instance(ctx, extism.PluginInstanceConfig{})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	call = func() error {
+	call := func(p *extism.Plugin) error {
 		code, _, err := p.Call(export, input)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("go-sdk: %s returned %d", export, code)
 		}
 		return err
 	}
+	pooled = func() error { return call(p) }
+	each = func() error {
+		p, err := compiled.Instance(ctx, extism.PluginInstanceConfig{})
+		if err != nil {
+			return err
+		}
+		return firstOf(call(p), p.Close(ctx))
+	}
 	end = func() error { return firstOf(p.Close(ctx), compiled.Close(ctx)) }
-	return call, end, nil
+	return pooled, each, end, nil
 }
 
 // alternate measures two functions in turn and returns the medians, in
@@ -169,6 +257,33 @@ func timed(f func() error) (float64, error) {
 		return 0, failed
 	}
 	return float64(r.T.Nanoseconds()) / float64(r.N) / 1000, nil
+}
+
+// several measures a function in rounds and returns the median, in
+// microseconds.
+func several(rounds int, f func() error) (float64, error) {
+	var times []float64
+	for range rounds {
+		t, err := timed(f)
+		if err != nil {
+			return 0, err
+		}
+		times = append(times, t)
+	}
+	return median(times), nil
+}
+
+// allocated returns the bytes of Go heap that one call of f takes.
+func allocated(f func() error) float64 {
+	r := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := f(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	return float64(r.AllocedBytesPerOp())
 }
 
 func firstOf(errs ...error) error {

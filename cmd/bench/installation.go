@@ -28,7 +28,7 @@ const (
 // workspaceFiles are an installation with a route to a pure C plugin, one to a
 // script, and a WhatsApp channel.
 var workspaceFiles = map[string]string{
-	"routes.yaml":      "- {method: POST, path: /pure, flow: pure}\n- {method: POST, path: /script, flow: script}\n",
+	"routes.yaml":      "- {method: POST, path: /pure, flow: pure}\n- {method: POST, path: /script, flow: script}\n- {method: POST, path: /spin, flow: spin, timeout: 60s}\n",
 	"channels.yaml":    "- {id: wa, adapter: whatsapp, connection: graph, config: {phone_number_id: \"123\"}, secrets: {app_secret: wa_app, verify_token: wa_verify}}\n",
 	"connections.yaml": "- {id: graph, base_url: \"http://127.0.0.1:9/v23.0\", auth: {type: bearer, secret: wa_token}}\n",
 	"flows/pure.yaml": `schema: 1
@@ -59,6 +59,14 @@ edges:
   - {from: start, to: total}
   - {from: total, to: reply}
 `,
+	"flows/spin.yaml": `schema: 1
+id: spin
+triggers: [{id: start, type: gateway}]
+nodes:
+  - {id: forever, type: bench_spin.spin, timeout: 60s}
+edges:
+  - {from: start, to: forever}
+`,
 	"flows/chat.yaml": `schema: 1
 id: chat
 triggers: [{id: start, type: message, channel: wa}]
@@ -68,6 +76,13 @@ edges:
   - {from: start, to: seen}
 `,
 }
+
+const spinManifest = `name: bench_spin
+version: 1.0.0
+abi: 1
+kind: connector
+operations: [{name: spin, effect: pure}]
+`
 
 const manifest = `name: bench_json
 version: 1.0.0
@@ -93,6 +108,12 @@ func build(dir string) (string, error) {
 	files["plugins/bench_json.wasm"], files["plugins/bench_json.yaml"] = string(guest), manifest
 	var grants strings.Builder
 	fmt.Fprintf(&grants, "- {plugin: bench_json, of: \"sha256:%s\"}\n", plugin.Digest(guest, []byte(manifest)))
+	hostile, err := os.ReadFile("host/sandbox/testdata/hostile.wasm")
+	if err != nil {
+		return "", err
+	}
+	files["plugins/bench_spin.wasm"], files["plugins/bench_spin.yaml"] = string(hostile), spinManifest
+	fmt.Fprintf(&grants, "- {plugin: bench_spin, of: \"sha256:%s\", limits: {time: 1m, fuel: 100G}}\n", plugin.Digest(hostile, []byte(spinManifest)))
 	built, err := filepath.Glob("build/plugins/*.wasm")
 	if err != nil || len(built) == 0 {
 		return "", fmt.Errorf("build/plugins has no plugins: run make build (%v)", err)
@@ -106,7 +127,7 @@ func build(dir string) (string, error) {
 		files["plugins/"+name+".wasm"] = string(data)
 		fmt.Fprintf(&grants, "- {plugin: %s, of: bundled, egress: [connection], secrets: [wa_app, wa_verify], keys: [none], limits: {memory: 64MiB}}\n", name)
 	}
-	for i := len(built) + 1; i < installed; i++ {
+	for i := len(built) + 2; i < installed; i++ {
 		name := "filler_" + strconv.Itoa(i)
 		// A custom section makes each a content of its own.
 		section := append([]byte{0, byte(len(name) + 1), byte(len(name))}, name...)

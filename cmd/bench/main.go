@@ -46,6 +46,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, serveFiber(os.Args[2]))
 		os.Exit(1)
 	}
+	if len(os.Args) == 2 && os.Args[1] == "busy" { // this program as a busy neighbour
+		busy()
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -69,7 +72,7 @@ func run() error {
 		return err
 	}
 	var rows []Row
-	for _, measure := range []func(settings, string) ([]Row, error){calls, storeAppend, installation} {
+	for _, measure := range []func(settings, string) ([]Row, error){calls, fuelOverhead, firstCalls, manyCalls, isolation, storeAppend, installation} {
 		more, err := measure(s, dir)
 		if err != nil {
 			return err

@@ -104,7 +104,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 func limitsOf(l grant.Limits) sandbox.Limits {
 	return sandbox.Limits{
 		Memory: int64(l.Memory), Time: time.Duration(l.Time), Input: int64(l.Input), Output: int64(l.Output),
-		HTTPBody: int64(l.HTTP), Requests: l.Requests, Log: int64(l.Log),
+		HTTPBody: int64(l.HTTP), Fuel: sandbox.DefaultLimits().Fuel, Requests: l.Requests, Log: int64(l.Log),
 	}
 }
 

@@ -185,7 +185,7 @@ func callable(info sandbox.Info) []string {
 func describe(ctx context.Context, s *sandbox.Sandbox, wasm []byte) ([]byte, error) {
 	limits := sandbox.DefaultLimits()
 	limits.Time = describeTime
-	module, err := s.Compile(ctx, wasm, limits.Memory)
+	module, err := s.Compile(ctx, wasm, sandbox.Options{Memory: limits.Memory})
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (g *generation) compile(ctx context.Context, b *build) {
 		g.mu.Unlock()
 		return
 	}
-	b.module, b.err = g.sandbox.Compile(ctx, wasm, b.memory)
+	b.module, b.err = g.sandbox.Compile(ctx, wasm, sandbox.Options{Memory: b.memory})
 	if b.err != nil && ctx.Err() != nil {
 		b.err = errRetired // dropped: its waiters look again
 	} else if b.err != nil {

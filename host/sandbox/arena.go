@@ -20,6 +20,7 @@ type arena struct {
 	high   uint64 // the highest top of this call: what there is to zero
 	max    uint64 // bound of len(buf)
 	next   int    // where the next search for a freed block begins
+	work   int64  // bytes gone through since the caller last cleared it
 
 	inputOffset, inputLength   uint64
 	callInput                  uint64 // inputOffset at the start of the call
@@ -61,7 +62,7 @@ func (a *arena) begin(input []byte, limit int64) bool {
 // end forgets the call. A buffer that grew much is given back.
 func (a *arena) end() {
 	a.reset()
-	a.callInput = 0
+	a.callInput, a.work = 0, 0
 	if len(a.buf) > keptArena {
 		a.buf = make([]byte, firstArena)
 	}
@@ -73,6 +74,7 @@ func (a *arena) end() {
 // reset frees and zeroes everything.
 func (a *arena) reset() {
 	clear(a.buf[:a.high])
+	a.work += int64(a.high)
 	a.blocks, a.top, a.high = a.blocks[:0], firstBlock, 0
 	a.inputOffset, a.inputLength = 0, 0
 	a.outputOffset, a.outputLength = 0, 0
@@ -102,7 +104,7 @@ func (a *arena) append(n, room uint64) uint64 {
 	offset, end := a.top, a.top+room
 	if end > uint64(len(a.buf)) {
 		grown := make([]byte, min(max(2*uint64(len(a.buf)), end), a.max))
-		copy(grown, a.buf[:a.high])
+		a.work += int64(copy(grown, a.buf[:a.high]))
 		a.buf = grown
 	}
 	a.blocks = append(a.blocks, block{offset: uint32(offset), size: uint32(n), room: uint32(room)})
@@ -142,15 +144,18 @@ func (a *arena) fit(room uint64) int {
 	for k := range a.blocks {
 		i := (a.next + k) % len(a.blocks)
 		if b := a.blocks[i]; b.state == freed && uint64(b.room) >= room {
+			a.work += int64(k * blockAlign)
 			return i
 		}
 	}
+	a.work += int64(len(a.blocks) * blockAlign)
 	return -1
 }
 
 // merge joins freed neighbours; those at the end become free space.
 func (a *arena) merge() {
 	kept := a.blocks[:0]
+	a.work += int64(len(a.blocks) * blockAlign)
 	for _, b := range a.blocks {
 		if last := len(kept) - 1; b.state == freed && last >= 0 && kept[last].state == freed {
 			kept[last].room += b.room

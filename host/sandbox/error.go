@@ -74,6 +74,15 @@ func newError(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Err: &abi.Error{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
+// asError gives an error of this package as what it is.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return newError(KindTrap, "%v", err).because(err)
+}
+
 func limitError(key, format string, args ...any) *Error {
 	e := newError(KindLimit, format, args...)
 	e.Limit = key

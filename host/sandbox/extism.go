@@ -26,6 +26,26 @@ type hostFunction struct {
 	call      func(in *instance, stack []uint64)
 }
 
+// signature is a function's type, as package wasm has it.
+type signature struct{ Params, Results string }
+
+func takes(params ...api.ValueType) signature { return signature{Params: string(params)} }
+
+func (s signature) gives(results ...api.ValueType) signature {
+	s.Results = string(results)
+	return s
+}
+
+// perform runs a host function, and has the guest pay for the bytes that it
+// went through: what the host does for a guest is the guest's work.
+func (in *instance) perform(f hostFunction, stack []uint64) {
+	f.call(in, stack)
+	if work := in.arena.work; work > 0 {
+		in.arena.work = 0
+		in.clock.charge(work)
+	}
+}
+
 // extismFunctions are the functions of the Extism plugin ABI, as
 // extism/go-sdk 1.7.1 and its kernel behave, with these differences: blocks
 // cannot be damaged by stores, an allocation that does not fit stops the call
@@ -76,7 +96,7 @@ func (in *instance) room(n uint64, data []byte) uint64 {
 	if !ok {
 		in.stop(in.transferError(n))
 	}
-	copy(in.arena.buf[offset:], data)
+	in.arena.work += int64(copy(in.arena.buf[offset:], data))
 	return offset
 }
 
@@ -86,6 +106,7 @@ func (in *instance) give(data []byte) uint64 { return in.room(uint64(len(data)),
 // take reads a block and frees it.
 func (in *instance) take(offset uint64) []byte {
 	data := append([]byte(nil), in.arena.block(offset)...)
+	in.arena.work += int64(len(data))
 	in.arena.free(offset)
 	return data
 }
@@ -165,6 +186,7 @@ func (in *instance) varSet(stack []uint64) {
 	for k, v := range in.vars {
 		total += header + len(k) + len(v)
 	}
+	in.arena.work += int64(header * len(in.vars))
 	if total >= maxVars {
 		in.stop(limitError(LimitVars, "variables would hold %s, over the limit of %s, which no grant raises: keep less in var_set",
 			size(int64(total)), size(maxVars)))
@@ -200,9 +222,9 @@ func (in *instance) httpRequest(stack []uint64) {
 	if err := in.countRequest(); err != nil {
 		in.stop(err)
 	}
-	in.pause()
-	response, err := in.host.HTTP(in.guard.caller, request)
-	in.guard.resume()
+	in.clock.pause()
+	response, err := in.host.HTTP(in.clock.caller, request)
+	in.clock.resume()
 	if err != nil {
 		in.stop(hostError("http_request", err))
 	}
@@ -252,8 +274,7 @@ func (in *instance) httpHeaderBlock(stack []uint64) {
 }
 
 func (in *instance) logBlock(level string, offset uint64) {
-	in.log(level, string(in.arena.block(offset)))
-	in.arena.free(offset)
+	in.log(level, string(in.take(offset)))
 }
 
 // logLevel gives Extism's number of the lowest level that is kept.

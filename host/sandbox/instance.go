@@ -2,11 +2,8 @@ package sandbox
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -14,17 +11,21 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 
-	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/host/sandbox/meter"
 )
 
 // instance is one instantiated module. It serves one call at a time. After a
 // trap, an exit, a limit or a time-out its state is undefined: it is poisoned,
 // and closed instead of being used again.
 type instance struct {
+	module    *Module
+	image     *Image // whose state it starts each call in; nil before there is one
 	mod       api.Module
-	guard     *guard
 	memory    *linearMemory
+	globals   []api.MutableGlobal     // as the module's image has them
 	functions map[string]api.Function // handles are costly to make
+	clock     clock
+	context   callContext
 	stack     [1]uint64
 	idleSince time.Time
 
@@ -32,6 +33,7 @@ type instance struct {
 	host           Host
 	limits         Limits
 	arena          arena
+	work           int64 // bytes that a host function went through
 	requests       int
 	vars           map[string][]byte
 	httpStatus     int
@@ -41,25 +43,58 @@ type instance struct {
 	fault          *Error // why a host function stopped the guest
 }
 
-// instantiate makes an instance and runs what the module runs once: a start
-// section, then the initialisers of its language. All of it is under the time
-// limit, and none of it reaches the host.
-func (m *Module) instantiate(ctx context.Context, limits Limits) (_ *instance, err error) {
-	in := &instance{
-		memory:    &linearMemory{limit: uint64(m.memory)},
-		functions: map[string]api.Function{},
-		arena:     newArena(),
+// callContext is the context under which wazero runs an instance. It never
+// ends, because nothing watches it: the clock stops guests. It keeps the
+// caller's values out of wazero, which reads settings from them.
+type callContext struct{ in *instance }
+
+var _ context.Context = (*callContext)(nil)
+
+func (c *callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c *callContext) Done() <-chan struct{}       { return nil }
+func (c *callContext) Err() error                  { return nil }
+
+// instanceKey finds the instance in a context that was derived from it.
+type instanceKey struct{}
+
+func (c *callContext) Value(key any) any {
+	if key == (instanceKey{}) {
+		return c.in
 	}
-	in.guard = newGuard(in)
+	return nil
+}
+
+// instanceOf gives the instance that a host function was called by.
+func instanceOf(ctx context.Context) *instance {
+	if c, ok := ctx.(*callContext); ok {
+		return c.in
+	}
+	return ctx.Value(instanceKey{}).(*instance)
+}
+
+// newInstance makes an instance with its memory, empty or loaded from an
+// image, and runs nothing of the guest. It waits for memory that all guests
+// share.
+func (m *Module) newInstance(ctx context.Context, from *Image) (_ *instance, err error) {
+	in := &instance{module: m, image: from, functions: map[string]api.Function{}, arena: newArena()}
+	in.context.in = in
 	in.stdout = console{in: in, level: "info"}
 	in.stderr = console{in: in, level: "warn", keep: true}
-	config := wazero.NewModuleConfig().
-		WithName(""). // anonymous: a runtime holds many
-		WithStartFunctions().
-		WithStdout(&in.stdout).WithStderr(&in.stderr).
-		WithRandSource(rand.Reader).
-		WithSysWalltime().WithSysNanotime().WithNanosleep(in.nanosleep)
+	in.clock.turns, in.clock.key = m.sandbox.turns, m
 
+	size := m.info.MemoryMin
+	if from != nil {
+		size = from.Bytes()
+	}
+	if err := m.sandbox.takeMemory(ctx, m, size); err != nil {
+		return nil, err
+	}
+	space, err := m.sandbox.space.Reserve(uint64(m.memory))
+	if err != nil {
+		m.sandbox.memory.give(size)
+		return nil, newError(KindTrap, "%v", err).because(err)
+	}
+	in.memory = &linearMemory{space: space, limit: uint64(m.memory), budget: m.sandbox.memory, held: size}
 	defer func() {
 		if r := recover(); r != nil {
 			err = newError(KindTrap, "instantiation panicked: %v", r)
@@ -68,45 +103,146 @@ func (m *Module) instantiate(ctx context.Context, limits Limits) (_ *instance, e
 			in.close()
 		}
 	}()
-	in.limits = limits
-	in.arena.begin(nil, limits.transfer())
-	in.guard.start(ctx, limits.Time)
-	in.mod, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(in.guard, in.memory), m.compiled, config)
-	where := "instantiation"
-	if err == nil {
-		where, err = in.initialize()
+	if from != nil && from.content != nil {
+		if err := space.Load(from.content); err != nil {
+			return nil, newError(KindTrap, "%v", err).because(err)
+		}
 	}
-	clean := in.guard.finish()
-	if err != nil || !clean || in.poisoned() {
+	config := wazero.NewModuleConfig().
+		WithName(""). // anonymous: a runtime holds many
+		WithStartFunctions().
+		WithSysWalltime().WithSysNanotime() // the rest of WASI is in wasi.go
+	in.mod, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(&in.context, in.memory), m.compiled, config)
+	if err != nil {
+		return nil, newError(KindRefused, "instantiation: %v", err).because(err)
+	}
+	if err := in.connect(); err != nil {
+		return nil, newError(KindTrap, "instantiation: %v", err)
+	}
+	return in, nil
+}
+
+// connect finds the globals that the meter has exported, and brings memory
+// and globals into the state of the image.
+func (in *instance) connect() error {
+	global := func(name string) (api.MutableGlobal, error) {
+		g, ok := in.mod.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return nil, fmt.Errorf("the rewritten module lacks the global %q", name)
+		}
+		return g, nil
+	}
+	var err error
+	if in.clock.fuel, err = global(meter.ExportFuel); err != nil {
+		return err
+	}
+	if in.clock.stack, err = global(meter.ExportStack); err != nil {
+		return err
+	}
+	for _, g := range in.module.rewritten.Globals {
+		found, err := global(g.Export)
+		if err != nil {
+			return err
+		}
+		in.globals = append(in.globals, found)
+	}
+	if in.image == nil {
+		return nil
+	}
+	in.setGlobals()
+	if in.image.content != nil {
+		memory := in.mod.Memory()
+		missing := (in.image.Bytes() - int64(memory.Size())) / pageSize
+		if _, ok := memory.Grow(uint32(missing)); !ok {
+			return fmt.Errorf("the memory can't have the size of its image, %s", size(in.image.Bytes()))
+		}
+	}
+	return nil
+}
+
+func (in *instance) setGlobals() {
+	for i, g := range in.globals {
+		g.Set(in.image.globals[i])
+	}
+}
+
+// rewind brings an instance back into the state of its image. It reports
+// false if it can't: the memory has grown, which nothing takes back.
+func (in *instance) rewind() bool {
+	if in.image.content != nil {
+		if int64(len(in.memory.space.Bytes())) != in.image.Bytes() {
+			return false
+		}
+		if err := in.memory.space.Restore(); err != nil {
+			in.module.sandbox.config.Log.Error("an instance is discarded: its memory can't be restored", "sha256", in.module.info.SHA256, "error", err)
+			return false
+		}
+	}
+	in.setGlobals()
+	return true
+}
+
+// initialize makes an instance from nothing and runs what the module runs
+// once: its data, its start section, then the initialisers of its language.
+// All of it is under the limits, and none of it reaches the host.
+func (m *Module) initialize(ctx context.Context, limits Limits) (*instance, error) {
+	in, err := m.newInstance(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i, segment := range m.rewritten.Data {
+		memory := in.memory.space.Bytes()
+		if int64(segment.Offset)+int64(len(segment.Bytes)) > int64(len(memory)) {
+			in.close()
+			return nil, newError(KindTrap, "instantiation: data segment %d, %d bytes at %d, is outside of the memory of %d bytes",
+				i, len(segment.Bytes), segment.Offset, len(memory))
+		}
+		copy(memory[segment.Offset:], segment.Bytes)
+	}
+	in.limits, in.logLeft = limits, limits.Log
+	in.arena.begin(nil, limits.transfer())
+	in.clock.start(ctx, limits)
+	where, err := in.runInitializers()
+	in.clock.stop()
+	if err != nil || in.poisoned() {
 		failure := in.failure(ctx, err)
 		failure.Export = where
+		in.close()
 		return nil, failure
 	}
 	in.forget()
 	return in, nil
 }
 
-// initialize runs the initialisers that go-sdk runs, in its order.
-func (in *instance) initialize() (where string, err error) {
-	initializers := [][]string{{"_initialize", "hs_init"}, {"_initialize"}, {"__wasm_call_ctors"}}
-	for _, group := range initializers {
+// runInitializers runs the start section, and the initialisers that go-sdk
+// runs, in its order.
+func (in *instance) runInitializers() (where string, err error) {
+	run := func(name string) (found bool, err error) {
+		f := in.mod.ExportedFunction(name)
+		if f == nil {
+			return false, nil
+		}
+		// hs_init takes argc and argv.
+		_, err = f.Call(&in.context, make([]uint64, len(f.Definition().ParamTypes()))...)
+		return true, err
+	}
+	if start := in.module.rewritten.Start; start != "" {
+		if _, err := run(start); err != nil {
+			return "start section", err
+		}
+	}
+	for _, group := range [][]string{{"_initialize", "hs_init"}, {"_initialize"}, {"__wasm_call_ctors"}} {
 		if in.mod.ExportedFunction(group[len(group)-1]) == nil {
 			continue
 		}
-		for _, where = range group {
-			f := in.mod.ExportedFunction(where)
-			if f == nil {
-				continue
-			}
-			// hs_init takes argc and argv.
-			arguments := make([]uint64, len(f.Definition().ParamTypes()))
-			if _, err := f.Call(in.guard, arguments...); err != nil {
-				return where, err
+		for _, name := range group {
+			if _, err := run(name); err != nil {
+				return name, err
 			}
 		}
 		break
 	}
-	return where, nil
+	return "", nil
 }
 
 // call runs one export. The caller puts the instance back only if it is not
@@ -121,20 +257,24 @@ func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned b
 	if !in.arena.begin(c.Input, c.Limits.transfer()) {
 		return Result{}, true, in.transferError(uint64(len(c.Input)))
 	}
-	in.guard.start(ctx, c.Limits.Time)
+	in.clock.start(ctx, c.Limits)
 	in.stack[0] = 0
-	err := f.CallWithStack(in.guard, in.stack[:])
-	clean := in.guard.finish()
+	err := f.CallWithStack(&in.context, in.stack[:])
+	in.clock.stop()
 	in.stdout.flush()
 	in.stderr.flush()
 
-	result.GuestTime, result.MemoryBytes = in.guard.spent, int64(len(in.memory.buf))
-	if err != nil && !exitedWell(err) {
+	result.Fuel, result.GuestTime = in.clock.used(), in.clock.spent
+	result.MemoryBytes = int64(len(in.memory.space.Bytes()))
+	switch {
+	case err != nil && !exitedWell(err):
 		failure = in.failure(ctx, err)
-	} else {
+	case result.Fuel > c.Limits.Fuel: // the last block overdrew, and nothing checked after it
+		failure = fuelError(result.Fuel, c.Limits.Fuel)
+	default:
 		result.Output, failure = in.outcome(uint32(in.stack[0]))
 	}
-	poisoned = err != nil || !clean || in.poisoned()
+	poisoned = err != nil || in.poisoned()
 	in.forget()
 	return result, poisoned, failure
 }
@@ -165,87 +305,19 @@ func (in *instance) outcome(code uint32) ([]byte, *Error) {
 	return append([]byte(nil), a.buf[a.outputOffset:][:a.outputLength]...), nil
 }
 
-// failure tells why a call ended early: the clock and the caller come first,
-// since what they interrupt fails for that reason.
-func (in *instance) failure(ctx context.Context, err error) *Error {
-	spent := in.guard.spent.Round(time.Millisecond)
-	reason := in.guard.reason()
-	_, up := reason.(timeUp)
-	var exit *sys.ExitError
-	switch {
-	case up:
-		return in.timeError()
-	case errors.Is(reason, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
-		late := newError(KindTimeout, "stopped after %s of guest time: the caller's deadline passed", spent).
-			because(context.DeadlineExceeded)
-		late.Err.Retryable = true // what it waited for may answer in time the next time
-		return late
-	case reason != nil, ctx.Err() != nil:
-		return newError(KindCanceled, "stopped after %s of guest time: the caller cancelled the call", spent).
-			because(context.Canceled)
-	case in.fault != nil:
-		return in.fault
-	case err == nil: // the timer has fired and is just about to say so
-		return in.timeError()
-	case in.memory.refused > 0:
-		need, limit := int64(in.memory.refused), int64(in.memory.limit)
-		return limitError(LimitMemory, "the plugin crashed after it was refused %s of memory, over the limit of %s; %s",
-			size(need), size(limit), bytesRemedy(LimitMemory, need, CeilingLimits().Memory)).because(err)
-	case errors.As(err, &exit):
-		return in.crash(newError(KindExit, "the plugin ended itself with code %d", exit.ExitCode()), err)
-	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	text = strings.TrimSuffix(text, " (recovered by wazero)")
-	return in.crash(newError(KindTrap, "the plugin crashed: %s", strings.TrimPrefix(text, "wasm error: ")), err)
-}
-
-// crash adds what the plugin said before it crashed, which is the only thing
-// that its author can use, and where it was.
-func (in *instance) crash(e *Error, err error) *Error {
-	if said := in.stderr.last(); said != "" {
-		e.Err.Message += "; it wrote: " + said
-	} else if said := in.arena.block(in.arena.errorOffset); len(said) > 0 {
-		e.Err.Message += "; it set the error: " + printable(string(said[:min(len(said), maxTail)]))
-	}
-	detail := struct {
-		Stderr string   `json:"stderr,omitempty"`
-		Trace  []string `json:"trace,omitempty"`
-	}{Stderr: printable(string(in.stderr.tail))}
-	const deepest = 12
-	if _, trace, ok := strings.Cut(err.Error(), "wasm stack trace:\n"); ok {
-		for _, frame := range strings.Split(trace, "\n") {
-			if frame = strings.TrimSpace(frame); frame == "" || len(detail.Trace) == deepest {
-				break
-			}
-			detail.Trace = append(detail.Trace, frame)
-		}
-	}
-	if data, err := json.Marshal(detail); err == nil && string(data) != "{}" {
-		e.Err.Detail = data
-	}
-	return e.because(err)
-}
-
 // stop ends the guest from within a host function.
 func (in *instance) stop(e *Error) {
 	in.fault = e
 	panic(e)
 }
 
-// pause stops the clock around a host function that waits.
-func (in *instance) pause() {
-	if !in.guard.pause() {
-		in.stop(in.timeError())
+// trip is what the rewritten module calls when its fuel or stack is used up.
+func (in *instance) trip(reason uint64) {
+	if reason == meter.ReasonStack {
+		in.stop(newError(KindTrap, "the plugin crashed: stack overflow, calls nested beyond %s", size(stackBytes)))
 	}
-}
-
-// nanosleep is the guest's sleep. It counts as guest time.
-func (in *instance) nanosleep(ns int64) {
-	if ns > 0 {
-		in.guard.sleep(time.Duration(ns))
-	}
-	if err := in.guard.Err(); err != nil {
-		panic(err)
+	if err := in.clock.refuel(); err != nil {
+		in.stop(err)
 	}
 }
 
@@ -255,45 +327,22 @@ func (in *instance) forget() {
 	in.stdout.reset()
 	in.stderr.reset()
 	in.host, in.vars, in.httpHeaders, in.fault = nil, nil, nil, nil
-	in.requests, in.httpStatus, in.logLeft, in.memory.refused = 0, 0, 0, 0
+	in.requests, in.httpStatus, in.logLeft, in.work = 0, 0, 0, 0
+	in.memory.refused, in.memory.crowded = 0, false
 }
 
-// poisoned reports whether wazero has closed the module, by proc_exit or by a
-// time-out that came too late to be noticed.
-func (in *instance) poisoned() bool { return in.mod == nil || in.mod.IsClosed() }
+// poisoned reports whether wazero has closed the module, as proc_exit does.
+func (in *instance) poisoned() bool { return in.mod.IsClosed() }
 
 // close releases the module. No guest code runs when it is called.
 func (in *instance) close() {
-	in.guard.timer.Stop()
+	log := in.module.sandbox.config.Log
 	if in.mod != nil {
-		// There is nothing to fail: a plugin has no files.
-		_ = in.mod.Close(context.Background())
+		if err := in.mod.Close(context.Background()); err != nil {
+			log.Error("close an instance", "sha256", in.module.info.SHA256, "error", err)
+		}
+	}
+	if err := in.memory.release(); err != nil {
+		log.Error("release an instance's memory", "sha256", in.module.info.SHA256, "error", err)
 	}
 }
-
-func (in *instance) timeError() *Error {
-	limit, ceiling := in.limits.Time, CeilingLimits().Time
-	remedy := raise(LimitTime, min(2*limit, ceiling).String())
-	if limit >= ceiling {
-		remedy = fmt.Sprintf("%s is the highest that a grant may give", ceiling)
-	}
-	e := newError(KindTimeout, "stopped after %s of guest time, the limit; %s", limit, remedy).
-		because(context.DeadlineExceeded)
-	e.Limit = LimitTime
-	return e
-}
-
-func outputError(what string, n, limit int64) *Error {
-	return limitError(LimitOutput, "%s of %s is over the limit of %s; %s", what, size(n), size(limit),
-		bytesRemedy(LimitOutput, n, CeilingLimits().Output))
-}
-
-func (in *instance) transferError(n uint64) *Error {
-	limit := in.limits.transfer()
-	return limitError(LimitTransfer, "the plugin asked for a block of %d bytes, and with it would hold more than the %s of transfer memory"+
-		" that its limits of input, output and http add up to; free blocks, or %s", n, size(limit),
-		bytesRemedy(LimitOutput, 2*in.limits.Output, CeilingLimits().Output))
-}
-
-// Interface guard: what a guest sets as its error is an error here.
-var _ error = (*abi.Error)(nil)

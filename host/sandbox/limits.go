@@ -12,8 +12,11 @@ type Limits struct {
 	// Memory is the linear memory in bytes. It is fixed when a module is
 	// compiled; Call does not read this field.
 	Memory int64
-	// Time is how long guest code may run. Waiting for Host.HTTP and
-	// Host.Function does not count.
+	// Fuel is the work that guest code may do, in units of package meter:
+	// about one an instruction.
+	Fuel int64
+	// Time is how long guest code may run. Waiting for other systems, and for
+	// a turn among calls that run for long, does not count.
 	Time time.Duration
 	// Input, Output and HTTPBody (one body, either way) are in bytes.
 	Input, Output, HTTPBody int64
@@ -27,12 +30,15 @@ type Limits struct {
 const (
 	kib = 1 << 10
 	mib = 1 << 20
+
+	million = 1_000_000
+	billion = 1_000_000_000
 )
 
 // DefaultLimits hold for a plugin whose grant changes none.
 func DefaultLimits() Limits {
 	return Limits{
-		Memory: 32 * mib, Time: 5 * time.Second,
+		Memory: 32 * mib, Fuel: 2 * billion, Time: 5 * time.Second,
 		Input: 4 * mib, Output: 4 * mib, HTTPBody: 4 * mib,
 		Requests: 32, Log: 64 * kib,
 	}
@@ -41,7 +47,7 @@ func DefaultLimits() Limits {
 // CeilingLimits are the highest that a grant may give.
 func CeilingLimits() Limits {
 	return Limits{
-		Memory: 512 * mib, Time: 60 * time.Second,
+		Memory: 512 * mib, Fuel: 100 * billion, Time: 60 * time.Second,
 		Input: 32 * mib, Output: 32 * mib, HTTPBody: 32 * mib,
 		Requests: 256, Log: mib,
 	}
@@ -53,7 +59,7 @@ const (
 	maxLine    = 4 * kib   // one log line; the rest of it is cut
 	maxTail    = 2 * kib   // stderr kept for the error of a trap
 	margin     = mib       // transfer memory beyond input, output and bodies
-	maxMemory  = 65535     // pages; see Compile
+	maxMemory  = 65535     // pages: with one more, a read could end at 2^32, which panics in wazero
 	pageSize   = 64 * kib  // bytes of a WebAssembly page
 	keptArena  = mib       // transfer memory that an idle instance keeps
 	firstArena = 64 * kib  // transfer memory that an instance starts with
@@ -73,7 +79,7 @@ func (l Limits) check() error {
 		key   string
 		value int64
 	}{
-		{LimitTime, int64(l.Time)}, {LimitInput, l.Input}, {LimitOutput, l.Output},
+		{LimitFuel, l.Fuel}, {LimitTime, int64(l.Time)}, {LimitInput, l.Input}, {LimitOutput, l.Output},
 		{LimitHTTP, l.HTTPBody}, {LimitRequests, int64(l.Requests)}, {LimitLog, l.Log},
 	} {
 		if f.value <= 0 {
@@ -89,6 +95,7 @@ func (l Limits) check() error {
 // Keys of limits, as they stand in grants.yaml and in [Error].Limit.
 const (
 	LimitMemory   = "memory"
+	LimitFuel     = "fuel"
 	LimitTime     = "time"
 	LimitInput    = "input"
 	LimitOutput   = "output"
@@ -114,6 +121,17 @@ func bytesRemedy(key string, need, ceiling int64) string {
 // raise is the sentence that names the place and the key.
 func raise(key, value string) string {
 	return fmt.Sprintf("raise it in grants.yaml with limits: {%s: %s}", key, value)
+}
+
+// units writes an amount of fuel the way grants.yaml takes it.
+func units(n int64) string {
+	switch {
+	case n >= billion && n%billion == 0:
+		return fmt.Sprintf("%dG", n/billion)
+	case n >= million && n%million == 0:
+		return fmt.Sprintf("%dM", n/million)
+	}
+	return fmt.Sprint(n)
 }
 
 // size writes a number of bytes the way grants.yaml takes it.

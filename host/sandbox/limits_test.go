@@ -67,7 +67,7 @@ func TestMemoryLimit(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, Config{})
 	const limit = 3 * mib
-	m, err := s.Compile(ctx, guest(t, "portable"), limit)
+	m, err := s.Compile(ctx, guest(t, "portable"), Options{Memory: limit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestMemoryLimit(t *testing.T) {
 	if _, err := call(m, "trap", ""); kindOf(t, err).Kind != KindTrap {
 		t.Errorf("%v", err)
 	}
-	_, err = s.Compile(ctx, guest(t, "portable"), mib)
+	_, err = s.Compile(ctx, guest(t, "portable"), Options{Memory: mib})
 	if e := kindOf(t, err); e.Kind != KindLimit || !strings.Contains(e.Error(), "the module starts with 1152KiB of memory, over the limit of 1MiB") {
 		t.Errorf("%v", e)
 	}

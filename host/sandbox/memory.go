@@ -1,15 +1,25 @@
 package sandbox
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"github.com/tetratelabs/wazero/experimental"
 
-// linearMemory backs a guest's memory and remembers when it was refused more,
-// so that the trap which then follows can be told as what it is. It lies on
-// the Go heap and is never unmapped: wazero frees a memory while a guest that
-// called proc_exit may still be returning through it.
+	"github.com/trama-run/trama/host/sandbox/image"
+)
+
+// linearMemory backs a guest's memory for wazero. It counts against what all
+// guests may hold together, and remembers when it was refused more, so that
+// the trap which then follows can be told as what it is.
+//
+// wazero frees a memory while a guest that called proc_exit may still be
+// returning through it, so Free does nothing; release does it, when no guest
+// code runs.
 type linearMemory struct {
+	space   *image.Memory
 	limit   uint64 // bytes
-	buf     []byte
+	budget  *share // of all guests
+	held    int64  // taken from budget
 	refused uint64 // the size in bytes that was refused last; 0 if none was
+	crowded bool   // it was refused because all guests together hold too much
 }
 
 var (
@@ -20,25 +30,36 @@ var (
 // Allocate gives the memory itself: a module has one at most.
 func (m *linearMemory) Allocate(uint64, uint64) experimental.LinearMemory { return m }
 
-// Reallocate grows to size bytes, with room for a little more, so that a
-// guest which grows page by page isn't copied page by page.
+// Reallocate grows to size bytes, unless the memory has them already: one that
+// was loaded from an image is as large as that from the start.
 func (m *linearMemory) Reallocate(size uint64) []byte {
+	if have := m.space.Bytes(); size <= uint64(len(have)) {
+		return have[:size:size]
+	}
 	if size > m.limit {
 		m.refused = size
 		return nil
 	}
-	if size > uint64(cap(m.buf)) {
-		room := size
-		if len(m.buf) > 0 {
-			room = min(size+size/4, m.limit)
+	if more := int64(size) - m.held; more > 0 {
+		if !m.budget.tryTake(more) {
+			m.refused, m.crowded = size, true
+			return nil
 		}
-		grown := make([]byte, size, room)
-		copy(grown, m.buf)
-		m.buf = grown
+		m.held += more
 	}
-	m.buf = m.buf[:size]
-	return m.buf
+	buf := m.space.Resize(size)
+	if buf == nil {
+		m.refused, m.crowded = size, true // the operating system has no more
+	}
+	return buf
 }
 
 // Free does nothing; see linearMemory.
 func (m *linearMemory) Free() {}
+
+// release gives everything back.
+func (m *linearMemory) release() error {
+	m.budget.give(m.held)
+	m.held = 0
+	return m.space.Release()
+}

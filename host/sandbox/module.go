@@ -10,6 +10,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 
+	"github.com/trama-run/trama/host/sandbox/compile"
+	"github.com/trama-run/trama/host/sandbox/meter"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -38,48 +40,52 @@ type Call struct {
 	Input  []byte // not changed, and not kept
 	Limits Limits
 	Host   Host
+	// Image is the state that the call starts from; nil for the module's own.
+	Image *Image
 }
 
-// Result is what a call that succeeded gives. GuestTime and MemoryBytes are
-// also set when it failed, if the guest ran.
+// Result is what a call that succeeded gives. All but Output is also set when
+// it failed, if the guest ran.
 type Result struct {
 	Output      []byte
-	GuestTime   time.Duration // without waiting for the host
+	Fuel        int64         // units, see package meter; the same for the same work
+	GuestTime   time.Duration // without waiting for the host, or for a turn
 	MemoryBytes int64         // of the instance's linear memory, at the end
 }
 
 // Module is a compiled plugin. It may be called from many goroutines at once;
 // each call has an instance to itself.
 type Module struct {
-	sandbox  *Sandbox
-	info     Info
-	callable map[string]bool // exports () -> i32
-	memory   int64           // bytes
-	runtime  wazero.Runtime
-	cache    wazero.CompilationCache // nil without a cache directory
-	compiled wazero.CompiledModule
-
-	mu      sync.Mutex
-	idle    []*instance // guarded by mu; the one used last stands last
-	running int         // guarded by mu
-	closing bool        // guarded by mu
-	trimmer *time.Timer // guarded by mu; nil while no trim is due
+	sandbox   *Sandbox
+	info      Info
+	callable  map[string]bool // exports () -> i32
+	memory    int64           // bytes
+	rewritten meter.Result    // Wasm is dropped once it is compiled
+	runtime   wazero.Runtime
+	code      *compile.Code // nil for an interpreter
+	compiled  wazero.CompiledModule
+	base      *Image
 
 	slots chan struct{} // holds one for each call that runs
+
+	mu      sync.Mutex
+	images  map[*Image]bool // guarded by mu; not closed ones, base too
+	closing bool            // guarded by mu
 
 	closed   chan struct{} // closed once everything is released
 	closeErr error         // read after closed
 }
 
-// Instances that wait for calls.
-const (
-	maxCalls = 128 // of one module at once; more wait for one to end
-	maxIdle  = 8
-	idleFor  = time.Minute
-)
+// maxCalls is how many calls of one module run at once, waiting for the host
+// included; more wait for one to end.
+const maxCalls = 128
 
 // Info is what Inspect says of the module.
 func (m *Module) Info() Info { return m.info }
+
+// Fresh says why every call initialises an instance of its own, which takes
+// milliseconds; it is empty if calls start from an image.
+func (m *Module) Fresh() string { return m.rewritten.Fresh }
 
 // Call runs one export.
 //
@@ -89,42 +95,127 @@ func (m *Module) Info() Info { return m.info }
 // KindLimit of the input, which nothing ran for, the instance is discarded; the
 // next call gets another.
 func (m *Module) Call(ctx context.Context, c Call) (Result, error) {
-	if err := m.admit(ctx, c); err != nil {
-		err.Export = c.Export
-		return Result{}, err
+	result, in, image, err := m.run(ctx, c)
+	if in != nil {
+		image.put(in)
 	}
-	defer m.leave()
-	select {
-	case m.slots <- struct{}{}:
-		defer func() { <-m.slots }()
-	case <-ctx.Done():
-		err := newError(KindTimeout, "not begun: %d calls of this plugin ran all the while, the most at once", maxCalls).because(ctx.Err())
-		err.Export, err.Err.Retryable = c.Export, true
-		return Result{}, err
+	if image != nil {
+		m.leave(image)
 	}
-	in := m.take()
-	if in == nil {
-		var err error
-		if in, err = m.instantiate(ctx, c.Limits); err != nil {
-			return Result{}, err
+	if err != nil {
+		return result, err
+	}
+	return result, nil
+}
+
+// Prepare runs one export, and keeps the state that it leaves behind as an
+// image: calls from it begin where this one ended. Its output is dropped.
+//
+// # Errors
+//
+// Those of Call, and KindRefused for a module without images; see Fresh.
+func (m *Module) Prepare(ctx context.Context, c Call) (*Image, error) {
+	if reason := m.Fresh(); reason != "" {
+		return nil, newError(KindRefused, "the module has no images: %s", reason)
+	}
+	_, in, image, err := m.run(ctx, c)
+	if image != nil {
+		defer m.leave(image)
+	}
+	if err != nil {
+		if in != nil {
+			image.put(in)
 		}
+		return nil, err
+	}
+	if in == nil {
+		return nil, newError(KindExit, "the plugin ended itself, so there is no state to keep")
+	}
+	kept, failed := m.keep(in)
+	if failed != nil {
+		in.close()
+		return nil, newError(KindTrap, "%v", failed).because(failed)
+	}
+	if !m.remember(kept) {
+		return nil, newError(KindRefused, "%v", errors.Join(ErrClosed, kept.Close(ctx))).because(ErrClosed)
+	}
+	return kept, nil
+}
+
+// run performs a call. The image, if there is one, has been entered; the
+// instance, if there is one, has ended its call and is nobody's.
+func (m *Module) run(ctx context.Context, c Call) (Result, *instance, *Image, error) {
+	fail := func(image *Image, err *Error) (Result, *instance, *Image, error) {
+		if err.Export == "" {
+			err.Export = c.Export
+		}
+		return Result{}, nil, image, err
+	}
+	if err := m.admit(ctx, c); err != nil {
+		return fail(nil, err)
+	}
+	image := c.Image
+	if image == nil {
+		image = m.base
+	}
+	if !image.enter() {
+		return fail(nil, newError(KindRefused, "%v", ErrClosed).because(ErrClosed))
+	}
+	if err := m.begin(ctx); err != nil {
+		image.leave()
+		return fail(nil, err)
+	}
+	in, err := image.take(ctx, c.Limits)
+	if err != nil {
+		return fail(image, asError(err))
 	}
 	result, poisoned, failure := in.call(ctx, c)
 	if poisoned {
 		in.close()
-	} else {
-		m.put(in)
+		in = nil
 	}
 	if failure != nil {
 		if failure.Export == "" {
 			failure.Export = c.Export
 		}
-		return result, failure
+		return result, in, image, failure
 	}
-	return result, nil
+	return result, in, image, nil
 }
 
-// admit checks a call before anything runs, and counts it.
+// begin waits until the call may run: not too many of its module do, and not
+// too many of all.
+func (m *Module) begin(ctx context.Context) *Error {
+	select {
+	case m.slots <- struct{}{}:
+	default:
+		select {
+		case m.slots <- struct{}{}:
+		case <-ctx.Done():
+			return notBegun(ctx, "%d calls of this plugin ran all the while, the most at once", maxCalls)
+		}
+	}
+	if err := m.sandbox.calls.take(ctx, m, 1); err != nil {
+		<-m.slots
+		return notBegun(ctx, "%d calls of plugins ran all the while, the most at once", maxAllCalls)
+	}
+	return nil
+}
+
+// leave ends what begin began, and the use of the image.
+func (m *Module) leave(image *Image) {
+	m.sandbox.calls.give(1)
+	<-m.slots
+	image.leave()
+}
+
+func notBegun(ctx context.Context, format string, args ...any) *Error {
+	err := newError(KindTimeout, "not begun: "+format, args...).because(ctx.Err())
+	err.Err.Retryable = true
+	return err
+}
+
+// admit checks a call before anything runs.
 func (m *Module) admit(ctx context.Context, c Call) *Error {
 	n := int64(len(c.Input))
 	switch {
@@ -134,6 +225,8 @@ func (m *Module) admit(ctx context.Context, c Call) *Error {
 		return newError(KindCanceled, "not begun: the caller had cancelled the call").because(ctx.Err())
 	case !m.callable[c.Export]:
 		return m.notCallable(c.Export)
+	case c.Image != nil && c.Image.module != m:
+		return newError(KindRefused, "the image is of another module")
 	}
 	if err := c.Limits.check(); err != nil {
 		return newError(KindRefused, "%v", err)
@@ -142,12 +235,6 @@ func (m *Module) admit(ctx context.Context, c Call) *Error {
 		return limitError(LimitInput, "input of %s is over the limit of %s, so the plugin was not run; %s",
 			size(n), size(limit), bytesRemedy(LimitInput, n, CeilingLimits().Input))
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing {
-		return newError(KindRefused, "%v", ErrClosed).because(ErrClosed)
-	}
-	m.running++
 	return nil
 }
 
@@ -166,111 +253,71 @@ func (m *Module) notCallable(name string) *Error {
 	return newError(KindRefused, "the plugin has no such export; it has %s", strings.Join(list, ", "))
 }
 
-// take gives the idle instance that was used last, or nil.
-func (m *Module) take() *instance {
+// remember adds an image to those that Close closes; false if it has begun.
+func (m *Module) remember(i *Image) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := len(m.idle)
-	if n == 0 {
-		return nil
+	if !m.closing {
+		m.images[i] = true
 	}
-	in := m.idle[n-1]
-	m.idle[n-1] = nil
-	m.idle = m.idle[:n-1]
-	return in
+	return !m.closing
 }
 
-// put makes an instance idle, or closes it if enough are.
-func (m *Module) put(in *instance) {
+// forget is told that an image is closed. The last one of a closing module
+// takes the code with it.
+func (m *Module) forget(i *Image) {
 	m.mu.Lock()
-	full := len(m.idle) >= maxIdle
-	if !full {
-		in.idleSince = in.guard.since
-		m.idle = append(m.idle, in)
-		if m.trimmer == nil {
-			m.trimmer = time.AfterFunc(idleFor, m.trim)
-		}
-	}
-	m.mu.Unlock()
-	if full {
-		in.close()
-	}
-}
-
-// trim closes the instances that have been idle for long, and comes again
-// while others are.
-func (m *Module) trim() {
-	m.mu.Lock()
-	n := 0
-	for n < len(m.idle) && time.Since(m.idle[n].idleSince) >= idleFor {
-		n++
-	}
-	old := append([]*instance(nil), m.idle[:n]...)
-	m.idle = append(m.idle[:0], m.idle[n:]...)
-	clear(m.idle[len(m.idle):cap(m.idle)])
-	m.trimmer = nil
-	if len(m.idle) > 0 {
-		m.trimmer = time.AfterFunc(idleFor, m.trim)
-	}
-	m.mu.Unlock()
-	for _, in := range old {
-		in.close()
-	}
-}
-
-// leave ends a call. The last one of a closing module releases it.
-func (m *Module) leave() {
-	m.mu.Lock()
-	m.running--
-	last := m.closing && m.running == 0
+	delete(m.images, i)
+	last := m.closing && len(m.images) == 0
 	m.mu.Unlock()
 	if last {
 		m.release()
 	}
 }
 
-// Close refuses new calls, waits for those that run, and releases everything.
-// If ctx ends first, Close reports it and the last call does the rest.
+// open lists the images that are not closed.
+func (m *Module) open() []*Image {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []*Image
+	for i := range m.images {
+		all = append(all, i)
+	}
+	return all
+}
+
+// Close refuses new calls, waits for those that run, and releases everything,
+// images too. If ctx ends first, Close reports it and the last call does the
+// rest.
 func (m *Module) Close(ctx context.Context) error {
 	m.mu.Lock()
-	first := !m.closing
 	m.closing = true
-	running := m.running
 	m.mu.Unlock()
-	if first && running == 0 {
-		m.release()
+	var err error
+	for _, i := range m.open() {
+		err = errors.Join(err, i.Close(ctx))
 	}
 	select {
 	case <-m.closed:
-		return m.closeErr
+		return errors.Join(err, m.closeErr)
 	case <-ctx.Done():
 		return fmt.Errorf("close module %s: calls are still running: %w", m.info.SHA256, ctx.Err())
 	}
 }
 
-// release runs once, when no call does.
+// release runs once, when no image is left.
 func (m *Module) release() {
-	m.mu.Lock()
-	idle := m.idle
-	m.idle = nil
-	if m.trimmer != nil {
-		m.trimmer.Stop() // it would hold the module for a minute
-	}
-	m.mu.Unlock()
-	for _, in := range idle {
-		in.close()
-	}
-	m.closeErr = closeAll(m.runtime, m.cache)
+	m.closeErr = closeAll(m.runtime, m.code)
 	m.sandbox.forget(m)
 	close(m.closed)
 }
 
-// closeAll closes a runtime and then the cache that it compiled into.
-func closeAll(rt wazero.Runtime, cache wazero.CompilationCache) error {
+// closeAll closes a runtime and then the code that it runs.
+func closeAll(rt wazero.Runtime, code *compile.Code) error {
 	ctx := context.Background()
 	err := rt.Close(ctx)
-	if cache != nil {
-		err = errors.Join(err, cache.Close(ctx))
+	if code != nil {
+		err = errors.Join(err, code.Close(ctx))
 	}
 	return err
 }

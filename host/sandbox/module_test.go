@@ -1,13 +1,9 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,9 +13,9 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// TestPoisonedInstances: the counter in a guest's memory shows which calls
-// shared an instance.
-func TestPoisonedInstances(t *testing.T) {
+// TestFreshInstances: the counter in a guest's memory shows what calls see of
+// each other: nothing, however the calls before have ended.
+func TestFreshInstances(t *testing.T) {
 	m := load(t, "portable")
 	count := func() string {
 		t.Helper()
@@ -29,18 +25,21 @@ func TestPoisonedInstances(t *testing.T) {
 		}
 		return strings.TrimSpace(string(got.Output))
 	}
-	if a, b := count(), count(); a != "1" || b != "2" {
-		t.Errorf("an instance that ended well is used again: got %s, %s", a, b)
+	if a, b := count(), count(); a != "1" || b != "1" {
+		t.Errorf("a call sees what another has counted: got %s, %s", a, b)
 	}
-	if _, err := call(m, "fail_text", ""); kindOf(t, err).Kind != KindGuest || count() != "3" {
-		t.Error("an error of the guest cost its instance")
+	if idle(m) != 1 {
+		t.Errorf("%d instances are idle after calls one by one", idle(m))
 	}
-	for _, export := range []string{"count_and_trap", "count_and_spin", "hoard", "grow", "recurse"} {
+	for _, export := range []string{"fail_text", "count_and_trap", "count_and_spin", "hoard", "grow", "recurse"} {
 		if _, err := m.Call(context.Background(), Call{Export: export, Limits: short()}); err == nil {
 			t.Errorf("%s succeeded", export)
 		}
+		if export != "fail_text" && idle(m) != 0 {
+			t.Errorf("%s: its instance is kept", export)
+		}
 		if got := count(); got != "1" {
-			t.Errorf("after %s the counter is %s: the instance was used again", export, got)
+			t.Errorf("after %s the counter is %s", export, got)
 		}
 	}
 }
@@ -88,49 +87,27 @@ func TestExports(t *testing.T) {
 			t.Errorf("%s: %v", export, e)
 		}
 	}
-	// '0' + 1 by the start section + 10 by the initialiser, each once.
-	for _, want := range []string{";", "<", "="} {
-		if got, err := call(m, "state", ""); string(got.Output) != want {
-			t.Errorf("state is %q, %v; want %q", got.Output, err, want)
+	// '0' + 1 by the start section + 10 by the initialiser, each once. What
+	// the call adds is gone with it.
+	for range 3 {
+		if got, err := call(m, "state", ""); string(got.Output) != ";" {
+			t.Errorf("state is %q, %v", got.Output, err)
 		}
 	}
 }
 
-// TestEndlessStart: what runs before the first call is under the time limit.
+// TestEndlessStart: what runs before the first call is under the limits.
 func TestEndlessStart(t *testing.T) {
 	s := open(t, Config{})
-	for name, where := range map[string]string{"start_spin": "instantiation", "init_spin": "_initialize"} {
-		m := build(t, s, name)
+	for name, where := range map[string]string{"start_spin": "start section", "init_spin": "_initialize"} {
+		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 		begun := time.Now()
-		_, err := m.instantiate(context.Background(), short())
-		if e := kindOf(t, err); e.Kind != KindTimeout || e.Export != where || time.Since(begun) > 300*time.Millisecond {
+		_, err := s.Compile(ctx, guest(t, name), Options{Memory: mib})
+		cancel()
+		if e := kindOf(t, err); e.Kind != KindTimeout && e.Limit != LimitFuel || e.Export != where || time.Since(begun) > 3*time.Second {
 			t.Errorf("%s: %v after %v", name, e, time.Since(begun))
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := s.Compile(ctx, guest(t, "start_spin"), mib); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Compile under a deadline: %v", err)
-	}
-}
-
-// build compiles a guest without making its first instance.
-func build(t *testing.T, s *Sandbox, name string) *Module {
-	t.Helper()
-	info, err := Inspect(guest(t, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &Module{sandbox: s, info: info, memory: DefaultLimits().Memory, closed: make(chan struct{})}
-	if err := m.compile(guest(t, name), ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
 }
 
 // TestHammer calls one module from many goroutines, some of the calls to fail.
@@ -208,7 +185,7 @@ func TestClosedSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := s.Compile(context.Background(), guest(t, "echo"), mib)
+	m, err := s.Compile(context.Background(), guest(t, "echo"), Options{Memory: mib})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,82 +195,27 @@ func TestClosedSandbox(t *testing.T) {
 	if _, err := call(m, "echo", "x"); kindOf(t, err).Kind != KindRefused {
 		t.Error(err)
 	}
-	if _, err := s.Compile(context.Background(), guest(t, "echo"), mib); kindOf(t, err).Kind != KindRefused {
+	if _, err := s.Compile(context.Background(), guest(t, "echo"), Options{Memory: mib}); kindOf(t, err).Kind != KindRefused {
 		t.Error(err)
 	}
 }
 
 func TestTrim(t *testing.T) {
 	m := load(t, "echo")
-	m.mu.Lock()
-	m.idle[0].idleSince = time.Now().Add(-2 * idleFor)
-	m.mu.Unlock()
-	m.trim()
+	m.base.mu.Lock()
+	m.base.idle[0].idleSince = time.Now().Add(-2 * idleFor)
+	m.base.mu.Unlock()
+	m.base.trim(idleFor)
 	if n := idle(m); n != 0 {
 		t.Errorf("%d instances are idle after their time", n)
 	}
 	if got, err := call(m, "echo", "again"); err != nil || string(got.Output) != "again" {
 		t.Errorf("%q, %v", got.Output, err)
 	}
-	m.trim()
+	m.base.trim(idleFor)
 	if n := idle(m); n != 1 {
 		t.Errorf("%d instances are idle, want the one just used", n)
 	}
-}
-
-func TestCache(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "cache")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	s := open(t, Config{CacheDir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("mode %v, %v; want 0700", info.Mode(), err)
-	}
-	if !strings.Contains(log.String(), "engine=compiler") && !strings.Contains(log.String(), "engine=interpreter") {
-		t.Errorf("the engine is not logged: %s", &log)
-	}
-	compile := func() {
-		t.Helper()
-		m, err := s.Compile(context.Background(), guest(t, "echo"), mib)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := call(m, "echo", "x"); err != nil || string(got.Output) != "x" {
-			t.Errorf("%q, %v", got.Output, err)
-		}
-		if err := m.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}
-	compile()
-	if !s.compiler {
-		return // the interpreter keeps nothing
-	}
-	files := cached(t, dir)
-	if len(files) == 0 {
-		t.Fatal("nothing is cached")
-	}
-	compile() // from the cache
-	for _, file := range files {
-		if err := os.Truncate(file, 20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	compile() // past a damaged cache
-	if !strings.Contains(log.String(), "compilation cache failed") {
-		t.Errorf("a damaged cache is not logged: %s", &log)
-	}
-}
-
-func cached(t *testing.T, dir string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
 }
 
 // TestNoLeak loads broken modules, and sound ones that are closed again, many
@@ -301,28 +223,12 @@ func cached(t *testing.T, dir string) []string {
 func TestNoLeak(t *testing.T) {
 	s := open(t, Config{})
 	ctx := context.Background()
-	echo, portable := guest(t, "echo"), guest(t, "portable")
-	badBody := bytes.Clone(portable) // sound for Inspect, not for wazero
-	info, err := Inspect(portable)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, section := range info.Sections {
-		if section.Name == "code" {
-			badBody[section.Offset+section.Bytes-1] = 0 // the last body has no end
-		}
-	}
-	if _, err := Inspect(badBody); err != nil {
-		t.Fatalf("Inspect reads bodies: %v", err)
-	}
+	echo := guest(t, "echo")
 	round := func() {
-		if _, err := s.Compile(ctx, badBody, mib*32); kindOf(t, err).Kind != KindRefused || !strings.Contains(err.Error(), "compile: ") {
-			t.Fatalf("bad body: %v", err)
-		}
-		if _, err := s.Compile(ctx, echo[:len(echo)-10], mib); kindOf(t, err).Kind != KindRefused {
+		if _, err := s.Compile(ctx, echo[:len(echo)-10], Options{Memory: mib}); kindOf(t, err).Kind != KindRefused {
 			t.Fatalf("truncated: %v", err)
 		}
-		m, err := s.Compile(ctx, echo, mib)
+		m, err := s.Compile(ctx, echo, Options{Memory: mib})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,5 @@
-// Package sandbox runs WebAssembly plugins: it checks a module, compiles it,
-// and calls its exports under limits.
+// Package sandbox runs WebAssembly plugins: it checks a module, rewrites it so
+// that its work is counted, compiles it, and calls its exports under limits.
 //
 // A plugin is a module that speaks the Extism plugin ABI: bytes in, bytes out,
 // exports of type () -> i32. The ABI is implemented here, on wazero; guests
@@ -8,80 +8,98 @@
 // world goes through the [Host] of its call.
 //
 //	box, err := sandbox.Open(sandbox.Config{CacheDir: dir, Log: log})
-//	module, err := box.Compile(ctx, wasm, sandbox.DefaultLimits().Memory)
+//	module, err := box.Compile(ctx, wasm, sandbox.Options{Memory: sandbox.DefaultLimits().Memory})
 //	result, err := module.Call(ctx, sandbox.Call{
 //		Export: "greet", Input: []byte("Ana"), Limits: sandbox.DefaultLimits(), Host: host})
 //
-// Failure belongs to the instance: after a trap, an exit, a limit or a
-// time-out it is discarded, and the next call gets another. Instances that
-// ended well are used again, so a plugin's own memory survives its calls.
+// Every call starts from the module's [Image], the state after initialisation,
+// so none sees what another has left behind. Failure belongs to the instance:
+// after a trap, an exit, a limit or a time-out it is discarded.
 //
-// wazero stays in this package. It knows nothing of flows, grants, secrets and
-// stores.
+// wazero stays in this package and those below it. It knows nothing of flows,
+// grants, secrets and stores.
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"golang.org/x/sys/cpu"
 
-	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/host/sandbox/compile"
+	"github.com/trama-run/trama/host/sandbox/image"
 )
 
-// Config says where a sandbox works.
+// Config says where a sandbox works and what all its guests may take together.
 type Config struct {
-	// CacheDir keeps compiled code over restarts. It holds what the process
-	// will execute, so Open gives it mode 0700. Empty: no cache.
+	// CacheDir keeps compiled code over restarts; see package compile. Empty:
+	// no cache.
 	CacheDir string
-	// Compiler is the command that compiles one module in a process of its
-	// own; see package compile. Empty: this process compiles.
+	// Compiler is the command that compiles a module in a process of its own;
+	// see compile.Child. Empty: modules are compiled in this process, where a
+	// hostile one can't be stopped; for tests, and tools that run one module.
 	Compiler []string
-	Log      *slog.Logger // nil: nothing is logged
+	// MemoryBytes bounds the linear memory of all instances together, shared
+	// pages counted for each; 0 means DefaultMemory.
+	MemoryBytes int64
+	Log         *slog.Logger // nil: nothing is logged
 }
+
+// DefaultMemory is the linear memory in bytes of all instances together.
+const DefaultMemory = 4096 * mib
+
+// maxAllCalls is how many calls of all modules run at once, waiting for the
+// host included.
+const maxAllCalls = 1024
 
 // Sandbox compiles modules. It may be used from many goroutines.
 type Sandbox struct {
 	config   Config
 	compiler bool
+	code     *compile.Cache
+	space    *image.Space
+
+	calls  *share // calls that run
+	turns  *share // calls that run for long: they leave a core to the others
+	memory *share // bytes of linear memory
 
 	mu      sync.Mutex
 	modules map[*Module]bool // guarded by mu; open ones
 	closed  bool             // guarded by mu
-
-	slot     chan struct{}  // held by the compilation that runs
-	builders sync.WaitGroup // compilations, abandoned ones too
 }
 
-// Open prepares the cache directory and finds out how code will run.
+// Open prepares the cache directory and finds out how code will run and how
+// memory will be restored.
 func Open(config Config) (*Sandbox, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if dir := config.CacheDir; dir != "" {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("open sandbox: %w", err)
-		}
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("open sandbox: compilation cache must be private: %w", err)
-		}
+	if config.MemoryBytes == 0 {
+		config.MemoryBytes = DefaultMemory
 	}
-	s := &Sandbox{config: config, modules: map[*Module]bool{}, slot: make(chan struct{}, 1)}
-	if s.compiler = compilerWorks(); s.compiler {
-		config.Log.Info("sandbox ready", "engine", "compiler")
+	s := &Sandbox{
+		config: config, compiler: compilerWorks(), modules: map[*Module]bool{},
+		calls: newShare(maxAllCalls), turns: newShare(int64(max(1, runtime.GOMAXPROCS(0)-1))), memory: newShare(config.MemoryBytes),
+	}
+	var err error
+	if s.code, err = compile.Open(compile.Config{Dir: config.CacheDir, Command: config.Compiler, Log: config.Log}); err != nil {
+		return nil, fmt.Errorf("open sandbox: %w", err)
+	}
+	if s.space, err = image.Open(); err != nil {
+		return nil, fmt.Errorf("open sandbox: %w", err)
+	}
+	if s.compiler {
+		config.Log.Info("sandbox ready", "engine", "compiler", "restore", s.space.Method())
 	} else {
 		config.Log.Warn("sandbox ready, but plugins will be slow: no compiler for this machine, or no executable memory",
-			"engine", "interpreter", "os", runtime.GOOS, "arch", runtime.GOARCH)
+			"engine", "interpreter", "restore", s.space.Method(), "os", runtime.GOOS, "arch", runtime.GOARCH)
 	}
 	return s, nil
 }
@@ -101,78 +119,48 @@ func compilerWorks() (works bool) {
 	return wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler()).Close(ctx) == nil
 }
 
-// Compile checks a module, compiles it, and makes one instance, so that what
-// cannot run fails here. memoryBytes bounds the linear memory of each instance.
-//
-// One module is compiled at a time. If ctx ends, Compile returns at once, but
-// the compilation goes on in the background: wazero cannot interrupt one.
-//
-// # Errors
-//
-// Every error is an [*Error]: KindRefused if the module is not acceptable
-// (holding a [*ModuleError] if it failed the checks), KindLimit if it starts
-// with more memory than it may have, else the kind by which its
-// initialisation failed.
-func (s *Sandbox) Compile(ctx context.Context, wasm []byte, memoryBytes int64) (*Module, error) {
-	wasm = bytes.Clone(wasm) // an abandoned compilation outlives the call
-	info, err := Inspect(wasm)
-	if err != nil {
-		return nil, err
+// takeMemory takes memory for an instance of a module. If it is short, idle
+// instances make room; then the call waits.
+func (s *Sandbox) takeMemory(ctx context.Context, m *Module, bytes int64) error {
+	if s.memory.tryTake(bytes) {
+		return nil
 	}
-	memoryBytes = min(memoryBytes, maxMemory*pageSize)
-	if info.MemoryMin > memoryBytes {
-		return nil, limitError(LimitMemory, "the module starts with %s of memory, over the limit of %s; %s",
-			size(info.MemoryMin), size(memoryBytes), bytesRemedy(LimitMemory, info.MemoryMin, CeilingLimits().Memory))
+	if bytes > s.config.MemoryBytes {
+		return limitError(LimitMemory, "one instance needs %s of memory, more than the %s that the host gives all plugins together", size(bytes), size(s.config.MemoryBytes))
 	}
-	if err := s.beginBuild(ctx); err != nil {
-		return nil, err
+	s.trimIdle(bytes)
+	if err := s.memory.take(ctx, m, bytes); err != nil {
+		return notBegun(ctx, "all plugins together held the %s of memory that the host gives them", size(s.config.MemoryBytes))
 	}
-	m := &Module{sandbox: s, info: info, memory: memoryBytes, callable: map[string]bool{}, slots: make(chan struct{}, maxCalls), closed: make(chan struct{})}
-	for _, e := range info.Exports {
-		m.callable[e.Name] = e.Callable()
-	}
-	built := make(chan error, 1)
-	go func() {
-		defer s.endBuild()
-		built <- m.build(ctx, wasm)
-	}()
-	select {
-	case err = <-built:
-	case <-ctx.Done():
-		go func() {
-			if <-built == nil {
-				s.closeAbandoned(m)
-			}
-		}()
-		return nil, newError(KindCanceled, "compilation was abandoned: %v", ctx.Err()).because(ctx.Err())
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !s.remember(m) {
-		return nil, errors.Join(newError(KindRefused, "the sandbox is closed"), m.Close(ctx))
-	}
-	return m, nil
-}
-
-// beginBuild waits for its turn to compile.
-func (s *Sandbox) beginBuild(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return newError(KindRefused, "the sandbox is closed")
-	}
-	s.builders.Add(1)
 	return nil
 }
 
-func (s *Sandbox) endBuild() { s.builders.Done() }
-
-// closeAbandoned closes a module that nobody waited for.
-func (s *Sandbox) closeAbandoned(m *Module) {
-	if err := m.Close(context.Background()); err != nil {
-		s.config.Log.Error("close an abandoned module", "sha256", m.info.SHA256, "error", err)
+// trimIdle closes idle instances, the older ones first, until so many bytes
+// are released.
+func (s *Sandbox) trimIdle(bytes int64) {
+	for age := idleFor / 2; ; age /= 8 {
+		for _, m := range s.open() {
+			for _, i := range m.open() {
+				if bytes -= i.trim(age); bytes <= 0 {
+					return
+				}
+			}
+		}
+		if age < time.Millisecond {
+			return
+		}
 	}
+}
+
+// open lists the modules that are not closed.
+func (s *Sandbox) open() []*Module {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Module
+	for m := range s.modules {
+		all = append(all, m)
+	}
+	return all
 }
 
 // remember adds a module to those that Close closes.
@@ -191,128 +179,18 @@ func (s *Sandbox) forget(m *Module) {
 	delete(s.modules, m)
 }
 
-// build compiles and makes the first instance. A cache that can't be written
-// or read costs time, not the plugin.
-func (m *Module) build(ctx context.Context, wasm []byte) error {
-	s := m.sandbox
-	select {
-	case s.slot <- struct{}{}:
-		defer func() { <-s.slot }()
-	case <-ctx.Done():
-		return newError(KindCanceled, "compilation was not begun: %v", ctx.Err()).because(ctx.Err())
-	}
-	err := m.compile(wasm, s.config.CacheDir)
-	if err != nil && s.config.CacheDir != "" {
-		cached := err
-		if err = m.compile(wasm, ""); err == nil {
-			s.config.Log.Warn("the compilation cache failed and was not used; delete the directory if this stays",
-				"dir", s.config.CacheDir, "sha256", m.info.SHA256, "error", cached)
-		}
-	}
-	if err != nil {
-		return newError(KindRefused, "compile: %v", err).because(err)
-	}
-	in, err := m.instantiate(ctx, DefaultLimits())
-	if err != nil {
-		return errors.Join(err, closeAll(m.runtime, m.cache))
-	}
-	m.put(in)
-	return nil
-}
-
-// compile fills runtime, cache and compiled, or nothing. A panic of the
-// compiler, which a hostile module may find, is an error.
-func (m *Module) compile(wasm []byte, cacheDir string) (err error) {
-	ctx := context.Background()
-	config := wazero.NewRuntimeConfigInterpreter()
-	if m.sandbox.compiler {
-		config = wazero.NewRuntimeConfigCompiler()
-	}
-	// The memory limit is linearMemory's, which can tell that it was reached;
-	// 2^16 pages would let a read end at 2^32, which panics in wazero.
-	config = config.WithMemoryLimitPages(maxMemory).WithCloseOnContextDone(true).WithDebugInfoEnabled(false)
-	var cache wazero.CompilationCache
-	if cacheDir != "" {
-		// A fresh cache object per module, closed with it: a shared one would
-		// keep the code of every module that was ever loaded.
-		if cache, err = wazero.NewCompilationCacheWithDir(cacheDir); err != nil {
-			return err
-		}
-		config = config.WithCompilationCache(cache)
-	}
-	var rt wazero.Runtime
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the compiler panicked: %v", r)
-		}
-		if err != nil && rt != nil {
-			err = errors.Join(err, closeAll(rt, cache))
-		}
-	}()
-	rt = wazero.NewRuntimeWithConfig(ctx, config)
-	if err = m.link(ctx, rt); err != nil {
-		return err
-	}
-	compiled, err := rt.CompileModule(ctx, wasm)
-	if err != nil {
-		return err
-	}
-	m.runtime, m.cache, m.compiled = rt, cache, compiled
-	return nil
-}
-
-// link makes the host modules that the module imports from.
-func (m *Module) link(ctx context.Context, rt wazero.Runtime) error {
-	wanted := map[string]bool{}
-	for _, im := range m.info.Imports {
-		wanted[im.Module] = true
-	}
-	offered := map[string][]hostFunction{abi.ModuleExtism: extismFunctions(), abi.ModuleTrama: tramaFunctions()}
-	for name, functions := range offered {
-		if !wanted[name] {
-			continue
-		}
-		builder := rt.NewHostModuleBuilder(name)
-		for _, f := range functions {
-			builder.NewFunctionBuilder().WithGoFunction(
-				api.GoFunc(func(ctx context.Context, stack []uint64) { f.call(instanceOf(ctx), stack) }),
-				[]byte(f.signature.params), []byte(f.signature.results)).Export(f.name)
-		}
-		if _, err := builder.Instantiate(ctx); err != nil {
-			return fmt.Errorf("host module %s: %w", name, err)
-		}
-	}
-	if wanted[abi.ModuleWASI] {
-		if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
-			return fmt.Errorf("host module %s: %w", abi.ModuleWASI, err)
-		}
-	}
-	return nil
-}
-
-// Close closes every module and waits for compilations. If ctx ends first, it
-// reports that; running calls still end, and release what they use.
+// Close closes every module. If ctx ends first, it reports that; running calls
+// still end, and release what they use.
 func (s *Sandbox) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	var open []*Module
-	for m := range s.modules {
-		open = append(open, m)
-	}
 	s.mu.Unlock()
 	var err error
-	for _, m := range open {
+	for _, m := range s.open() {
 		err = errors.Join(err, m.Close(ctx))
 	}
-	done := make(chan struct{})
-	go func() {
-		s.builders.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("close sandbox: a compilation is still running: %w", ctx.Err()))
+	if err != nil {
+		return err // what restores memory may still be in use
 	}
-	return err
+	return s.space.Close()
 }

@@ -36,7 +36,7 @@ func open(t testing.TB, config Config) *Sandbox {
 // load compiles a guest with the default memory.
 func load(t testing.TB, name string) *Module {
 	t.Helper()
-	m, err := open(t, Config{}).Compile(context.Background(), guest(t, name), DefaultLimits().Memory)
+	m, err := open(t, Config{}).Compile(context.Background(), guest(t, name), Options{Memory: DefaultLimits().Memory})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func TestExitZero(t *testing.T) {
 }
 
 func idle(m *Module) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.idle)
+	m.base.mu.Lock()
+	defer m.base.mu.Unlock()
+	return len(m.base.idle)
 }

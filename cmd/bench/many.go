@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// fuelOverhead measures what counting costs: the same calls of the same
+// modules, rewritten with and without it. Only the sandbox's own benchmark can
+// leave it out.
+func fuelOverhead(s settings, _ string) ([]Row, error) {
+	if !s.wants("fuel.overhead") {
+		return nil, nil
+	}
+	out, err := exec.Command("go", "test", "-run", "^$", "-bench", "FuelOverhead", "-count", strconv.Itoa(s.rounds), "./host/sandbox").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("go test -bench FuelOverhead: %w\n%s", err, out)
+	}
+	most := map[string]float64{"c": 1.10, "go": 1.20, "js": 1.30}
+	ratios := map[string][]float64{}
+	for _, m := range regexp.MustCompile(`FuelOverhead/(\w+)\S*\s.*?([\d.]+) ratio`).FindAllStringSubmatch(string(out), -1) {
+		v, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			return nil, err
+		}
+		ratios[m[1]] = append(ratios[m[1]], v)
+	}
+	var rows []Row
+	for _, lang := range []string{"c", "go", "js"} {
+		if len(ratios[lang]) == 0 {
+			return nil, fmt.Errorf("go test -bench FuelOverhead printed no ratio for %s:\n%s", lang, out)
+		}
+		v := median(ratios[lang])
+		rows = append(rows, Row{Name: "fuel.overhead." + lang, Unit: "x without fuel", Value: v, Goal: fmt.Sprintf("<= %.2fx", most[lang]), Met: v <= most[lang]})
+	}
+	return rows, nil
+}
+
+// firstCalls measures how long each of our plugins takes from its file to its
+// first answer, with its code compiled already.
+func firstCalls(s settings, dir string) ([]Row, error) {
+	if !s.wants("start.first") {
+		return nil, nil
+	}
+	ctx := context.Background()
+	built, err := filepath.Glob("build/plugins/*.wasm")
+	if err != nil || len(built) == 0 {
+		return nil, fmt.Errorf("build/plugins has no plugins: run make build (%v)", err)
+	}
+	var rows []Row
+	for _, path := range built {
+		name := strings.TrimSuffix(filepath.Base(path), ".wasm")
+		wasm, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var times []float64
+		for round := range s.rounds + 1 {
+			box, err := openBox(dir)
+			if err != nil {
+				return nil, err
+			}
+			begun := time.Now()
+			m, err := box.Compile(ctx, wasm, sandbox.Options{Memory: 64 << 20})
+			if err == nil {
+				_, err = m.Call(ctx, sandbox.Call{Export: abi.FuncDescribe, Limits: sandbox.DefaultLimits()})
+			}
+			took := float64(time.Since(begun)) / 1e6
+			if err := firstOf(err, box.Close(ctx)); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			if round > 0 { // the first one fills the cache
+				times = append(times, took)
+			}
+		}
+		rows = append(rows, Row{Name: "start.first." + name, Unit: "ms", Value: median(times)})
+	}
+	return rows, nil
+}
+
+// manyCalls measures what a process holds after a million calls over thirty
+// plugins, beside what it holds after ten thousand.
+func manyCalls(s settings, dir string) ([]Row, error) {
+	if !s.wants("mem.calls") {
+		return nil, nil
+	}
+	ctx := context.Background()
+	box, err := openBox(dir)
+	if err != nil {
+		return nil, err
+	}
+	wasm, err := os.ReadFile("host/sandbox/testdata/json.wasm")
+	if err != nil {
+		return nil, err
+	}
+	engine, err := os.ReadFile("plugins/javascript/javascript.wasm")
+	if err != nil {
+		return nil, err
+	}
+	script, err := json.Marshal(abi.Run{Code: "return 1", Input: json.RawMessage("1"), Flow: json.RawMessage("1"), User: json.RawMessage("1"), Env: json.RawMessage("1")})
+	if err != nil {
+		return nil, err
+	}
+	var modules []*sandbox.Module
+	for i := range installed {
+		data := wasm
+		if i == 0 {
+			data = engine
+		}
+		m, err := box.Compile(ctx, data, sandbox.Options{Memory: 64 << 20})
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, m)
+	}
+	run := func(calls int) error {
+		for i := range calls {
+			c := sandbox.Call{Export: "total", Input: []byte(small), Limits: sandbox.DefaultLimits()}
+			m := modules[i%installed]
+			if i%installed == 0 {
+				if i%100 != 0 {
+					continue
+				}
+				c.Export, c.Input = abi.FuncRun, script
+			}
+			if _, err := m.Call(ctx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	resident := func() (float64, error) {
+		runtime.GC()
+		debug.FreeOSMemory()
+		return (&process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}).resident()
+	}
+	if err := run(10_000); err != nil {
+		return nil, err
+	}
+	before, err := resident()
+	if err != nil {
+		return nil, err
+	}
+	if err := run(1_000_000); err != nil {
+		return nil, err
+	}
+	after, err := resident()
+	ratio := after / before
+	return []Row{{Name: "mem.calls", Unit: "MiB after 1,000,000 calls", Value: after, Peer: "after 10,000", PeerValue: before, Ratio: ratio, Goal: "<= 1.10x", Met: ratio <= 1.1}},
+		firstOf(err, box.Close(ctx))
+}

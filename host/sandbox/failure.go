@@ -1,0 +1,103 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// failure tells why a call ended early. The call's own limits come first, then
+// the caller, since what they interrupt fails for that reason.
+func (in *instance) failure(ctx context.Context, err error) *Error {
+	var exit *sys.ExitError
+	switch {
+	case in.fault != nil && (in.fault.Kind == KindTimeout || in.fault.Limit == LimitFuel):
+		return in.fault
+	case ctx.Err() != nil:
+		return callerError(ctx, in.clock.spent)
+	case in.fault != nil && in.fault.Kind == KindTrap && in.fault.cause == nil:
+		return in.crash(in.fault, err)
+	case in.fault != nil:
+		return in.fault
+	case in.memory.crowded:
+		return in.crowdedError().because(err)
+	case in.memory.refused > 0:
+		need, limit := int64(in.memory.refused), int64(in.memory.limit)
+		return limitError(LimitMemory, "the plugin crashed after it was refused %s of memory, over the limit of %s; %s",
+			size(need), size(limit), bytesRemedy(LimitMemory, need, CeilingLimits().Memory)).because(err)
+	case errors.As(err, &exit):
+		return in.crash(newError(KindExit, "the plugin ended itself with code %d", exit.ExitCode()), err)
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	text = strings.TrimSuffix(text, " (recovered by wazero)")
+	return in.crash(newError(KindTrap, "the plugin crashed: %s", strings.TrimPrefix(text, "wasm error: ")), err)
+}
+
+// callerError tells that the caller's context ended.
+func callerError(ctx context.Context, spent time.Duration) *Error {
+	spent = spent.Round(time.Millisecond)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		late := newError(KindTimeout, "stopped after %s of guest time: the caller's deadline passed", spent).
+			because(context.DeadlineExceeded)
+		late.Err.Retryable = true // what it waited for may answer in time the next time
+		return late
+	}
+	return newError(KindCanceled, "stopped after %s of guest time: the caller cancelled the call", spent).
+		because(context.Canceled)
+}
+
+// crowdedError tells that all plugins together hold too much memory.
+func (in *instance) crowdedError() *Error {
+	e := limitError(LimitMemory, "the plugin crashed after it was refused %s of memory: all plugins together hold the %s that the host gives them; try again later",
+		size(int64(in.memory.refused)), size(in.module.sandbox.config.MemoryBytes))
+	e.Err.Retryable = true
+	return e
+}
+
+// crash adds what the plugin said before it crashed, which is the only thing
+// that its author can use, and where it was.
+func (in *instance) crash(e *Error, err error) *Error {
+	if said := in.stderr.last(); said != "" {
+		e.Err.Message += "; it wrote: " + said
+	} else if said := in.arena.block(in.arena.errorOffset); len(said) > 0 {
+		e.Err.Message += "; it set the error: " + printable(string(said[:min(len(said), maxTail)]))
+	}
+	detail := struct {
+		Stderr string   `json:"stderr,omitempty"`
+		Trace  []string `json:"trace,omitempty"`
+	}{Stderr: printable(string(in.stderr.tail))}
+	const deepest = 12
+	if _, trace, ok := strings.Cut(err.Error(), "wasm stack trace:\n"); ok {
+		for _, frame := range strings.Split(trace, "\n") {
+			if frame = strings.TrimSpace(frame); frame == "" || len(detail.Trace) == deepest {
+				break
+			}
+			detail.Trace = append(detail.Trace, frame)
+		}
+	}
+	if data, err := json.Marshal(detail); err == nil && string(data) != "{}" {
+		e.Err.Detail = data
+	}
+	return e.because(err)
+}
+
+func outputError(what string, n, limit int64) *Error {
+	return limitError(LimitOutput, "%s of %s is over the limit of %s; %s", what, size(n), size(limit),
+		bytesRemedy(LimitOutput, n, CeilingLimits().Output))
+}
+
+func (in *instance) transferError(n uint64) *Error {
+	limit := in.limits.transfer()
+	return limitError(LimitTransfer, "the plugin asked for a block of %d bytes, and with it would hold more than the %s of transfer memory"+
+		" that its limits of input, output and http add up to; free blocks, or %s", n, size(limit),
+		bytesRemedy(LimitOutput, 2*in.limits.Output, CeilingLimits().Output))
+}
+
+// Interface guard: what a guest sets as its error is an error here.
+var _ error = (*abi.Error)(nil)

@@ -1,0 +1,168 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// state copies what an idle instance of an image holds.
+func state(t *testing.T, i *Image) (memory []byte, globals []uint64) {
+	t.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.idle) == 0 {
+		t.Fatal("no instance is idle")
+	}
+	in := i.idle[len(i.idle)-1]
+	for _, g := range in.globals {
+		globals = append(globals, g.Get())
+	}
+	return bytes.Clone(in.memory.space.Bytes()), globals
+}
+
+// TestCallsLeaveNothing compares memory and globals with the image after
+// thousands of calls of every kind, byte by byte.
+func TestCallsLeaveNothing(t *testing.T) {
+	m := load(t, "portable")
+	memory, globals := state(t, m.base)
+	if !bytes.Equal(memory, m.base.content.Bytes()) || !slices.Equal(globals, m.base.globals) || len(globals) == 0 {
+		t.Fatal("the first instance is not in the state of its image")
+	}
+	exports := []string{"count", "copy", "upper", "fail_input", "many_blocks", "variables", "output_big", "recycle", "trap", "count_and_trap", "grow_politely", "fresh_is_zero"}
+	rounds := 3000
+	if testing.Short() {
+		rounds = 300
+	}
+	for n := range rounds {
+		export := exports[n%len(exports)]
+		input := fmt.Sprint(1000 + n)
+		before := idle(m)
+		_, err := call(m, export, input)
+		if err != nil && kindOf(t, err).Kind == KindTrap {
+			if before > 0 && idle(m) != before-1 {
+				t.Fatalf("call %d: the instance that crashed in %s is kept", n, export)
+			}
+			continue
+		}
+		if idle(m) == 0 {
+			continue // its memory has grown
+		}
+		memory, globals := state(t, m.base)
+		if !bytes.Equal(memory, m.base.content.Bytes()) {
+			t.Fatalf("call %d: after %s the memory differs from the image", n, export)
+		}
+		if !slices.Equal(globals, m.base.globals) {
+			t.Fatalf("call %d: after %s the globals are %v, of the image %v", n, export, globals, m.base.globals)
+		}
+	}
+}
+
+// TestPrepare: calls from a prepared image begin where the preparing call has
+// ended, each anew, and other images are not touched.
+func TestPrepare(t *testing.T) {
+	m := load(t, "portable")
+	ctx := context.Background()
+	count := func(i *Image) string {
+		t.Helper()
+		got, err := m.Call(ctx, Call{Export: "count", Limits: DefaultLimits(), Image: i})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(bytes.TrimSpace(got.Output))
+	}
+	one, err := m.Prepare(ctx, Call{Export: "count", Limits: DefaultLimits()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := m.Prepare(ctx, Call{Export: "count", Limits: DefaultLimits(), Image: one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Bytes() == 0 {
+		t.Error("the image has no size")
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				if a, b, c := count(nil), count(one), count(two); a != "1" || b != "2" || c != "3" {
+					t.Errorf("counted %s, %s, %s", a, b, c)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := one.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Call(ctx, Call{Export: "count", Limits: DefaultLimits(), Image: one}); kindOf(t, err).Kind != KindRefused {
+		t.Errorf("a call from a closed image: %v", err)
+	}
+	if count(two) != "3" {
+		t.Error("closing one image changed another")
+	}
+	for _, export := range []string{"trap", "fail_text"} {
+		if _, err := m.Prepare(ctx, Call{Export: export, Limits: DefaultLimits()}); err == nil {
+			t.Errorf("%s prepared an image", export)
+		}
+	}
+	other := load(t, "portable")
+	if _, err := other.Call(ctx, Call{Export: "count", Limits: DefaultLimits(), Image: two}); kindOf(t, err).Kind != KindRefused {
+		t.Errorf("an image of another module: %v", err)
+	}
+}
+
+// TestNoImage: a module that asks for none, or can't be brought back, starts
+// from nothing in each call.
+func TestNoImage(t *testing.T) {
+	s := open(t, Config{})
+	ctx := context.Background()
+	m, err := s.Compile(ctx, guest(t, "portable"), Options{Memory: DefaultLimits().Memory, NoImage: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Fresh() == "" {
+		t.Error("the module does not say why")
+	}
+	for range 3 {
+		if got, err := call(m, "count", ""); err != nil || string(bytes.TrimSpace(got.Output)) != "1" {
+			t.Errorf("%q, %v", got.Output, err)
+		}
+	}
+	if _, err := m.Prepare(ctx, Call{Export: "count", Limits: DefaultLimits()}); kindOf(t, err).Kind != KindRefused {
+		t.Errorf("%v", err)
+	}
+	if n := idle(m); n != 0 {
+		t.Errorf("%d instances are kept", n)
+	}
+}
+
+// TestWarm: what a warming call leaves behind is in the image, unless it
+// failed.
+func TestWarm(t *testing.T) {
+	s := open(t, Config{})
+	for _, test := range []struct {
+		warm []Warm
+		want string
+	}{
+		{[]Warm{{Export: "count"}}, "2"},
+		{[]Warm{{Export: "count"}, {Export: "count"}}, "3"},
+		{[]Warm{{Export: "count"}, {Export: "count_and_trap"}, {Export: "count"}}, "3"},
+		{[]Warm{{Export: "count_and_trap"}}, "1"},
+		{[]Warm{{Export: "absent"}, {Export: "fail_text"}}, "1"},
+	} {
+		m, err := s.Compile(context.Background(), guest(t, "portable"), Options{Memory: DefaultLimits().Memory, Warm: test.warm})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if got, err := call(m, "count", ""); err != nil || string(bytes.TrimSpace(got.Output)) != test.want {
+				t.Errorf("%v: %q, %v; want %s", test.warm, got.Output, err, test.want)
+			}
+		}
+	}
+}

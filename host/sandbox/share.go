@@ -1,0 +1,129 @@
+package sandbox
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// share hands out an amount of something that all plugins use together. Who
+// must wait stands in the line of its plugin, and the lines are served in
+// turn: a plugin with a thousand waiting calls delays another's one by a
+// single turn.
+type share struct {
+	mu    sync.Mutex
+	free  int64
+	lines []*line // those with waiters, in the order of their turns
+}
+
+// line is the waiters of one plugin, the first that came first.
+type line struct {
+	key     any
+	waiters []*waiter
+}
+
+type waiter struct {
+	amount int64
+	ready  chan struct{} // closed when the amount is the waiter's
+}
+
+func newShare(amount int64) *share { return &share{free: amount} }
+
+// tryTake takes an amount if it is free and nobody waits.
+func (s *share) tryTake(amount int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lines) > 0 || s.free < amount {
+		return false
+	}
+	s.free -= amount
+	return true
+}
+
+// take waits for an amount. The error is ctx's; then nothing was taken.
+func (s *share) take(ctx context.Context, key any, amount int64) error {
+	s.mu.Lock()
+	if len(s.lines) == 0 && s.free >= amount {
+		s.free -= amount
+		s.mu.Unlock()
+		return nil
+	}
+	w := &waiter{amount, make(chan struct{})}
+	i := slices.IndexFunc(s.lines, func(l *line) bool { return l.key == key })
+	if i < 0 {
+		i = len(s.lines)
+		s.lines = append(s.lines, &line{key: key})
+	}
+	s.lines[i].waiters = append(s.lines[i].waiters, w)
+	s.mu.Unlock()
+
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leave(key, w) {
+		s.serve() // who stands behind may want less
+	} else {
+		s.put(amount) // it was handed over at this very moment
+	}
+	return ctx.Err()
+}
+
+// give returns an amount.
+func (s *share) give(amount int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(amount)
+}
+
+// wanted reports whether anybody waits.
+func (s *share) wanted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.lines) > 0
+}
+
+func (s *share) put(amount int64) {
+	s.free += amount
+	s.serve()
+}
+
+// serve hands out what is free. It never lets a small wish pass a large one:
+// the large one would wait for ever.
+func (s *share) serve() {
+	for len(s.lines) > 0 {
+		l := s.lines[0]
+		w := l.waiters[0]
+		if w.amount > s.free {
+			return
+		}
+		s.free -= w.amount
+		close(w.ready)
+		s.lines, l.waiters = s.lines[1:], l.waiters[1:]
+		if len(l.waiters) > 0 {
+			s.lines = append(s.lines, l)
+		}
+	}
+}
+
+// leave takes a waiter out of its line; false if it is not there any more.
+func (s *share) leave(key any, w *waiter) bool {
+	for i, l := range s.lines {
+		if l.key != key {
+			continue
+		}
+		at := slices.Index(l.waiters, w)
+		if at < 0 {
+			return false
+		}
+		l.waiters = slices.Delete(l.waiters, at, at+1)
+		if len(l.waiters) == 0 {
+			s.lines = slices.Delete(s.lines, i, i+1)
+		}
+		return true
+	}
+	return false
+}
