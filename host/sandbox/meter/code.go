@@ -43,17 +43,12 @@ func frame(m *wasm.Module, i int) int {
 
 func (w *writer) codeSection() {
 	w.u32(uint32(len(w.m.Bodies)))
-	var out []byte
 	for i := range w.m.Bodies {
 		if err := w.plan(i); err != nil {
 			w.err = err
 			return
 		}
-		section := w.out
-		w.out = out[:0]
-		w.write(i)
-		out = w.out
-		w.out = append(appendU32(section, uint32(len(out))), out...)
+		w.sized(func() { w.write(i) })
 	}
 }
 

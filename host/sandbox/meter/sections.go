@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -49,18 +50,24 @@ func (w *writer) module() {
 
 // section writes a section, unless it has no contents.
 func (w *writer) section(id byte, contents func()) {
-	whole := w.out
-	w.out = w.scratch(len(whole))
-	contents()
-	content := w.out
-	w.out = whole
-	if len(content) > 0 {
-		w.out = append(appendU32(append(w.out, id), uint32(len(content))), content...)
+	start := len(w.out)
+	w.bytes(id)
+	if w.sized(contents) == 0 {
+		w.out = w.out[:start]
 	}
 }
 
-// scratch gives room for contents of unknown length.
-func (w *writer) scratch(n int) []byte { return make([]byte, 0, max(256, n/8)) }
+// sized writes contents behind their length, which it gives.
+func (w *writer) sized(contents func()) int {
+	start := len(w.out)
+	w.bytes(make([]byte, binary.MaxVarintLen32)...)
+	behind := len(w.out)
+	contents()
+	n := len(w.out) - behind
+	front := appendU32(w.out[:start], uint32(n))
+	w.out = append(front, w.out[behind:]...)
+	return n
+}
 
 func (w *writer) copy(id byte) {
 	if content, found := w.m.Section(id); found {

@@ -100,11 +100,26 @@ func (c *Code) Next() bool {
 		return false
 	}
 	info := &opcodes[c.Op]
-	var t Signature
-	var arity int
-	if info.operand != none {
-		t, arity = c.operands(info)
+	if info.operand >= control {
+		return c.control(info)
 	}
+	c.plain(info)
+	if c.height-int(info.pops) < top.base {
+		c.pop(int(info.pops))
+		c.push(int(info.pushes))
+	} else {
+		c.height += int(info.pushes) - int(info.pops)
+		c.highest = max(c.highest, c.height)
+	}
+	c.End = r.at
+	return r.err == nil
+}
+
+// control does what Next does for an instruction that depends on a type or
+// moves control.
+func (c *Code) control(info *opcode) bool {
+	r := &c.r
+	t, arity := c.typed(info)
 	c.pop(int(info.pops))
 	c.push(int(info.pushes))
 	switch c.Op {

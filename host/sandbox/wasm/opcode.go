@@ -100,11 +100,6 @@ type operand byte
 
 const (
 	none operand = iota
-	blockType
-	label
-	labels
-	functionIndex
-	typeAndTable
 	valueTypes
 	localIndex
 	globalIndex
@@ -121,11 +116,20 @@ const (
 	lane
 	lanes16
 	refType
+	declaredFunction
 	dataAndZero
 	dataIndex
 	elementAndTable
 	elementIndex
 	tableAndTable
+
+	// Those of instructions that move control or depend on a function's type.
+	control // nothing follows
+	blockType
+	label
+	labels
+	functionIndex
+	typeAndTable
 )
 
 // opcode describes one instruction. An empty name: there is none.
@@ -149,15 +153,16 @@ func table() (all [opCount]opcode) {
 		pops, pushes int8
 		names        string
 	}{
-		{0x00, none, 0, 0, "unreachable nop"},
+		{0x00, control, 0, 0, "unreachable"},
+		{0x01, none, 0, 0, "nop"},
 		{0x02, blockType, 0, 0, "block loop"},
 		{0x04, blockType, 1, 0, "if"},
-		{0x05, none, 0, 0, "else"},
-		{0x0b, none, 0, 0, "end"},
+		{0x05, control, 0, 0, "else"},
+		{0x0b, control, 0, 0, "end"},
 		{0x0c, label, 0, 0, "br"},
 		{0x0d, label, 1, 0, "br_if"},
 		{0x0e, labels, 1, 0, "br_table"},
-		{0x0f, none, 0, 0, "return"},
+		{0x0f, control, 0, 0, "return"},
 		{0x10, functionIndex, 0, 0, "call"},
 		{0x11, typeAndTable, 1, 0, "call_indirect"},
 		{0x1a, none, 1, 0, "drop"},
@@ -200,7 +205,7 @@ func table() (all [opCount]opcode) {
 			"i32.extend8_s i32.extend16_s i64.extend8_s i64.extend16_s i64.extend32_s"},
 		{0xd0, refType, 0, 1, "ref.null"},
 		{0xd1, none, 1, 1, "ref.is_null"},
-		{0xd2, functionIndex, 0, 1, "ref.func"},
+		{0xd2, declaredFunction, 0, 1, "ref.func"},
 
 		{prefixMisc, none, 1, 1, "i32.trunc_sat_f32_s i32.trunc_sat_f32_u i32.trunc_sat_f64_s i32.trunc_sat_f64_u " +
 			"i64.trunc_sat_f32_s i64.trunc_sat_f32_u i64.trunc_sat_f64_s i64.trunc_sat_f64_u"},

@@ -4,6 +4,9 @@ package wasm
 func (r *reader) op() Op {
 	at := r.at
 	op := Op(r.byte())
+	if op < 0xfc && opcodes[op].name != "" {
+		return op
+	}
 	if op == 0xfc || op == 0xfd {
 		prefix, most := prefixMisc, uint32(0xff)
 		if op == 0xfd {
@@ -26,78 +29,43 @@ func (r *reader) op() Op {
 	return op
 }
 
-// operands reads what stands behind the opcode. It gives the type of a block
-// or of what is called, and the number of operands that a branch takes along.
-func (c *Code) operands(info *opcode) (t Signature, arity int) {
-	r, m := &c.r, c.m
+// typed reads what stands behind an instruction that moves control. It gives
+// the type of a block or of what is called, and the number of operands that a
+// branch takes along.
+func (c *Code) typed(info *opcode) (t Signature, arity int) {
 	switch info.operand {
 	case blockType:
-		return c.blockType(), 0
+		t = c.blockType()
 	case label:
-		return t, c.label()
+		arity = c.label()
 	case labels:
-		return t, c.labels()
+		arity = c.labels()
 	case functionIndex:
-		c.Index = c.below("function", len(m.Functions))
-		if r.err != nil {
-			return t, 0
+		c.Index = c.below("function", len(c.m.Functions))
+		if c.r.err == nil {
+			t = c.m.Type(c.Index)
 		}
-		if c.Op == OpRefFunc && (m.declared == nil || !m.declared[c.Index]) {
-			r.failAt(c.At, "ref.func: function %d is not declared by an element, export or global", c.Index)
-		}
-		return m.Type(c.Index), 0
 	case typeAndTable:
-		c.Index = c.below("type", len(m.Types))
-		c.below("table", len(m.Tables))
-		if r.err == nil {
-			t = m.Types[c.Index]
+		c.Index = c.below("type", len(c.m.Types))
+		c.below("table", len(c.m.Tables))
+		if c.r.err == nil {
+			t = c.m.Types[c.Index]
 		}
-	case valueTypes:
-		if n := r.u32(); r.err == nil && n != 1 {
-			r.failAt(c.At, "select has %d types, not one", n)
-		}
-		r.valueType()
+	}
+	return t, arity
+}
+
+// plain reads what stands behind any other instruction.
+func (c *Code) plain(info *opcode) {
+	r, m := &c.r, c.m
+	switch info.operand {
+	case none:
 	case localIndex:
 		if c.Index = r.u32(); uint64(c.Index) >= c.locals {
 			r.failAt(c.At, "%s: local %d does not exist; there are %d", c.Op, c.Index, c.locals)
 		}
 	case globalIndex:
 		c.Index = c.below("global", len(m.Globals))
-	case tableIndex:
-		c.Index = c.below("table", len(m.Tables))
-	case tableAndTable:
-		c.Index = c.below("table", len(m.Tables))
-		c.below("table", len(m.Tables))
-	case elementIndex:
-		c.Index = c.below("element segment", len(m.Elements))
-	case elementAndTable:
-		c.Index = c.below("element segment", len(m.Elements))
-		c.below("table", len(m.Tables))
-	case dataIndex, dataAndZero:
-		if r.err == nil && m.segments < 0 {
-			r.failAt(c.At, "%s needs a data count section", c.Op)
-		}
-		c.Index = c.below("data segment", len(m.Data))
-		if info.operand == dataAndZero {
-			c.memoryZero()
-		}
-	case zeroByte:
-		c.memoryZero()
-	case zeroBytes:
-		c.memoryZero()
-		c.memoryZero()
-	case memory, memoryLane:
-		c.memoryOperand(info)
-	default:
-		c.plain(info)
-	}
-	return t, 0
-}
-
-// plain passes the constants.
-func (c *Code) plain(info *opcode) {
-	r := &c.r
-	switch info.operand {
 	case i32Value:
 		r.signed(32)
 	case i64Value:
@@ -108,6 +76,8 @@ func (c *Code) plain(info *opcode) {
 		r.skip(8)
 	case bytes16:
 		r.skip(16)
+	case memory, memoryLane:
+		c.memoryOperand(info)
 	case lane:
 		c.lane(info.most)
 	case lanes16:
@@ -116,6 +86,45 @@ func (c *Code) plain(info *opcode) {
 		}
 	case refType:
 		r.refType()
+	case valueTypes:
+		if n := r.u32(); r.err == nil && n != 1 {
+			r.failAt(c.At, "select has %d types, not one", n)
+		}
+		r.valueType()
+	case declaredFunction:
+		c.Index = c.below("function", len(m.Functions))
+		if r.err == nil && (m.declared == nil || !m.declared[c.Index]) {
+			r.failAt(c.At, "ref.func: function %d is not declared by an element, export or global", c.Index)
+		}
+	case zeroBytes:
+		c.memoryZero()
+		c.memoryZero()
+	case zeroByte:
+		c.memoryZero()
+	default:
+		c.segment(info)
+	}
+}
+
+// segment reads the indexes of tables and segments.
+func (c *Code) segment(info *opcode) {
+	m := c.m
+	switch info.operand {
+	case dataIndex, dataAndZero:
+		if c.r.err == nil && m.segments < 0 {
+			c.r.failAt(c.At, "%s needs a data count section", c.Op)
+		}
+		c.Index = c.below("data segment", len(m.Data))
+	case elementIndex, elementAndTable:
+		c.Index = c.below("element segment", len(m.Elements))
+	case tableIndex, tableAndTable:
+		c.Index = c.below("table", len(m.Tables))
+	}
+	switch info.operand {
+	case dataAndZero:
+		c.memoryZero()
+	case elementAndTable, tableAndTable:
+		c.below("table", len(m.Tables))
 	}
 }
 
@@ -142,12 +151,10 @@ func (c *Code) needMemory() {
 func (c *Code) memoryOperand(info *opcode) {
 	r := &c.r
 	c.needMemory()
-	align := r.u32()
-	switch {
-	case r.err != nil:
-	case align >= 1<<6 && align < 1<<7:
-		r.refuseAt(c.At, "%s: multi-memory is a proposal that is not supported", c.Op)
-	case align > uint32(info.most):
+	if align := r.u32(); align > uint32(info.most) {
+		if align >= 1<<6 && align < 1<<7 {
+			r.refuseAt(c.At, "%s: multi-memory is a proposal that is not supported", c.Op)
+		}
 		r.failAt(c.At, "%s: alignment 2^%d is over the natural 2^%d", c.Op, align, info.most)
 	}
 	r.u32()

@@ -118,31 +118,31 @@ func (p *parser) contents(id byte) {
 	r, m := &p.r, p.m
 	switch id {
 	case SectionType:
-		r.each("type", maxTypes, p.functionType)
+		each(r, "type", maxTypes, &m.Types, p.functionType)
 	case SectionImport:
-		r.each("import", maxImports, p.imports)
+		each(r, "import", maxImports, &m.Imports, p.imports)
 	case SectionFunction:
-		r.each("function", maxFunctions, func() { m.Functions = append(m.Functions, p.typeIndex()) })
+		each(r, "function", maxFunctions, &m.Functions, func() { m.Functions = append(m.Functions, p.typeIndex()) })
 	case SectionTable:
-		r.each("table", maxTables, p.table)
+		each(r, "table", maxTables, &m.Tables, p.table)
 	case SectionMemory:
-		r.each("memory", 1, p.memory)
+		each(r, "memory", 1, &m.Memories, p.memory)
 	case SectionGlobal:
-		r.each("global", maxGlobals, p.global)
+		each(r, "global", maxGlobals, &m.Globals, p.global)
 	case SectionExport:
-		r.each("export", maxExports, p.export)
+		each(r, "export", maxExports, &m.Exports, p.export)
 	case SectionStart:
 		p.start()
 	case SectionElement:
 		p.declare()
-		r.each("element segment", maxElements, p.element)
+		each(r, "element segment", maxElements, &m.Elements, p.element)
 	case SectionDataCount:
 		m.segments = int64(r.u32())
 	case SectionCode:
 		p.declare()
-		r.each("function", maxFunctions, p.body)
+		each(r, "function", maxFunctions, &m.Bodies, p.body)
 	case SectionData:
-		r.each("data segment", maxSegments, p.dataSegment)
+		each(r, "data segment", maxSegments, &m.Data, p.dataSegment)
 	}
 }
 

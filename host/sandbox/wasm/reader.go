@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -61,10 +62,14 @@ func (r *reader) byte() byte {
 
 // u32 reads an unsigned LEB128 number of at most 32 bits.
 func (r *reader) u32() uint32 {
-	if r.err == nil && r.at < r.end && r.data[r.at] < 0x80 {
+	if r.at < r.end && r.data[r.at] < 0x80 {
 		r.at++
 		return uint32(r.data[r.at-1])
 	}
+	return r.longU32()
+}
+
+func (r *reader) longU32() uint32 {
 	var v uint64
 	for shift := 0; shift < 35; shift += 7 {
 		b := r.byte()
@@ -82,6 +87,10 @@ func (r *reader) u32() uint32 {
 
 // signed reads a signed LEB128 number of at most the given bits.
 func (r *reader) signed(bits int) int64 {
+	if r.at < r.end && r.data[r.at] < 0x80 {
+		r.at++
+		return int64(int8(r.data[r.at-1]<<1)) >> 1
+	}
 	var v int64
 	for shift := 0; shift < bits; shift += 7 {
 		b := r.byte()
@@ -159,11 +168,14 @@ func (r *reader) count(what string, most uint32) uint32 {
 	return n
 }
 
-// each reads as many entries as the section says it has.
-func (r *reader) each(what string, most uint32, entry func()) {
+// each reads as many entries as the section says it has. Each call of entry
+// appends one to the list.
+func each[T any](r *reader, what string, most uint32, list *[]T, entry func()) {
 	section := r.place
-	for i := range r.count(what, most) {
-		r.place, r.index, r.name = what, int(i), ""
+	n := int(r.count(what, most))
+	*list = slices.Grow(*list, min(n, r.end-r.at)) // an entry has a byte or more
+	for i := range n {
+		r.place, r.index, r.name = what, i, ""
 		entry()
 		if r.err != nil {
 			return
