@@ -250,7 +250,7 @@ func alternate(rounds int, a, b func() error) (va, vb, ratio float64, err error)
 func timed(f func() error) (float64, error) {
 	var failed error
 	r := testing.Benchmark(func(b *testing.B) {
-		for b.Loop() {
+		for range b.N { // b.Loop must not be left early
 			if err := f(); err != nil {
 				failed = err
 				return
