@@ -7,8 +7,9 @@ import pdk "github.com/trama-run/trama/pdk/go"
 type order struct {
 	Customer string `json:"customer"`
 	Items    []struct {
-		Price    int `json:"price"`
-		Quantity int `json:"quantity"`
+		SKU      string `json:"sku"`
+		Price    int    `json:"price"`
+		Quantity int    `json:"quantity"`
 	} `json:"items"`
 }
 
