@@ -32,6 +32,8 @@ type world struct {
 	metered bool
 	named   map[string]*guest
 	last    *guest
+	refuel  int64 // what trip gives; 0: it stops the guest
+	trips   int
 }
 
 // guest is a module with its meter. A nil one was left out.
@@ -45,20 +47,28 @@ func newWorld(t testing.TB, spectest []byte, metered bool) *world {
 			t.Error(err)
 		}
 	})
+	w := &world{t: t, rt: rt, metered: metered, named: map[string]*guest{}}
 	_, err := rt.NewHostModuleBuilder(meter.TripModule).NewFunctionBuilder().
-		WithFunc(func(reason uint32) {
+		WithFunc(func(_ context.Context, m api.Module, reason uint32) {
 			if reason == meter.ReasonStack {
 				panic(errStack)
 			}
-			panic(errFuel)
+			if w.refuel == 0 {
+				panic(errFuel)
+			}
+			w.trips++
+			fuel := m.ExportedGlobal(meter.ExportFuel).(api.MutableGlobal)
+			fuel.Set(fuel.Get() + uint64(w.refuel))
 		}).Export(meter.TripName).Instantiate(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rt.InstantiateWithConfig(ctx, spectest, wazero.NewModuleConfig()); err != nil {
-		t.Fatal(err)
+	if spectest != nil {
+		if _, err := rt.InstantiateWithConfig(ctx, spectest, wazero.NewModuleConfig()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return &world{t: t, rt: rt, metered: metered, named: map[string]*guest{}}
+	return w
 }
 
 func (w *world) forget(name, as string) { w.keep(name, nil) }
