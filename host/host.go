@@ -116,7 +116,11 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.secrets = secret.New(config.Environ, s.Secrets)
-	h.egress = egress.New(egress.Config{Secrets: h.secrets})
+	vault, err := secret.OpenVault(filepath.Join(s.Data, "vault"))
+	if err != nil {
+		return nil, err
+	}
+	h.egress = egress.New(egress.Config{Secrets: h.secrets, Vault: vault, Log: config.Log})
 	h.plugins = plugin.New(plugin.Config{
 		Dirs: s.Plugins, CacheDir: s.Cache, Bundled: config.Bundled,
 		Sandbox: h.sandbox, Egress: h.egress, Secrets: h.secrets, Log: config.Log,

@@ -85,7 +85,7 @@ func (c *Channels) Held(id string) *abi.Error {
 		if !ok {
 			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q: connection %q is not configured: add it to connections.yaml", id, ch.Connection)}
 		}
-		if name := connection.Auth.Secret; name != "" {
+		for _, name := range connection.Auth.Secrets() {
 			if _, err := c.config.Secrets.Open(name); err != nil {
 				return noSecret(ch, fmt.Errorf("connection %q: %w", ch.Connection, err))
 			}

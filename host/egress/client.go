@@ -15,12 +15,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
 
+	"github.com/trama-run/trama/host/egress/auth"
 	"github.com/trama-run/trama/host/secret"
 )
 
@@ -39,11 +41,16 @@ type Config struct {
 	Resolver *net.Resolver
 	// RootCAs verify servers; nil means the system's.
 	RootCAs *x509.CertPool
+	// Vault keeps refresh tokens that servers give over a restart; nil: they
+	// last as long as the client.
+	Vault auth.Vault
+	Log   *slog.Logger // nil drops everything
 }
 
 // Client sends the requests of all calls and pools their connections.
 type Client struct {
 	secrets *secret.Source
+	auth    *auth.Keeper
 	// One transport for each reach: a connection in the pool was checked for
 	// the reach of its transport, so no request can be handed one to a place
 	// that it may not reach itself.
@@ -52,7 +59,7 @@ type Client struct {
 
 // New returns a client.
 func New(config Config) *Client {
-	c := &Client{secrets: config.Secrets}
+	c := &Client{secrets: config.Secrets, auth: auth.NewKeeper(auth.Config{Vault: config.Vault, Log: config.Log})}
 	for r := range c.transports {
 		c.transports[r] = newTransport(config, reach(r))
 	}

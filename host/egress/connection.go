@@ -1,13 +1,15 @@
 package egress
 
 import (
-	"encoding/base64"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/egress/auth"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -21,73 +23,23 @@ type Connection struct {
 	// BaseURL is what relative URLs are appended to. Egress "connection"
 	// reaches its origin, from its path downwards, and its credentials go
 	// nowhere else.
-	BaseURL string `json:"base_url" source:"required"`
-	Auth    Auth   `json:"auth,omitzero"`
+	BaseURL string    `json:"base_url" source:"required"`
+	Auth    auth.Auth `json:"auth,omitzero"`
 }
-
-// Auth is how egress authenticates requests of a connection.
-type Auth struct {
-	// Type is "bearer" (RFC 6750), "basic" (RFC 7617), "api_key", or empty
-	// for none.
-	Type string `json:"type,omitempty"`
-	// Secret names the token, the password or the key.
-	Secret   string `json:"secret,omitempty"`
-	Username string `json:"username,omitempty"` // basic
-	// Header or Query names where an api_key goes.
-	Header string `json:"header,omitempty"`
-	Query  string `json:"query,omitempty"`
-}
-
-// The types of [Auth].
-const (
-	AuthBearer = "bearer"
-	AuthBasic  = "basic"
-	AuthAPIKey = "api_key"
-)
 
 // Validate returns what is wrong with the connection, each with its remedy.
 func (c Connection) Validate() []string {
 	var problems []string
-	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if c.ID == "" {
-		report("a connection has no id: name it, so that nodes can use it")
+		problems = append(problems, "a connection has no id: name it, so that nodes can use it")
 	}
 	if _, err := parseBase(c.BaseURL); err != nil {
-		report("base_url: %v", err)
+		problems = append(problems, fmt.Sprintf("base_url: %v", err))
 	}
-	a := c.Auth
-	if a.Type != "" && a.Secret == "" {
-		report("auth: type %s needs secret: the name of a secret, never its value", a.Type)
-	}
-	extra := map[string]string{"username": a.Username, "header": a.Header, "query": a.Query}
-	switch a.Type {
-	case "":
-		extra["secret"] = a.Secret
-	case AuthBearer:
-	case AuthBasic:
-		delete(extra, "username")
-		if strings.Contains(a.Username, ":") || !validHeaderValue(a.Username) {
-			report("auth: username %q can't hold a colon or control characters (RFC 7617)", a.Username)
-		}
-	case AuthAPIKey:
-		delete(extra, "header")
-		delete(extra, "query")
-		switch {
-		case (a.Header == "") == (a.Query == ""):
-			report("auth: type api_key needs either header or query: where the key goes")
-		case a.Header != "" && (!validHeaderName(a.Header) || isHostHeader(a.Header)):
-			report("auth: header %q can't carry a key", a.Header)
-		}
-	default:
-		report("auth: type %q is not known: use bearer, basic or api_key", a.Type)
-		return problems
-	}
-	for _, key := range []string{"secret", "username", "header", "query"} {
-		if extra[key] != "" {
-			report("auth: %s has no meaning for type %q: remove it", key, a.Type)
-		}
-	}
-	return problems
+	return append(problems, c.Auth.Validate(func(text string) error {
+		_, err := parseURL(text)
+		return err
+	})...)
 }
 
 // base is a connection with its URL taken apart.
@@ -132,47 +84,61 @@ func (b *base) holds(o grant.Origin, u *url.URL) bool {
 	return o == b.origin && (path == top || strings.HasPrefix(path, top+"/"))
 }
 
-// header is the request header that carries the credentials, if one does.
-func (b *base) header() string {
-	switch b.Auth.Type {
-	case AuthBearer, AuthBasic:
-		return "Authorization"
-	case AuthAPIKey:
-		return http.CanonicalHeaderKey(b.Auth.Header)
-	}
-	return ""
-}
-
 // authenticate puts the connection's credentials into a request.
-func (s *Scope) authenticate(r *http.Request) *abi.Error {
-	auth := s.base.Auth
-	if auth.Type == "" {
-		return nil
+func (s *Scope) authenticate(ctx context.Context, r *http.Request) *abi.Error {
+	for _, name := range s.base.Auth.Headers() {
+		r.Header.Del(name) // a redirect may have led here with the guest's own
 	}
-	value, failure := s.open(auth.Secret, fmt.Sprintf("connection %q", s.base.ID))
-	if failure != nil {
-		return failure
+	if query := s.base.Auth.Query; query != "" {
+		fields := slices.DeleteFunc(splitQuery(r.URL.RawQuery), func(f string) bool { return queryName(f) == query })
+		r.URL.RawQuery = strings.Join(fields, "&")
 	}
-	text := value.Reveal()
-	if auth.Query == "" && !validHeaderValue(text) {
-		return fail(abi.CodeInvalid, "connection %q: the secret %q holds a line break or control character, which no header can carry: store it without", s.base.ID, auth.Secret)
-	}
-	switch auth.Type {
-	case AuthBearer:
-		r.Header.Set("Authorization", "Bearer "+text)
-	case AuthBasic:
-		pair := base64.StdEncoding.EncodeToString([]byte(auth.Username + ":" + text))
-		s.hide(pair)
-		r.Header.Set("Authorization", "Basic "+pair)
-	case AuthAPIKey:
-		if auth.Header != "" {
-			r.Header.Set(auth.Header, text)
-			return nil
-		}
-		fields := slices.DeleteFunc(splitQuery(r.URL.RawQuery), func(f string) bool { return queryName(f) == auth.Query })
-		r.URL.RawQuery = strings.Join(append(fields, url.QueryEscape(auth.Query)+"="+url.QueryEscape(text)), "&")
-	default:
-		return fail(abi.CodeInvalid, "connection %q: auth type %q is not known", s.base.ID, auth.Type)
+	if err := s.client.auth.Apply(ctx, s.base.Auth, surroundings{s}, r); err != nil {
+		failure := *asError(err)
+		failure.Message = fmt.Sprintf("connection %q: %s", s.base.ID, failure.Message)
+		return &failure
 	}
 	return nil
+}
+
+// surroundings is what a scope gives to authentication.
+type surroundings struct{ scope *Scope }
+
+func (a surroundings) Open(name string) (string, error) {
+	value, failure := a.scope.open(name, "auth")
+	if failure != nil {
+		return "", failure
+	}
+	return value.Reveal(), nil
+}
+
+func (a surroundings) Hide(text string)          { a.scope.hidden.Hide(text) }
+func (a surroundings) Redact(text string) string { return a.scope.Redact(text) }
+
+// maxToken is the longest answer of a token endpoint.
+const maxToken = 1 << 20
+
+// Fetch sends a request to a token endpoint, under the rules of addresses that
+// hold for base URLs: the operator wrote both.
+func (a surroundings) Fetch(r *http.Request) (int, []byte, error) {
+	u, err := parseURL(r.URL.String())
+	if err != nil {
+		return 0, nil, fail(abi.CodeInvalid, "token_url: %v", err)
+	}
+	origin, err := grant.OriginOf(u)
+	if err != nil {
+		return 0, nil, fail(abi.CodeInvalid, "token_url: %v", err)
+	}
+	named := origin.String() + u.EscapedPath()
+	r.Header.Set("User-Agent", userAgent)
+	response, err := a.scope.client.transports[reachFor(origin, true)].RoundTrip(r)
+	if err != nil {
+		return 0, nil, broken(r.Context(), named, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(&capped{response.Body, maxToken})
+	if err != nil {
+		return 0, nil, broken(r.Context(), named+": the answer broke off", err)
+	}
+	return response.StatusCode, body, nil
 }

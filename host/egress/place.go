@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -31,6 +32,23 @@ type handle struct {
 	name   string
 	value  secret.Value
 	places []string
+	bounds [][]string // lists of origins: one of each that is not empty must cover the target
+}
+
+// mayGo says whether the secret is bound to a target's origin.
+func (h handle) mayGo(s *Scope, to target) bool {
+	for _, origins := range h.bounds {
+		if len(origins) > 0 && !slices.ContainsFunc(origins, func(text string) bool {
+			if text == abi.EgressConnection {
+				return s.viaConnection && to.connected
+			}
+			o, err := grant.ParseOrigin(text)
+			return err == nil && o.Covers(to.origin)
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // SecretRef gives a handle for a secret that the manifest asks for: random
@@ -56,14 +74,16 @@ func (s *Scope) SecretRef(name string) (string, error) {
 		s.handles = map[string]handle{}
 	}
 	text := "secretref_" + rand.Text()
-	s.handles[text] = handle{name, value, s.policy.Secrets[i].Places}
+	request := s.policy.Secrets[i]
+	s.handles[text] = handle{name, value, request.Places, [][]string{request.Origins, s.policy.Bound[name]}}
 	return text, nil
 }
 
 // fill puts values in the place of the handles in text. A handle of this
-// scope at a place that its manifest does not declare is an error; all else
+// scope at a place that its manifest does not declare, or on its way to an
+// origin that it is not bound to, is an error; all else
 // is text, also what looks like a handle, and what a value spells.
-func (s *Scope) fill(text, place string, encode func(string) (string, error)) (filled string, used bool, failure *abi.Error) {
+func (s *Scope) fill(to target, text, place string, encode func(string) (string, error)) (filled string, used bool, failure *abi.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var pairs []string
@@ -73,6 +93,9 @@ func (s *Scope) fill(text, place string, encode func(string) (string, error)) (f
 		}
 		if !slices.ContainsFunc(h.places, func(p string) bool { return samePlace(p, place) }) {
 			return "", false, fail(abi.CodeDenied, "secret %q may not be placed in %s: its manifest declares %q", h.name, place, h.places)
+		}
+		if !h.mayGo(s, to) {
+			return "", false, fail(abi.CodeDenied, "secret %q may not go to %s: the manifest, or bound of the plugin's line in grants.yaml, names the origins that it is for", h.name, to.origin)
 		}
 		value, err := encode(h.value.Reveal())
 		if err != nil {
@@ -96,8 +119,9 @@ func samePlace(declared, actual string) bool {
 }
 
 // fillURL fills path and query.
-func (s *Scope) fillURL(u *url.URL) (*url.URL, *abi.Error) {
-	path, inPath, failure := s.fill(u.EscapedPath(), placePath, func(v string) (string, error) { return url.PathEscape(v), nil })
+func (s *Scope) fillURL(to target) (*url.URL, *abi.Error) {
+	u := to.url
+	path, inPath, failure := s.fill(to, u.EscapedPath(), placePath, func(v string) (string, error) { return url.PathEscape(v), nil })
 	if failure != nil {
 		return nil, failure
 	}
@@ -105,7 +129,7 @@ func (s *Scope) fillURL(u *url.URL) (*url.URL, *abi.Error) {
 	inQuery := false
 	for i, field := range fields {
 		name, value, _ := strings.Cut(field, "=")
-		filled, used, failure := s.fill(value, placeQuery+queryName(field), func(v string) (string, error) { return url.QueryEscape(v), nil })
+		filled, used, failure := s.fill(to, value, placeQuery+queryName(field), func(v string) (string, error) { return url.QueryEscape(v), nil })
 		if failure != nil {
 			return nil, failure
 		}
@@ -129,10 +153,10 @@ func (s *Scope) fillURL(u *url.URL) (*url.URL, *abi.Error) {
 }
 
 // fillHeader fills the values of headers.
-func (s *Scope) fillHeader(header http.Header) *abi.Error {
+func (s *Scope) fillHeader(to target, header http.Header) *abi.Error {
 	for name, values := range header {
 		for i, value := range values {
-			filled, used, failure := s.fill(value, placeHeader+name, func(v string) (string, error) {
+			filled, used, failure := s.fill(to, value, placeHeader+name, func(v string) (string, error) {
 				if !validHeaderValue(v) {
 					return "", errors.New("it holds a line break or control character, which no header can carry: store it without")
 				}
@@ -150,14 +174,14 @@ func (s *Scope) fillHeader(header http.Header) *abi.Error {
 }
 
 // fillBody fills a body, with values encoded as its type wants it.
-func (s *Scope) fillBody(body []byte, contentType string) (filled []byte, used bool, failure *abi.Error) {
+func (s *Scope) fillBody(to target, body []byte, contentType string) (filled []byte, used bool, failure *abi.Error) {
 	s.mu.Lock()
 	none := len(s.handles) == 0
 	s.mu.Unlock()
 	if none {
 		return body, false, nil
 	}
-	text, used, failure := s.fill(string(body), placeBody, bodyEncoding(body, contentType))
+	text, used, failure := s.fill(to, string(body), placeBody, bodyEncoding(body, contentType))
 	if !used || failure != nil {
 		return body, false, failure
 	}

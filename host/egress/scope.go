@@ -10,26 +10,35 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trama-run/trama/host/egress/redact"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
 // Policy is what one call may reach. Fields left zero have the defaults of a
-// plugin without a grant for more: 4 MiB, 32 requests, 30 seconds.
+// plugin without a grant for more: 4 MiB, 32 requests, 30 seconds, 32 MiB
+// of blobs.
 type Policy struct {
 	// Origins are those of the grant; "connection" among them stands for
 	// Connection's base URL.
 	Origins    []string
 	Connection *Connection // nil for none
 	// Secrets are the manifest's requests, as far as they are granted.
-	Secrets   []abi.SecretRequest
+	Secrets []abi.SecretRequest
+	// Bound are the origins, or "connection", that a secret may go to, of those
+	// that it could; a secret that is not there may go to all.
+	Bound     map[string][]string
 	HTTPBytes int64         // one body, either way, after decompression
 	Requests  int           // of the call, redirects included
 	Timeout   time.Duration // of one request, redirects and body included
+	// Blobs are those that the call can refer to; nil: it has none.
+	Blobs     Blobs
+	BlobBytes int64 // all blobs that the call makes
 }
 
 const (
+	defaultBlobs    = 32 << 20
 	defaultBytes    = 4 << 20
 	defaultRequests = 32
 	defaultTimeout  = 30 * time.Second
@@ -44,11 +53,12 @@ type Scope struct {
 	baseErr       error // why the connection is unusable
 	viaConnection bool  // egress "connection" is granted
 
+	hidden redact.Set // what must not come back
+
 	mu       sync.Mutex
 	requests int               // guarded by mu
+	blobs    int64             // bytes that blobs may still have; guarded by mu
 	handles  map[string]handle // guarded by mu; by handle text
-	hidden   []string          // guarded by mu; texts that redaction removes
-	redactor *strings.Replacer // guarded by mu; nil until made from hidden
 }
 
 // Open returns the scope of one call. An origin that can't be read reaches
@@ -57,7 +67,8 @@ func (c *Client) Open(p Policy) *Scope {
 	p.HTTPBytes = cmp.Or(p.HTTPBytes, defaultBytes)
 	p.Requests = cmp.Or(p.Requests, defaultRequests)
 	p.Timeout = cmp.Or(p.Timeout, defaultTimeout)
-	s := &Scope{client: c, policy: p}
+	p.BlobBytes = cmp.Or(p.BlobBytes, defaultBlobs)
+	s := &Scope{client: c, policy: p, blobs: p.BlobBytes}
 	for _, text := range p.Origins {
 		if text == abi.EgressConnection {
 			s.viaConnection = true
@@ -147,9 +158,13 @@ func (s *Scope) open(name, what string) (secret.Value, *abi.Error) {
 		}
 		return secret.Value{}, fail(code, "%s: %v", what, err)
 	}
-	s.hide(value.Reveal())
+	s.hidden.Hide(value.Reveal())
 	return value, nil
 }
+
+// Redact takes the secrets that this scope has used out of a text, in every
+// spelling that [redact] knows.
+func (s *Scope) Redact(text string) string { return s.hidden.Redact(text) }
 
 // count takes one request from the call's allowance.
 func (s *Scope) count() *abi.Error {
@@ -176,4 +191,14 @@ func fail(code, format string, args ...any) *abi.Error {
 		Code: code, Message: fmt.Sprintf(format, args...),
 		Retryable: slices.Contains([]string{abi.CodeTimeout, abi.CodeUnreachable}, code),
 	}
+}
+
+// asError gives an error of another package the form that all errors of this
+// one have.
+func asError(err error) *abi.Error {
+	var shaped *abi.Error
+	if errors.As(err, &shaped) {
+		return shaped
+	}
+	return fail(abi.CodeInvalid, "%v", err)
 }

@@ -5,15 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/trama-run/trama/host/egress/auth"
+	"github.com/trama-run/trama/host/egress/redact"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -48,7 +52,7 @@ func TestConnection(t *testing.T) {
 		t.Error("a request arrived")
 	}
 	// The origin itself, granted, opens its other paths; credentials stay inside the base URL.
-	both := open(Connection{BaseURL: s.URL + "/v1", Auth: Auth{Type: AuthBearer, Secret: "plain"}}, "connection", s.URL)
+	both := open(Connection{BaseURL: s.URL + "/v1", Auth: auth.Auth{Type: auth.Bearer, Secret: "plain"}}, "connection", s.URL)
 	for path, want := range map[string]string{"/v1/x": "Bearer canary-plain-1", "/v2": ""} {
 		ok(t, both, abi.HTTPRequest{URL: s.URL + path})
 		if r, _ := s.last(t); r.Header.Get("Authorization") != want {
@@ -60,19 +64,19 @@ func TestConnection(t *testing.T) {
 func TestConnectionAuth(t *testing.T) {
 	s := serve(t, nil)
 	client := newClient(t, nil)
-	open := func(a Auth) *Scope {
+	open := func(a auth.Auth) *Scope {
 		return client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: a}})
 	}
 	for _, c := range []struct {
-		auth         Auth
+		auth         auth.Auth
 		header, want string
 		uri          string
 	}{
-		{Auth{}, "Authorization", "", "/?a=1"},
-		{Auth{Type: AuthBearer, Secret: "plain"}, "Authorization", "Bearer canary-plain-1", "/?a=1"},
-		{Auth{Type: AuthBasic, Secret: "password", Username: "me"}, "Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+password)), "/?a=1"},
-		{Auth{Type: AuthAPIKey, Secret: "plain", Header: "x-api-key"}, "X-Api-Key", "canary-plain-1", "/?a=1"},
-		{Auth{Type: AuthAPIKey, Secret: "token", Query: "api key"}, "Authorization", "", "/?a=1&api+key=" + url.QueryEscape(token)},
+		{auth.Auth{}, "Authorization", "", "/?a=1"},
+		{auth.Auth{Type: auth.Bearer, Secret: "plain"}, "Authorization", "Bearer canary-plain-1", "/?a=1"},
+		{auth.Auth{Type: auth.Basic, Secret: "password", Username: "me"}, "Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+password)), "/?a=1"},
+		{auth.Auth{Type: auth.APIKey, Secret: "plain", Header: "x-api-key"}, "X-Api-Key", "canary-plain-1", "/?a=1"},
+		{auth.Auth{Type: auth.APIKey, Secret: "token", Query: "api key"}, "Authorization", "", "/?a=1&api+key=" + url.QueryEscape(token)},
 	} {
 		ok(t, open(c.auth), abi.HTTPRequest{URL: "/?a=1"})
 		if r, _ := s.last(t); r.Header.Get(c.header) != c.want || r.RequestURI != c.uri {
@@ -83,12 +87,12 @@ func TestConnectionAuth(t *testing.T) {
 	set := func(name string) abi.HTTPRequest {
 		return abi.HTTPRequest{URL: "/", Headers: map[string]string{name: "own"}}
 	}
-	refused(t, open(Auth{Type: AuthBearer, Secret: "plain"}), set("authorization"), abi.CodeDenied, "carries the credentials")
-	refused(t, open(Auth{Type: AuthAPIKey, Secret: "plain", Header: "x-api-key"}), set("X-API-KEY"), abi.CodeDenied, "carries the credentials")
-	refused(t, open(Auth{Type: AuthAPIKey, Secret: "plain", Query: "key"}), abi.HTTPRequest{URL: "/?a&k%65y=own"}, abi.CodeDenied, "carries the credentials")
-	refused(t, open(Auth{Type: AuthBearer, Secret: "nowhere"}), abi.HTTPRequest{URL: "/"}, abi.CodeNoSecret, "TRAMA_SECRET_NOWHERE")
-	refused(t, open(Auth{Type: AuthBearer, Secret: "lines"}), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "line break")
-	refused(t, open(Auth{Type: "oauth9", Secret: "plain"}), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "not known")
+	refused(t, open(auth.Auth{Type: auth.Bearer, Secret: "plain"}), set("authorization"), abi.CodeDenied, "carries the credentials")
+	refused(t, open(auth.Auth{Type: auth.APIKey, Secret: "plain", Header: "x-api-key"}), set("X-API-KEY"), abi.CodeDenied, "carries the credentials")
+	refused(t, open(auth.Auth{Type: auth.APIKey, Secret: "plain", Query: "key"}), abi.HTTPRequest{URL: "/?a&k%65y=own"}, abi.CodeDenied, "carries the credentials")
+	refused(t, open(auth.Auth{Type: auth.Bearer, Secret: "nowhere"}), abi.HTTPRequest{URL: "/"}, abi.CodeNoSecret, "TRAMA_SECRET_NOWHERE")
+	refused(t, open(auth.Auth{Type: auth.Bearer, Secret: "lines"}), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "line break")
+	refused(t, open(auth.Auth{Type: "oauth9", Secret: "plain"}), abi.HTTPRequest{URL: "/"}, abi.CodeInvalid, "not known")
 	if s.count() != before {
 		t.Error("a request arrived")
 	}
@@ -99,22 +103,22 @@ func TestConnectionValidate(t *testing.T) {
 		connection Connection
 		want       string
 	}{
-		"fine":          {Connection{ID: "c", BaseURL: "https://a.example.com/v1", Auth: Auth{Type: "bearer", Secret: "s"}}, ""},
+		"fine":          {Connection{ID: "c", BaseURL: "https://a.example.com/v1", Auth: auth.Auth{Type: "bearer", Secret: "s"}}, ""},
 		"no auth":       {Connection{ID: "c", BaseURL: "http://localhost:9000"}, ""},
-		"basic":         {Connection{ID: "c", BaseURL: "http://10.0.0.1", Auth: Auth{Type: "basic", Username: "u", Secret: "s"}}, ""},
+		"basic":         {Connection{ID: "c", BaseURL: "http://10.0.0.1", Auth: auth.Auth{Type: "basic", Username: "u", Secret: "s"}}, ""},
 		"no id":         {Connection{BaseURL: "https://a.example.com"}, "no id"},
 		"no url":        {Connection{ID: "c"}, "base_url"},
 		"query":         {Connection{ID: "c", BaseURL: "https://a.example.com/?x"}, "query"},
 		"user":          {Connection{ID: "c", BaseURL: "https://u:p@a.example.com/"}, "user name"},
 		"dots":          {Connection{ID: "c", BaseURL: "https://a.example.com/../x"}, ".."},
-		"no secret":     {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "bearer"}}, "needs secret"},
-		"unknown":       {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "oauth2", Secret: "s"}}, "not known"},
-		"colon":         {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "basic", Username: "a:b", Secret: "s"}}, "colon"},
-		"no place":      {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "api_key", Secret: "s"}}, "either header or query"},
-		"two places":    {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "api_key", Secret: "s", Header: "H", Query: "q"}}, "either header or query"},
-		"host header":   {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "api_key", Secret: "s", Header: "Host"}}, "can't carry"},
-		"foreign field": {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Type: "bearer", Secret: "s", Header: "X"}}, "header has no meaning"},
-		"no type":       {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: Auth{Secret: "s"}}, "secret has no meaning"},
+		"no secret":     {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "bearer"}}, "needs secret"},
+		"unknown":       {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "oauth9", Secret: "s"}}, "not known"},
+		"colon":         {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "basic", Username: "a:b", Secret: "s"}}, "colon"},
+		"no place":      {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "api_key", Secret: "s"}}, "either header or query"},
+		"two places":    {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "api_key", Secret: "s", Header: "H", Query: "q"}}, "either header or query"},
+		"host header":   {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "api_key", Secret: "s", Header: "Host"}}, "can't carry"},
+		"foreign field": {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Type: "bearer", Secret: "s", Header: "X"}}, "header has no meaning"},
+		"no type":       {Connection{ID: "c", BaseURL: "https://a.example.com", Auth: auth.Auth{Secret: "s"}}, "secret has no meaning"},
 	} {
 		problems := c.connection.Validate()
 		if c.want == "" && len(problems) > 0 || c.want != "" && (len(problems) != 1 || !strings.Contains(problems[0], c.want)) {
@@ -251,9 +255,18 @@ func TestSecretRefRefuses(t *testing.T) {
 	}
 }
 
-// lowerEscapes is a value in a URL, with escapes such as %2f.
-func lowerEscapes(v string) string {
-	return escapePattern.ReplaceAllStringFunc(url.QueryEscape(v), strings.ToLower)
+var escapes = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// spellings are some of the ways in which a system writes a value.
+func spellings(v string) []string {
+	quoted, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a text marshals
+	}
+	return []string{
+		v, string(quoted), strings.ReplaceAll(string(quoted), "/", `\/`), url.QueryEscape(v), escapes.ReplaceAllStringFunc(url.QueryEscape(v), strings.ToLower), url.PathEscape(v), html.EscapeString(v),
+		fmt.Sprintf("%x", v), fmt.Sprintf("%X", v), base64.StdEncoding.EncodeToString([]byte(v)), base64.RawURLEncoding.EncodeToString([]byte(v)),
+	}
 }
 
 // A system that sends back what it was given shows no secret to the guest.
@@ -265,12 +278,9 @@ func TestCanary(t *testing.T) {
 		}
 		w.Header().Set("X-Uri", r.RequestURI)
 		for _, v := range values {
-			quoted, err := json.Marshal(v)
-			if err != nil {
-				t.Error(err)
+			for _, spelt := range spellings(v) {
+				fmt.Fprintln(w, spelt)
 			}
-			fmt.Fprintf(w, "%s\n%s\n%s\n%s\n%x\n%X\n%s\n%s\n%s\n", v, quoted, url.QueryEscape(v), url.PathEscape(v), v, v,
-				base64.StdEncoding.EncodeToString([]byte(v)), base64.URLEncoding.EncodeToString([]byte(v)), lowerEscapes(v))
 		}
 		fmt.Fprint(w, r.Header)
 		if r.URL.Query().Get("binary") != "" {
@@ -279,7 +289,7 @@ func TestCanary(t *testing.T) {
 	})
 	scope := newClient(t, nil).Open(Policy{
 		Origins:    []string{"connection"},
-		Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: Auth{Type: AuthBasic, Username: "user", Secret: "password"}},
+		Connection: &Connection{ID: "c", BaseURL: s.URL, Auth: auth.Auth{Type: auth.Basic, Username: "user", Secret: "password"}},
 		Secrets:    []abi.SecretRequest{{Name: "token", Places: []string{"path", "query:key"}}, {Name: "plain", Places: []string{"header:X-Key"}}, {Name: "short", Places: []string{"body"}}},
 	})
 	req := abi.HTTPRequest{URL: "/" + handleOf(t, scope, "token") + "?key=" + handleOf(t, scope, "token"), Headers: map[string]string{"X-Key": handleOf(t, scope, "plain")}}
@@ -293,22 +303,22 @@ func TestCanary(t *testing.T) {
 		}
 		all := fmt.Sprint(got) + string(raw)
 		for _, v := range append(values, "user:"+password) {
-			for _, form := range append(forms(v), "canary", "7f3a9", lowerEscapes(v)) {
+			for _, form := range append(spellings(v), "canary", "7f3a9") {
 				if strings.Contains(all, form) {
 					t.Errorf("%q shows in %s", form, all)
 				}
 			}
 		}
-		if strings.Count(all, redacted) < 20 {
-			t.Errorf("redacted %d times only", strings.Count(all, redacted))
+		if strings.Count(all, redact.Mark) < 20 {
+			t.Errorf("redacted %d times only", strings.Count(all, redact.Mark))
 		}
-		if got.Headers["x-uri"] == "" || got.Headers["x-echo-x-key"] != redacted {
+		if got.Headers["x-uri"] == "" || got.Headers["x-echo-x-key"] != redact.Mark {
 			t.Errorf("headers are %v", got.Headers)
 		}
 	}
 	// Too short to be hidden: documented.
 	handleOf(t, scope, "short")
-	if got := scope.Redact("abc " + password); got != "abc "+redacted {
+	if got := scope.Redact("abc " + password); got != "abc "+redact.Mark {
 		t.Errorf("got %q", got)
 	}
 	if got := newClient(t, nil).Open(Policy{}).Redact(password); got != password {
@@ -321,7 +331,7 @@ func TestRedactProperty(t *testing.T) {
 	client := newClient(t, nil)
 	scope := everywhere(client)
 	h := map[string]string{"token": handleOf(t, scope, "token"), "plain": handleOf(t, scope, "plain")}
-	all := append(forms(token), forms("canary-plain-1")...)
+	all := append(spellings(token), spellings("canary-plain-1")...)
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOf(rapid.OneOf(rapid.SampledFrom(all), rapid.StringMatching(`[x-z ]{0,3}`))).Draw(t, "parts")
 		got := scope.Redact(strings.Join(parts, "") + h["token"])
@@ -349,7 +359,7 @@ func TestScopeIsConcurrent(t *testing.T) {
 					return
 				}
 				got, err := scope.Send(t.Context(), abi.HTTPRequest{URL: s.URL, Headers: map[string]string{"X-Key": h}})
-				if err != nil || got.Body != redacted || scope.Redact("canary-plain-1") != redacted {
+				if err != nil || got.Body != redact.Mark || scope.Redact("canary-plain-1") != redact.Mark {
 					t.Error(got, err)
 				}
 			}

@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/base64"
@@ -26,12 +25,11 @@ const (
 
 // outgoing is a request on its way, over its redirects.
 type outgoing struct {
-	method     string
-	header     http.Header
-	body       []byte
-	secretBody bool // the body holds a secret
-	crossed    bool // a redirect led to another origin: no credentials from then on
-	unzip      bool // the guest left compression to us
+	method  string
+	header  http.Header
+	body    body
+	toBlob  bool // the answer's body becomes a blob
+	crossed bool // a redirect led to another origin: no credentials from then on
 }
 
 // Send performs one request, following redirects. Any status is an answer;
@@ -53,12 +51,12 @@ func (s *Scope) Send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse
 }
 
 func (s *Scope) send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse, *abi.Error) {
-	out, to, failure := s.prepare(req)
+	out, to, failure := s.prepare(ctx, req)
 	if failure != nil {
 		return abi.HTTPResponse{}, failure
 	}
 	named := to.name()
-	if to.url, failure = s.fillURL(to.url); failure != nil {
+	if to.url, failure = s.fillURL(to); failure != nil {
 		return abi.HTTPResponse{}, failure
 	}
 	for hop := 0; ; hop++ {
@@ -84,8 +82,8 @@ func (s *Scope) send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse
 
 // prepare checks a guest's request and puts secrets into headers and body.
 // Those of the URL come later, so that errors can name it without them.
-func (s *Scope) prepare(req abi.HTTPRequest) (out outgoing, to target, failure *abi.Error) {
-	out = outgoing{method: req.Method, header: http.Header{}, body: []byte(req.Body)}
+func (s *Scope) prepare(ctx context.Context, req abi.HTTPRequest) (out outgoing, to target, failure *abi.Error) {
+	out = outgoing{method: req.Method, header: http.Header{}, toBlob: req.Response == abi.ResponseBlob}
 	if out.method == "" {
 		out.method = http.MethodGet
 	}
@@ -99,26 +97,17 @@ func (s *Scope) prepare(req abi.HTTPRequest) (out outgoing, to target, failure *
 	if to, failure = s.admit(u); failure != nil {
 		return out, to, failure
 	}
-	if req.BodyBase64 != "" {
-		if req.Body != "" {
-			return out, to, fail(abi.CodeInvalid, "%s: the request has body and body_base64: give one", to.name())
-		}
-		body, err := base64.StdEncoding.DecodeString(req.BodyBase64)
-		if err != nil {
-			return out, to, fail(abi.CodeInvalid, "%s: body_base64 is not standard base64", to.name())
-		}
-		out.body = body
+	switch {
+	case req.Response != "" && !out.toBlob:
+		return out, to, fail(abi.CodeInvalid, "%s: response %.20q is not known: leave it out, or ask for %q", to.name(), req.Response, abi.ResponseBlob)
+	case out.toBlob && s.policy.Blobs == nil:
+		return out, to, fail(abi.CodeUnavailable, "%s: this call can't keep a blob: they belong to contacts and gateway runs", to.name())
 	}
 	if failure := s.setHeader(&out, to, req.Headers); failure != nil {
 		return out, to, failure
 	}
-	if out.body, out.secretBody, failure = s.fillBody(out.body, out.header.Get("Content-Type")); failure != nil {
-		return out, to, failure
-	}
-	if int64(len(out.body)) > s.policy.HTTPBytes {
-		return out, to, s.tooLong(to.name(), "the request's body")
-	}
-	return out, to, nil
+	out.body, failure = s.readBody(ctx, req, to, out.header)
+	return out, to, failure
 }
 
 // setHeader checks and fills the guest's headers.
@@ -131,7 +120,7 @@ func (s *Scope) setHeader(out *outgoing, to target, headers map[string]string) *
 			return fail(abi.CodeInvalid, "%s: header %s holds a line break or control character", to.name(), name)
 		case isHostHeader(name):
 			return fail(abi.CodeInvalid, "%s: header %s is the host's to set: leave it out", to.name(), name)
-		case to.connected && http.CanonicalHeaderKey(name) == s.base.header():
+		case to.connected && slices.Contains(s.base.Auth.Headers(), http.CanonicalHeaderKey(name)):
 			return fail(abi.CodeDenied, "%s: header %s carries the credentials of connection %q: leave it out", to.name(), name, s.base.ID)
 		case out.header[http.CanonicalHeaderKey(name)] != nil:
 			return fail(abi.CodeInvalid, "%s: header %s is given twice", to.name(), name)
@@ -141,15 +130,17 @@ func (s *Scope) setHeader(out *outgoing, to target, headers map[string]string) *
 	if to.connected && s.base.Auth.Query != "" && slices.ContainsFunc(splitQuery(to.url.RawQuery), func(f string) bool { return strings.EqualFold(queryName(f), s.base.Auth.Query) }) {
 		return fail(abi.CodeDenied, "%s: query parameter %s carries the credentials of connection %q: leave it out", to.name(), s.base.Auth.Query, s.base.ID)
 	}
-	if failure := s.fillHeader(out.header); failure != nil {
+	if failure := s.fillHeader(to, out.header); failure != nil {
 		return failure
 	}
 	if out.header.Get("User-Agent") == "" {
 		out.header.Set("User-Agent", userAgent)
 	}
-	if out.header.Get("Accept-Encoding") == "" && out.header.Get("Range") == "" {
-		out.unzip = true
-		out.header.Set("Accept-Encoding", "gzip")
+	// The host must be able to read what comes back, so it chooses: a secret in
+	// an encoded answer would pass unseen.
+	out.header.Set("Accept-Encoding", "gzip")
+	if out.header.Get("Range") != "" {
+		out.header.Set("Accept-Encoding", "identity") // a part of a gzip file can't be unpacked
 	}
 	return nil
 }
@@ -159,26 +150,41 @@ func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named str
 	if failure := s.count(); failure != nil {
 		return nil, failure
 	}
-	u := *to.url
-	request, err := http.NewRequestWithContext(ctx, out.method, u.String(), bytes.NewReader(out.body))
+	for again := false; ; again = true {
+		request, failure := s.request(ctx, out, to, named)
+		if failure != nil {
+			return nil, failure
+		}
+		response, err := s.client.transports[to.reach].RoundTrip(request)
+		if err != nil {
+			return nil, broken(ctx, named, err)
+		}
+		if response.StatusCode == http.StatusUnauthorized && !again && to.connected && !out.crossed && s.client.auth.Renewable(s.base.Auth, request) {
+			response.Body.Close() //nolint:errcheck // an answer that nobody reads
+			continue
+		}
+		if response.StatusCode < 200 {
+			response.Body.Close() //nolint:errcheck // the connection is of no use
+			return nil, fail(abi.CodeUnreachable, "%s answered with status %d, which ends no exchange", named, response.StatusCode)
+		}
+		return response, nil
+	}
+}
+
+// request makes one request with the credentials that belong to it.
+func (s *Scope) request(ctx context.Context, out outgoing, to target, named string) (*http.Request, *abi.Error) {
+	request, err := http.NewRequestWithContext(ctx, out.method, to.url.String(), nil)
 	if err != nil {
 		return nil, fail(abi.CodeInvalid, "%s: the request can't be made", named)
 	}
 	request.Header = out.header.Clone()
+	s.put(ctx, request, out.body)
 	if to.connected && !out.crossed {
-		if failure := s.authenticate(request); failure != nil {
+		if failure := s.authenticate(ctx, request); failure != nil {
 			return nil, failure
 		}
 	}
-	response, err := s.client.transports[to.reach].RoundTrip(request)
-	if err != nil {
-		return nil, broken(ctx, named, err)
-	}
-	if response.StatusCode < 200 {
-		response.Body.Close() //nolint:errcheck // the connection is of no use
-		return nil, fail(abi.CodeUnreachable, "%s answered with status %d, which ends no exchange", named, response.StatusCode)
-	}
-	return response, nil
+	return request, nil
 }
 
 // safeHeaders go along to another origin. All others may be credentials.
@@ -205,13 +211,13 @@ func (s *Scope) follow(out *outgoing, from target, status int, location string) 
 	}
 	// 303, and by long custom 301 and 302 after POST, ask for a GET.
 	if status == 303 && out.method != http.MethodHead || (status == 301 || status == 302) && out.method == http.MethodPost {
-		out.method, out.body, out.secretBody = http.MethodGet, nil, false
+		out.method, out.body = http.MethodGet, body{}
 		for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Location"} {
 			out.header.Del(name)
 		}
 	}
 	if from.origin != to.origin {
-		if out.secretBody || s.Redact(location) != location {
+		if out.body.secret || s.Redact(location) != location {
 			return from, fail(abi.CodeDenied, "to %s, and would carry a secret there", to.origin)
 		}
 		out.crossed = true
@@ -249,52 +255,84 @@ func (c *capped) Read(p []byte) (int, error) {
 }
 
 // read reads an answer's body within the limit and gives it its shape.
-func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response, named string) (abi.HTTPResponse, *abi.Error) {
+func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response, named string) (answer abi.HTTPResponse, failure *abi.Error) {
 	defer response.Body.Close()
-	limit := s.policy.HTTPBytes
+	limit, tooLong := s.policy.HTTPBytes, s.tooLong(named, "the answer's body")
+	if out.toBlob {
+		limit, tooLong = s.takeBlobs(), s.tooManyBlobs(named)
+		defer func() {
+			unused := limit
+			if answer.Blob != nil {
+				unused = max(limit-answer.Blob.Size, 0)
+			}
+			s.giveBlobs(unused)
+		}()
+	}
 	if response.ContentLength > limit && out.method != http.MethodHead {
-		return abi.HTTPResponse{}, s.tooLong(named, "the answer's body")
+		return abi.HTTPResponse{}, tooLong
 	}
-	var body io.Reader = &capped{response.Body, limit}
-	if out.unzip && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") {
-		response.Header.Del("Content-Encoding")
-		response.Header.Del("Content-Length")
-		// Both sides are capped: gzip members without content are endless
-		// input for no output.
-		zipped, err := gzip.NewReader(body)
-		switch {
-		case err == nil:
-			body = &capped{zipped, limit}
-		case errors.Is(err, io.EOF): // no body at all
-		default:
-			return abi.HTTPResponse{}, s.unreadable(ctx, named, err)
-		}
+	answer.Status = response.StatusCode
+	plain, err := s.unpack(out, response, limit, named)
+	switch {
+	case err != nil:
+	case out.toBlob:
+		answer.Blob, err = s.store(ctx, s.hidden.Reader(plain), response.Header.Get("Content-Type"))
+	default:
+		err = inline(&answer, s.hidden.Reader(plain))
 	}
-	data, err := io.ReadAll(body)
-	if err != nil {
-		return abi.HTTPResponse{}, s.unreadable(ctx, named, err)
+	var shaped *abi.Error
+	switch {
+	case errors.Is(err, errTooLong):
+		return abi.HTTPResponse{}, tooLong
+	case errors.As(err, &shaped):
+		return abi.HTTPResponse{}, shaped
+	case err != nil:
+		return abi.HTTPResponse{}, broken(ctx, named+": the answer broke off", err)
 	}
-	text := s.Redact(string(data))
-	if len(text) != len(data) {
-		response.Header.Del("Content-Length") // it counts what was taken out
+	if !s.hidden.Empty() && out.method != http.MethodHead {
+		response.Header.Del("Content-Length") // it counts what may have been taken out
 	}
-	answer := abi.HTTPResponse{Status: response.StatusCode, Headers: make(map[string]string, len(response.Header))}
+	answer.Headers = make(map[string]string, len(response.Header))
 	for name, values := range response.Header {
 		answer.Headers[s.Redact(strings.ToLower(name))] = strings.ToValidUTF8(s.Redact(strings.Join(values, ", ")), "\uFFFD")
-	}
-	if utf8.ValidString(text) {
-		answer.Body = text
-	} else {
-		answer.BodyBase64 = base64.StdEncoding.EncodeToString([]byte(text))
 	}
 	return answer, nil
 }
 
-func (s *Scope) unreadable(ctx context.Context, named string, err error) *abi.Error {
-	if errors.Is(err, errTooLong) {
-		return s.tooLong(named, "the answer's body")
+// unpack gives an answer's body as plain bytes, of which there are at most
+// limit. While there is a secret to hide, a body in an encoding that the host
+// can't read is refused.
+func (s *Scope) unpack(out outgoing, response *http.Response, limit int64, named string) (io.Reader, error) {
+	body := &capped{response.Body, limit}
+	encoding := strings.ToLower(response.Header.Get("Content-Encoding"))
+	switch {
+	case out.method == http.MethodHead || encoding == "" || encoding == "identity":
+		return body, nil
+	case encoding == "gzip" || encoding == "x-gzip":
+		response.Header.Del("Content-Encoding")
+		response.Header.Del("Content-Length")
+		zipped, err := gzip.NewReader(body)
+		if errors.Is(err, io.EOF) { // no body at all
+			return body, nil
+		}
+		// Both sides are capped: gzip members without content are endless
+		// input for no output.
+		return &capped{zipped, limit}, err
+	case !s.hidden.Empty() && response.ContentLength != 0:
+		return nil, fail(abi.CodeInvalid, "%s: the answer is encoded with %.20q, which was not asked for, so the secrets of this call can't be looked for in it: have the other system answer plainly or with gzip", named, encoding)
 	}
-	return broken(ctx, named+": the answer broke off", err)
+	return body, nil
+}
+
+// inline puts a body into the answer itself.
+func inline(answer *abi.HTTPResponse, from io.Reader) error {
+	data, err := io.ReadAll(from)
+	if utf8.Valid(data) {
+		answer.Body = string(data)
+	} else {
+		answer.BodyBase64 = base64.StdEncoding.EncodeToString(data)
+	}
+	return err
 }
 
 func (s *Scope) tooLong(named, what string) *abi.Error {

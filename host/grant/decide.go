@@ -3,6 +3,7 @@ package grant
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,6 +48,7 @@ type Decision struct {
 //     the webhook checks of channels.
 //   - A plugin that asks to sign needs at least one key; one that does not
 //     gets none.
+//   - Memory of contacts (kv) must be given; the least of both sides holds.
 //   - A limit above the default must be given. A given one holds, be it lower
 //     than requested; one that asks for less than the default gets less.
 func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decision {
@@ -76,8 +78,9 @@ func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decisio
 	holds := Grant{
 		Plugin: m.Name, Of: ask.Of,
 		Egress:  both(ask.Egress, given.Egress),
-		Secrets: slices.Clone(given.Secrets),
-		Limits:  limits(wanted(m.Limits), given.Limits),
+		Secrets: slices.Clone(given.Secrets), Bound: maps.Clone(given.Bound),
+		KV:     min(ask.KV, given.KV),
+		Limits: limits(wanted(m.Limits), given.Limits),
 	}
 	if len(m.Capabilities.Sign) > 0 {
 		holds.Keys = slices.Clone(given.Keys)
@@ -104,6 +107,7 @@ func request(m abi.Manifest) Grant {
 	if len(m.Capabilities.Sign) > 0 {
 		g.Keys = []string{m.Name + "_key"} // the operator's to name
 	}
+	g.KV = min(Size(max(m.Capabilities.KVBytes, 0)), MaxKV)
 	want, usual, top := wanted(m.Limits), Default(), Ceiling()
 	for i, l := range g.Limits.all() {
 		if v := want.all()[i].value; v > usual.all()[i].value {
@@ -115,7 +119,7 @@ func request(m abi.Manifest) Grant {
 
 // needs says whether a request asks for anything.
 func needs(ask Grant) bool {
-	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys) > 0 || ask.Limits != Limits{}
+	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys) > 0 || ask.KV > 0 || ask.Limits != Limits{}
 }
 
 // choose finds the grant of a plugin's content; former is one of another
@@ -150,6 +154,9 @@ func missing(ask Grant, m abi.Manifest, given Grant) []string {
 	}
 	if len(m.Capabilities.Sign) > 0 && len(given.Keys) == 0 {
 		gaps = append(gaps, "a key for "+strings.Join(m.Capabilities.Sign, ", "))
+	}
+	if ask.KV > 0 && given.KV == 0 {
+		gaps = append(gaps, "kv "+ask.KV.String())
 	}
 	for i, l := range ask.Limits.all() {
 		if l.value > 0 && given.Limits.all()[i].value == 0 {
@@ -213,6 +220,7 @@ func union(given, ask Grant) Grant {
 	if len(given.Keys) > 0 {
 		ask.Keys = given.Keys
 	}
+	ask.Bound, ask.KV = given.Bound, cmp.Or(given.KV, ask.KV)
 	for i, l := range ask.Limits.all() {
 		if v := given.Limits.all()[i].value; v > 0 {
 			l.set(v)

@@ -9,6 +9,7 @@ package grant
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,10 +31,18 @@ type Grant struct {
 	// Secrets are host names of secrets: those that the manifest asks for,
 	// and those that a channel hands to this plugin's webhook checks.
 	Secrets []string `json:"secrets,omitempty"`
+	// Bound says, for each secret that shall not go to all of Egress, to which
+	// origins its value may go; "connection" among them stands for that.
+	Bound map[string][]string `json:"bound,omitempty"`
 	// Keys are host names of keys to sign and verify with.
-	Keys   []string `json:"keys,omitempty"`
-	Limits Limits   `json:"limits,omitzero"`
+	Keys []string `json:"keys,omitempty"`
+	// KV is how much the plugin may remember of each contact: 0 for nothing.
+	KV     Size   `json:"kv,omitzero"`
+	Limits Limits `json:"limits,omitzero"`
 }
+
+// MaxKV is the most that a plugin may be let remember of a contact.
+const MaxKV = 64 * MiB
 
 // OfBundled binds a grant to the plugins that belong to this build.
 const OfBundled = "bundled"
@@ -74,6 +83,22 @@ func (g Grant) Validate() []string {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(g.Bound)) {
+		if !slices.Contains(g.Secrets, name) {
+			report("bound: secret %q is not among the grant's secrets: add it there, or take it out here", name)
+		}
+		if len(g.Bound[name]) == 0 {
+			report("bound: secret %q has no origins: name them, or take it out of secrets", name)
+		}
+		for _, o := range g.Bound[name] {
+			if _, err := ParseOrigin(o); err != nil && o != abi.EgressConnection {
+				report("bound: secret %q: %v", name, err)
+			}
+		}
+	}
+	if g.KV < 0 || g.KV > MaxKV {
+		report("kv: %s is not between 0 and %s", g.KV, MaxKV)
+	}
 	ceiling := Ceiling()
 	for i, l := range g.Limits.all() {
 		if top := ceiling.all()[i]; l.value > top.value {
@@ -94,14 +119,19 @@ func (g Grant) String() string {
 		key   string
 		names []string
 	}{{"egress", g.Egress}, {"secrets", g.Secrets}, {"keys", g.Keys}} {
-		if len(list.names) == 0 {
-			continue
+		if len(list.names) > 0 {
+			fmt.Fprintf(&b, ", %s: %s", list.key, yamlList(list.names))
 		}
-		quoted := make([]string, len(list.names))
-		for i, name := range list.names {
-			quoted[i] = yamlString(name)
+	}
+	if len(g.Bound) > 0 {
+		var bound []string
+		for _, name := range slices.Sorted(maps.Keys(g.Bound)) {
+			bound = append(bound, name+": "+yamlList(g.Bound[name]))
 		}
-		fmt.Fprintf(&b, ", %s: [%s]", list.key, strings.Join(quoted, ", "))
+		fmt.Fprintf(&b, ", bound: {%s}", strings.Join(bound, ", "))
+	}
+	if g.KV != 0 {
+		fmt.Fprintf(&b, ", kv: %s", g.KV)
 	}
 	var limits []string
 	for _, l := range g.Limits.all() {
@@ -113,6 +143,14 @@ func (g Grant) String() string {
 		fmt.Fprintf(&b, ", limits: {%s}", strings.Join(limits, ", "))
 	}
 	return b.String() + "}"
+}
+
+func yamlList(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = yamlString(text)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 var plainPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)

@@ -87,13 +87,14 @@ type Limits struct {
 	HTTP     Size     `json:"http,omitzero"`     // one HTTP body, either way
 	Requests int      `json:"requests,omitzero"` // outbound requests of one call
 	Log      Size     `json:"log,omitzero"`      // log text of one call
+	Blob     Size     `json:"blob,omitzero"`     // all blobs that one call makes
 }
 
 // Default holds where neither manifest nor grant says otherwise.
 func Default() Limits {
 	return Limits{
 		Memory: 32 * MiB, Time: Duration(5 * time.Second),
-		Input: 4 * MiB, Output: 4 * MiB, HTTP: 4 * MiB, Requests: 32, Log: 64 * KiB,
+		Input: 4 * MiB, Output: 4 * MiB, HTTP: 4 * MiB, Requests: 32, Log: 64 * KiB, Blob: 32 * MiB,
 	}
 }
 
@@ -101,7 +102,7 @@ func Default() Limits {
 func Ceiling() Limits {
 	return Limits{
 		Memory: 512 * MiB, Time: Duration(time.Minute),
-		Input: 32 * MiB, Output: 32 * MiB, HTTP: 32 * MiB, Requests: 256, Log: MiB,
+		Input: 32 * MiB, Output: 32 * MiB, HTTP: 32 * MiB, Requests: 256, Log: MiB, Blob: GiB,
 	}
 }
 
@@ -123,7 +124,7 @@ func (l *Limits) all() []limit {
 		{"time", int64(l.Time), l.Time.String(), func(v int64) { l.Time = Duration(v) }},
 		size("input", &l.Input), size("output", &l.Output), size("http", &l.HTTP),
 		{"requests", int64(l.Requests), strconv.Itoa(l.Requests), func(v int64) { l.Requests = int(v) }},
-		size("log", &l.Log),
+		size("log", &l.Log), size("blob", &l.Blob),
 	}
 }
 
@@ -132,6 +133,6 @@ func wanted(m abi.Limits) Limits {
 	return Limits{
 		Memory: Size(m.MemoryBytes), Time: Duration(time.Duration(m.TimeMillis) * time.Millisecond),
 		Input: Size(m.InputBytes), Output: Size(m.OutputBytes), HTTP: Size(m.HTTPBytes),
-		Requests: m.Requests, Log: Size(m.LogBytes),
+		Requests: m.Requests, Log: Size(m.LogBytes), Blob: Size(m.BlobBytes),
 	}
 }

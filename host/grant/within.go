@@ -9,8 +9,9 @@ import (
 
 // Within says whether a grant gives nothing that old does not give: same
 // plugin and content, each origin covered by one of old's, secrets and keys
-// among old's, and every limit, or the default in its place, no higher. An
-// origin that can't be read is within nothing but its like.
+// among old's, secrets bound no wider, and every size and limit, or the default
+// in its place, no higher. An origin that can't be read is within nothing but
+// its like.
 func (g Grant) Within(old Grant) bool {
 	if g.Plugin != old.Plugin || g.Of != old.Of {
 		return false
@@ -18,6 +19,20 @@ func (g Grant) Within(old Grant) bool {
 	for _, e := range g.Egress {
 		if !slices.ContainsFunc(old.Egress, func(o string) bool { return entryCovers(o, e) }) {
 			return false
+		}
+	}
+	if g.KV > old.KV {
+		return false
+	}
+	for name, origins := range old.Bound {
+		bound, ok := g.Bound[name]
+		if !ok && slices.Contains(g.Secrets, name) {
+			return false
+		}
+		for _, e := range bound {
+			if !slices.ContainsFunc(origins, func(o string) bool { return entryCovers(o, e) }) {
+				return false
+			}
 		}
 	}
 	for _, list := range [][2][]string{{g.Secrets, old.Secrets}, {g.Keys, old.Keys}} {

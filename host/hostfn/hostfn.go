@@ -40,6 +40,10 @@ type Call struct {
 	Keys     []string
 	EffectID string
 	Deadline time.Time
+	// KVGranted says that the plugin may remember something; KV is where, nil
+	// if the call belongs to no contact.
+	KVGranted bool
+	KV        KV
 	// Config is what Extism's config_get finds.
 	Config map[string]string
 	// Log receives the guest's lines: redacted, without control characters,
@@ -74,6 +78,10 @@ var functions = map[string]func(h *Host, ctx context.Context, request []byte) (a
 	abi.HostEffectID:  typed((*Host).effectID),
 	abi.HostDeadline:  typed((*Host).deadline),
 	abi.HostRandom:    typed((*Host).random),
+	abi.HostKVGet:     typed((*Host).kvGet),
+	abi.HostKVSet:     typed((*Host).kvSet),
+	abi.HostKVDelete:  typed((*Host).kvDelete),
+	abi.HostKVList:    typed((*Host).kvList),
 }
 
 // none is the request of a function that takes nothing.

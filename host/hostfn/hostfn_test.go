@@ -88,7 +88,7 @@ func TestTableIsTheContract(t *testing.T) {
 	if got, want := slices.Sorted(maps.Keys(functions)), slices.Sorted(slices.Values(abi.HostFunctions())); !slices.Equal(got, want) {
 		t.Errorf("functions are %q, want %q", got, want)
 	}
-	if _, err := newFixture(t).Function(t.Context(), "kv_get", nil); err == nil {
+	if _, err := newFixture(t).Function(t.Context(), "sql_query", nil); err == nil {
 		t.Error("an unknown function was called")
 	}
 }

@@ -26,6 +26,10 @@ type Call struct {
 	Connection *egress.Connection
 	EffectID   string
 	Timeout    time.Duration // 0 means DefaultTimeout
+	// KV opens what the plugin remembers of the contact, within a quota in
+	// bytes; nil if the call belongs to no contact. It is called once for each
+	// attempt to make the call.
+	KV func(quota int64) hostfn.KV
 	// Log receives what the guest logs, redacted and cut.
 	Log func(level, text string)
 }
@@ -72,13 +76,17 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 		return nil, Usage{}, err
 	}
 	scope := r.config.Egress.Open(egress.Policy{
-		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets,
+		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets, Bound: granted.Bound,
 		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,
 	})
-	host := hostfn.New(hostfn.Call{
-		Scope: scope, Secrets: r.config.Secrets, Keys: granted.Keys,
+	outside := hostfn.Call{
+		Scope: scope, Secrets: r.config.Secrets, Keys: granted.Keys, KVGranted: granted.KV > 0,
 		EffectID: c.EffectID, Deadline: deadline, Log: c.Log, LogBytes: limits.Log,
-	})
+	}
+	if c.KV != nil {
+		outside.KV = c.KV(int64(granted.KV))
+	}
+	host := hostfn.New(outside)
 	result, err := module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
 	usage := Usage{GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
 	if err != nil {

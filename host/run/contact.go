@@ -15,6 +15,7 @@ import (
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/kv"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -96,7 +97,7 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	if _, _, err := load(ctx, s, store.ID{Kind: KindContact, Key: string(c.who)}, &c.contact); err != nil {
 		return time.Time{}, err
 	}
-	j := &journey{runner: c.runner, key: c.key, effect: nil}
+	j := &journey{runner: c.runner, key: c.key, memory: kv.Open(s, string(c.who))}
 	var found bool
 	var err error
 	j.revision, found, err = load(ctx, s, store.ID{Kind: kindSession, Key: c.key}, &j.session)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/kv"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -27,6 +28,7 @@ type journey struct {
 	revision store.Revision // of the session record; 0: not stored yet
 	steps    []engine.Step  // not yet in the record
 	changes  store.Batch    // to go with the next commit
+	memory   *kv.Memory     // of the contact; nil: there is none
 	// effect takes what the run wants done outside at the next commit.
 	effect func(engine.Effect) error
 	// saved is called when a commit is made, to add what goes with it.
@@ -112,7 +114,7 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 			return nil, err
 		}
 	}
-	output, failure := j.runner.perform(ctx, call, func(level, text string) {
+	output, writes, failure := j.runner.perform(ctx, call, j.memory, func(level, text string) {
 		j.record.line(Line{Node: call.Node, At: now(), Level: level, Text: text})
 	})
 	if ctx.Err() != nil {
@@ -129,6 +131,9 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 		return result, nil
 	}
 	result.Output = value
+	if writes != nil && writes.Keep() {
+		j.owed = true // before the next call, so that no commit has those of two
+	}
 	return result, nil
 }
 
@@ -176,6 +181,9 @@ func (j *journey) finish(ctx context.Context) error {
 // commit is given up, and what it was given is consumed.
 func (j *journey) abandon(ctx context.Context, code, reason string) error {
 	j.changes, j.committed = store.Batch{Remove: j.changes.Remove}, nil
+	if j.memory != nil {
+		j.memory.Forget()
+	}
 	j.session.Run.Status, j.session.Run.Pending = engine.Failed, nil
 	j.session.Run.Failure = &engine.Failure{Node: j.session.Run.Node, Error: abi.Error{
 		Code: code, Message: fmt.Sprintf("node %s: %s", j.session.Run.Node, reason),
@@ -203,6 +211,11 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 			return err
 		}
 	}
+	if j.memory != nil {
+		if err := j.memory.Save(&b); err != nil {
+			return err
+		}
+	}
 	result, err := j.runner.config.Store.Commit(ctx, &b)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", j.record.ID, err)
@@ -211,6 +224,9 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 		j.runner.config.Poke()
 	}
 	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
+	if j.memory != nil {
+		j.memory.Saved(result.Revision)
+	}
 	if j.committed != nil {
 		j.committed()
 	}

@@ -26,6 +26,8 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/hostfn"
+	"github.com/trama-run/trama/host/kv"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
@@ -129,7 +131,7 @@ func (r *Runner) Held(p *engine.Program) *abi.Error {
 		if !ok {
 			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("connection %q is not configured: add it to connections.yaml", id), Retryable: true}
 		}
-		if name := connection.Auth.Secret; name != "" {
+		for _, name := range connection.Auth.Secrets() {
 			if err := r.config.Secret(name); err != nil {
 				return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("connection %q: %v", id, err), Retryable: true}
 			}
@@ -151,26 +153,34 @@ func (r *Runner) needs(p *engine.Program) needs {
 	return n
 }
 
-// perform makes the call that a run waits for.
-func (r *Runner) perform(ctx context.Context, c *engine.Call, log func(level, text string)) (json.RawMessage, *abi.Error) {
+// perform makes the call that a run waits for. Memory is that of the run's
+// contact, nil if it has none; what the call wrote there is with the result.
+func (r *Runner) perform(ctx context.Context, c *engine.Call, memory *kv.Memory, log func(level, text string)) (json.RawMessage, *kv.Call, *abi.Error) {
 	export, _, failure := r.target(c)
 	if failure != nil {
-		return nil, failure
+		return nil, nil, failure
 	}
 	input, err := json.Marshal(c.Input)
 	if err != nil {
-		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
+		return nil, nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
 	}
 	call := plugin.Call{Plugin: c.Plugin, Export: export, Input: input, EffectID: c.EffectID, Timeout: c.Timeout, Log: log}
 	if c.Connection != "" {
 		connection, ok := r.config.Catalog().Snapshot().Connections[c.Connection]
 		if !ok {
-			return nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("node %s: connection %q is not configured: add it to connections.yaml", c.Node, c.Connection)}
+			return nil, nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("node %s: connection %q is not configured: add it to connections.yaml", c.Node, c.Connection)}
 		}
 		call.Connection = &connection.Connection
 	}
+	var writes *kv.Call
+	if memory != nil {
+		call.KV = func(quota int64) hostfn.KV {
+			writes = memory.Begin(c.Plugin, quota)
+			return writes
+		}
+	}
 	output, _, failure := r.config.Plugins.Call(ctx, call)
-	return output, failure
+	return output, writes, failure
 }
 
 // target finds the function that a call means, and its effect class. A script

@@ -82,6 +82,22 @@ const (
 	// HostRandom gives bytes from the host's cryptographic source.
 	// Request: [Random]. Reply: [RandomBytes].
 	HostRandom = "random"
+	// HostKVGet reads a value of the plugin's own memory of the contact whose
+	// message is worked on. The memory is the plugin's alone, one for each
+	// contact; a gateway run has no contact, so all four functions are refused
+	// there, and in a channel adapter's receive and send. What the call has
+	// written it reads back; it is kept together with the call's result, and
+	// forgotten if the call fails.
+	// Request: [KVGet]. Reply: [KVValue]. Example: {"key":"cart"} gives
+	// {"found":true,"value":"WzFd"}.
+	HostKVGet = "kv_get"
+	// HostKVSet writes a value. Request: [KVSet]. Reply: {}.
+	HostKVSet = "kv_set"
+	// HostKVDelete removes a value; one that is not there is no error.
+	// Request: [KVDelete]. Reply: {}.
+	HostKVDelete = "kv_delete"
+	// HostKVList lists keys. Request: [KVList]. Reply: [KVKeys].
+	HostKVList = "kv_list"
 )
 
 // HostFunctions lists every function of [ModuleTrama] that this version has.
@@ -89,5 +105,6 @@ func HostFunctions() []string {
 	return []string{
 		HostHTTPSend, HostSecretRef, HostSign, HostVerify,
 		HostLog, HostEffectID, HostDeadline, HostRandom,
+		HostKVGet, HostKVSet, HostKVDelete, HostKVList,
 	}
 }

@@ -108,6 +108,9 @@ type Capabilities struct {
 	// Sign lists the algorithms (see [Sign]) for which the plugin wants to
 	// use named keys of the host. The grant names the keys.
 	Sign []string `json:"sign,omitempty"`
+	// KVBytes is how much the plugin wants to remember of each contact, keys
+	// and values together; 0: nothing.
+	KVBytes int64 `json:"kv_bytes,omitempty"`
 }
 
 // EgressConnection as an egress entry asks for the base URL of the connection
@@ -119,7 +122,10 @@ const EgressConnection = "connection"
 type SecretRequest struct {
 	Name   string   `json:"name"`
 	Places []string `json:"places,omitempty"`
-	Reason string   `json:"reason,omitempty"`
+	// Origins are those that the secret is for, or EgressConnection; none
+	// means all that the plugin is granted. The operator may bind it closer.
+	Origins []string `json:"origins,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
 }
 
 // Limits bound one call. Zero means the host's default.
@@ -131,6 +137,7 @@ type Limits struct {
 	HTTPBytes   int64 `json:"http_bytes,omitempty"` // one HTTP body, either way
 	Requests    int   `json:"requests,omitempty"`   // outbound requests
 	LogBytes    int64 `json:"log_bytes,omitempty"`
+	BlobBytes   int64 `json:"blob_bytes,omitempty"` // all blobs that one call makes
 }
 
 // Webhook says, as data, how the host authenticates and identifies a

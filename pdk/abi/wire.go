@@ -55,9 +55,14 @@ type HTTPRequest struct {
 	// Headers hold one value per name. Host, Content-Length and the
 	// connection's own authentication header are the host's to set.
 	Headers map[string]string `json:"headers,omitempty"`
-	// Body is text; BodyBase64 is for anything else. One of them at most.
+	// Body is text; BodyBase64 is for anything else; BodyBlob is the id of a
+	// [Blob] of this contact or run. One of them at most.
 	Body       string `json:"body,omitempty"`
 	BodyBase64 string `json:"body_base64,omitempty"`
+	BodyBlob   string `json:"body_blob,omitempty"`
+	// Response says where the answer's body goes: "" into the answer, or
+	// [ResponseBlob] into a blob, whatever the status.
+	Response string `json:"response,omitempty"`
 	// TimeoutMillis bounds this request; 0 leaves it to the call's deadline.
 	TimeoutMillis int64 `json:"timeout_millis,omitempty"`
 }
@@ -71,6 +76,23 @@ type HTTPResponse struct {
 	// Body is set when the bytes are valid UTF-8, BodyBase64 otherwise.
 	Body       string `json:"body,omitempty"`
 	BodyBase64 string `json:"body_base64,omitempty"`
+	// Blob has the body instead, where the request asked for that.
+	Blob *Blob `json:"blob,omitempty"`
+}
+
+// ResponseBlob as Response of a [HTTPRequest] asks for the answer's body as a
+// [Blob].
+const ResponseBlob = "blob"
+
+// Blob refers to bytes that the host keeps, so that they need not pass through
+// a plugin. The reference is plain data: it may travel through a flow, and is
+// worth something in calls for the same contact, or in the same gateway run,
+// alone. The bytes go when the run's record goes, 14 days after they came.
+type Blob struct {
+	ID     string `json:"id"`
+	Size   int64  `json:"size"`           // bytes
+	SHA256 string `json:"sha256"`         // hexadecimal
+	MIME   string `json:"mime,omitempty"` // Content-Type, as the sender gave it
 }
 
 // SecretRef asks for a handle of the secret with this name.
@@ -144,6 +166,51 @@ type Random struct {
 // RandomBytes is the reply to [Random].
 type RandomBytes struct {
 	Bytes []byte `json:"bytes"`
+}
+
+// Limits of a plugin's memory of a contact, beside the bytes that it was
+// granted.
+const (
+	MaxKVKey   = 256     // bytes of a key, which is UTF-8 and not empty
+	MaxKVValue = 1 << 20 // bytes of a value
+	MaxKVKeys  = 1000    // keys of one plugin and contact
+	MaxKVList  = 1000    // keys in one answer of kv_list
+)
+
+// KVGet asks for a value.
+type KVGet struct {
+	Key string `json:"key"`
+}
+
+// KVValue is the reply to [KVGet]. Value is null if it was not found.
+type KVValue struct {
+	Found bool   `json:"found"`
+	Value []byte `json:"value"`
+}
+
+// KVSet writes a value, which may be empty.
+type KVSet struct {
+	Key   string `json:"key"`
+	Value []byte `json:"value"`
+}
+
+// KVDelete removes a value.
+type KVDelete struct {
+	Key string `json:"key"`
+}
+
+// KVList asks for keys that begin with Prefix, in ascending order of their
+// bytes, after the key After; Limit is at most [MaxKVList], and 0 means that.
+type KVList struct {
+	Prefix string `json:"prefix,omitempty"`
+	After  string `json:"after,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+}
+
+// KVKeys is the reply to [KVList]. More says that there are others after them.
+type KVKeys struct {
+	Keys []string `json:"keys"`
+	More bool     `json:"more,omitempty"`
 }
 
 // Prepare is the input of [FuncPrepare].

@@ -1,0 +1,172 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+const (
+	fetchTime = 20 * time.Second // one token request
+	// earlier is how long before its end a token is no longer used, at most a
+	// fifth of its life.
+	earlier = time.Minute
+)
+
+// Vault keeps what must survive a restart: refresh tokens that a server put in
+// the place of configured ones.
+type Vault interface {
+	// Get returns what was put under a name, or "" if there is nothing.
+	Get(name string) (string, error)
+	// Put has it on disk, encrypted, when it returns.
+	Put(name, value string) error
+}
+
+// Config joins a keeper to its surroundings.
+type Config struct {
+	Vault Vault // nil: rotated refresh tokens last as long as the process
+	Log   *slog.Logger
+	Now   func() time.Time // nil means time.Now
+}
+
+// Keeper holds the tokens that other systems issued: one for each auth,
+// whichever connection it stands in. A token is fetched by one request however
+// many calls wait for it, before it runs out, and anew after a 401.
+type Keeper struct {
+	config Config
+	now    clock
+
+	mu     sync.Mutex
+	tokens map[string]*token // by the auth as JSON; guarded by mu
+	// rotated are refresh tokens that servers gave, by vaultName; guarded by mu
+	rotated map[string]rotated
+}
+
+// token is one auth's access token and what makes the next one.
+type token struct {
+	value   string
+	expires time.Time // zero: not said
+	secrets string    // fingerprint of the secrets that it was fetched with
+	flight  *flight   // nil if none is on its way
+}
+
+// flight is one token request, which all that need it wait for.
+type flight struct {
+	done  chan struct{} // closed when value and err are there
+	value string
+	err   error
+}
+
+// NewKeeper returns an empty keeper.
+func NewKeeper(config Config) *Keeper {
+	k := &Keeper{config: config, now: config.Now, tokens: map[string]*token{}, rotated: map[string]rotated{}}
+	if k.now == nil {
+		k.now = time.Now
+	}
+	if k.config.Log == nil {
+		k.config.Log = slog.New(slog.DiscardHandler)
+	}
+	return k
+}
+
+// token returns a valid access token.
+func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
+	name, err := json.Marshal(a)
+	if err != nil {
+		return "", fail(abi.CodeInvalid, "auth: %v", err)
+	}
+	opened, err := open(a, s)
+	if err != nil {
+		return "", err
+	}
+	k.mu.Lock()
+	t := k.tokens[string(name)]
+	if t == nil {
+		t = &token{}
+		k.tokens[string(name)] = t
+	}
+	if t.value != "" && t.secrets == opened.fingerprint() && (t.expires.IsZero() || k.now().Before(t.expires)) {
+		defer k.mu.Unlock()
+		return t.value, nil
+	}
+	if t.flight == nil {
+		t.flight = &flight{done: make(chan struct{})}
+		go k.fetch(a, s, opened, t, t.flight)
+	}
+	f := t.flight
+	k.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		return "", fail(abi.CodeTimeout, "%s: no token in time", tokenOrigin(a.tokenURL()))
+	}
+}
+
+// fetch ends a flight. It belongs to no call, so that none that is stopped
+// takes the token from the others.
+func (k *Keeper) fetch(a Auth, s Scope, opened secrets, t *token, f *flight) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+	defer cancel()
+	value, expires, err := k.request(ctx, a, s, opened)
+	if err != nil { // those that wait have scopes of their own, which hide less
+		shaped := *asError(err)
+		shaped.Message = s.Redact(shaped.Message)
+		err = &shaped
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		t.value, t.expires, t.secrets = value, expires, opened.fingerprint()
+	}
+	t.flight = nil
+	f.value, f.err = value, err
+	close(f.done)
+}
+
+// Renewable says that a request which was answered with 401 may succeed with
+// another token: the one that it carried is not used any more.
+func (k *Keeper) Renewable(a Auth, r *http.Request) bool {
+	if a.Type != OAuth2 && a.Type != ServiceAccount {
+		return false
+	}
+	name, err := json.Marshal(a)
+	if err != nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.tokens[string(name)]
+	if t != nil && "Bearer "+t.value == r.Header.Get("Authorization") {
+		t.value = ""
+	}
+	return t != nil
+}
+
+// secrets are the opened secrets of an auth that fetches tokens.
+type secrets struct{ secret, refresh string }
+
+func open(a Auth, s Scope) (opened secrets, err error) {
+	if a.Secret != "" {
+		if opened.secret, err = s.Open(a.Secret); err != nil {
+			return opened, err
+		}
+	}
+	if a.RefreshToken != "" {
+		opened.refresh, err = s.Open(a.RefreshToken)
+	}
+	return opened, err
+}
+
+// fingerprint changes when the operator changes a secret.
+func (s secrets) fingerprint() string {
+	a, b := sha256.Sum256([]byte(s.secret)), sha256.Sum256([]byte(s.refresh))
+	return hex.EncodeToString(a[:]) + hex.EncodeToString(b[:])
+}
