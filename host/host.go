@@ -122,7 +122,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	}
 	h.egress = egress.New(egress.Config{Secrets: h.secrets, Vault: vault, Log: config.Log})
 	h.plugins = plugin.New(plugin.Config{
-		Dirs: s.Plugins, CacheDir: s.Cache, Bundled: config.Bundled,
+		Dirs: s.Plugins, DataDir: s.Data, CacheDir: s.Cache, Bundled: config.Bundled,
 		Sandbox: h.sandbox, Egress: h.egress, Secrets: h.secrets, Log: config.Log,
 	})
 	poke := func() { h.dispatch.Poke() }

@@ -161,8 +161,8 @@ func TestBadInput(t *testing.T) {
 	i.finding("held", "flow pending", "acme", "pending")
 	i.finding("pending", "plugin acme", "no grant names it", "add to grants.yaml: - {plugin: acme")
 	i.finding("missing", "route POST /nowhere", "flows/nowhere.yaml", "routes.yaml:7")
-	i.finding("refused", "plugin garbage", "not WebAssembly", "replace or remove")
-	i.finding("refused", "plugin future", "abi 2")
+	i.finding("broken", "plugin garbage", "not WebAssembly", "replace or remove")
+	i.finding("broken", "plugin future", "abi 2")
 }
 
 // TestBodyLimit: 413 as soon as the request says how long it is. (Who goes on

@@ -81,7 +81,7 @@ func TestReplacement(t *testing.T) {
 		i.write("plugins/acme.wasm", broken)
 		i.eventually("acme to be refused", func() error {
 			for _, s := range read[[]plugin.Status](i, "/v1/plugins") {
-				if s.Digest == sha(broken) && s.State == plugin.StateRefused && s.Serving == sha(wasm) && s.Reason != "" && s.Remedy != "" {
+				if s.Digest == sha(broken) && s.State == plugin.StateBroken && s.Serving == sha(wasm) && s.Reason != "" && s.Remedy != "" {
 					return nil
 				}
 			}

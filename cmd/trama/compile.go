@@ -36,11 +36,10 @@ func (p *program) compileCommand() *cobra.Command {
 	}
 }
 
-// compiler is the command line of compileCommand. On Linux it is this very
-// program, even if its file has been replaced since it was started.
+// compiler is the command line of compileCommand.
 func compiler() ([]string, error) {
 	if runtime.GOOS == "linux" {
-		return []string{"/proc/self/exe", compileName}, nil
+		return []string{compile.Self, compileName}, nil
 	}
 	self, err := os.Executable()
 	if err != nil {

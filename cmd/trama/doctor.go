@@ -16,8 +16,8 @@ import (
 func (p *program) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "List what is held, refused, pending or missing, each with its remedy",
-		Long: `List what is held, refused, pending or missing, each with its remedy. Without a
+		Short: "List what is held, refused, broken, pending or missing, each with its remedy",
+		Long: `List what is held, refused, broken, pending or missing, each with its remedy. Without a
 server it looks at the workspace's files alone. The exit code is 1 if there is
 anything to list.`,
 		Args: cobra.NoArgs,
@@ -84,7 +84,7 @@ func refusedFiles(problems source.Problems) []admin.Finding {
 // sentences, too long for columns.
 func (p *program) printFindings(findings []admin.Finding) error {
 	if len(findings) == 0 {
-		_, err := fmt.Fprintln(p.stdout, "nothing is held, refused, pending or missing")
+		_, err := fmt.Fprintln(p.stdout, "nothing is held, refused, broken, pending or missing")
 		return err
 	}
 	for _, f := range findings {

@@ -50,8 +50,8 @@ func (p *program) grant(ctx context.Context, name string, flags grantFlags) erro
 	if err != nil {
 		return err
 	}
-	if status.Manifest == nil || status.State == plugin.StateRefused {
-		return fmt.Errorf("plugin %s is refused: %s", name, status.Reason)
+	if status.Manifest == nil || status.State == plugin.StateBroken {
+		return fmt.Errorf("plugin %s is broken: %s", name, status.Reason)
 	}
 	given, err := flags.answer(status)
 	if err != nil {

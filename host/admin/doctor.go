@@ -16,13 +16,13 @@ import (
 
 // Finding is one thing that keeps something from working.
 type Finding struct {
-	State  string `json:"state"`  // held, refused, pending, missing, dead
+	State  string `json:"state"`  // held, refused, broken, pending, missing, dead
 	Object string `json:"object"` // such as "flow order-intake"
 	Reason string `json:"reason"`
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// doctor lists everything that is held, refused, pending or missing.
+// doctor lists everything that is held, refused, broken, pending or missing.
 func (a api) doctor(c *fiber.Ctx) error {
 	findings := []Finding{}
 	add := func(state, object, reason, remedy string) {
@@ -42,7 +42,7 @@ func (a api) doctor(c *fiber.Ctx) error {
 		add("pending", fmt.Sprintf("%s (%s)", w.Object, w.Origin), w.Held, "")
 	}
 	for _, p := range a.Plugins.List() {
-		if p.State != plugin.StateReady {
+		if p.State != plugin.StateReady && p.State != plugin.StateRetired {
 			add(string(p.State), "plugin "+p.Name+" ("+p.File+")", p.Reason, p.Remedy)
 		}
 	}

@@ -20,6 +20,9 @@ const DefaultTimeout = 30 * time.Second
 // Call is one call of a plugin's function.
 type Call struct {
 	Plugin string
+	// Digest names the content that a session began with; empty: the one that
+	// serves now.
+	Digest string
 	Export string
 	Input  []byte // JSON
 	// Connection is the configured use of the other system, if there is one.
@@ -44,12 +47,12 @@ type Usage struct {
 // failure comes back as an error for the flow, with secrets redacted.
 func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
 	for {
-		p, refusal := r.granted(c.Plugin)
+		p, refusal := r.granted(c.Plugin, c.Digest)
 		if refusal != nil {
 			return nil, Usage{}, refusal
 		}
 		output, usage, err := r.call(ctx, p, c)
-		if errors.Is(err, errRetired) || errors.Is(err, sandbox.ErrClosed) {
+		if errors.Is(err, errEnded) || errors.Is(err, sandbox.ErrClosed) {
 			continue // replaced between look-up and use: the table has the new one
 		}
 		if err != nil {
@@ -71,10 +74,11 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	module, err := p.use(ctx, limits.Memory)
+	code, err := p.use(ctx, limits.Memory)
 	if err != nil {
 		return nil, Usage{}, err
 	}
+	defer code.touch()
 	scope := r.config.Egress.Open(egress.Policy{
 		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets, Bound: granted.Bound,
 		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,
@@ -87,7 +91,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 		outside.KV = c.KV(int64(granted.KV))
 	}
 	host := hostfn.New(outside)
-	result, err := module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
+	result, err := code.module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
 	usage := Usage{GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
 	if err != nil {
 		if errors.Is(err, sandbox.ErrClosed) {

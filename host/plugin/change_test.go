@@ -88,7 +88,7 @@ func TestRevokeWaitsForNothing(t *testing.T) {
 	if err := w.Ready("adder"); err == nil || !strings.Contains(err.Message, "pending") {
 		t.Errorf("after the grant is gone: %v", err)
 	}
-	within(t, "retiring what is being compiled", g.retire)
+	within(t, "retiring what is being compiled", g.end)
 
 	writer, err := os.OpenFile(slow, os.O_WRONLY, 0)
 	if err != nil {
@@ -142,8 +142,8 @@ func TestOneCompilation(t *testing.T) {
 	if _, err := g.use(t.Context(), 2<<20); err != nil {
 		t.Error(err)
 	}
-	g.retire()
-	if _, err := g.use(t.Context(), 2<<20); err != errRetired {
+	g.end()
+	if _, err := g.use(t.Context(), 2<<20); err != errEnded {
 		t.Errorf("after it is retired: %v", err)
 	}
 }
@@ -238,7 +238,7 @@ func TestFailureIsRemembered(t *testing.T) {
 	}
 	g := w.table.Load().byName["adder"].generation
 	tried := g.build
-	if s := w.status(t); s.State != StateRefused || !strings.Contains(s.Reason, "memory") || s.Remedy == "" {
+	if s := w.status(t); s.State != StateBroken || !strings.Contains(s.Reason, "memory") || s.Remedy == "" {
 		t.Errorf("after it: %+v", s)
 	}
 	if _, err := w.total(t); err == nil || err.Code != abi.CodeUnavailable || g.build != tried {
@@ -269,7 +269,7 @@ func TestSidecarThatIsNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, "a scan", func() { w.put(t, "adder.wasm", guest(t, "json", "")) })
-	if s := w.status(t); s.State != StateRefused || !strings.Contains(s.Reason, "adder.yaml: it is not a regular file") {
+	if s := w.status(t); s.State != StateBroken || !strings.Contains(s.Reason, "adder.yaml: it is not a regular file") {
 		t.Errorf("state %s, reason %q", s.State, s.Reason)
 	}
 }

@@ -29,8 +29,8 @@ func TestWhatIsNoModuleIsNotRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.scan(t)
-			if s := w.status(t); s.State != StateRefused || !strings.Contains(s.Reason, c.says) {
-				t.Errorf("state %s, reason %q; want refused, %q", s.State, s.Reason, c.says)
+			if s := w.status(t); s.State != StateBroken || !strings.Contains(s.Reason, c.says) {
+				t.Errorf("state %s, reason %q; want broken, %q", s.State, s.Reason, c.says)
 			}
 		})
 	}

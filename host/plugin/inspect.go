@@ -18,7 +18,7 @@ func Inspect(ctx context.Context, s *sandbox.Sandbox, path string) (abi.Manifest
 		return abi.Manifest{}, "", err
 	}
 	defer os.RemoveAll(dir)
-	r := New(Config{CacheDir: dir, Sandbox: s, Log: slog.New(slog.DiscardHandler)})
+	r := New(Config{DataDir: dir, CacheDir: dir, Sandbox: s, Log: slog.New(slog.DiscardHandler)})
 	g, _, _, err := r.load(ctx, path)
 	if err != nil {
 		return abi.Manifest{}, "", err

@@ -16,6 +16,9 @@ var (
 	versionPattern = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 )
 
+// imageNone as a manifest's image: calls don't start from one.
+const imageNone = "none"
+
 // ParseManifest reads a manifest as "describe" returns it and checks
 // everything that can be checked without the module. An unknown field is an
 // error: it is either misspelt or from a later version.
@@ -47,7 +50,7 @@ func checkManifest(m abi.Manifest) error {
 	if !versionPattern.MatchString(m.Version) {
 		report("version %q: want a semantic version such as 1.0.0", m.Version)
 	}
-	if m.Image != "" && m.Image != "none" {
+	if m.Image != "" && m.Image != imageNone {
 		report("image %q: want none, or nothing", m.Image)
 	}
 	switch m.Kind {

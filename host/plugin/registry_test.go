@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	secrets := secret.New(nil, "")
 	w := &world{dir: t.TempDir()}
 	w.Registry = New(Config{
-		Dirs: []string{w.dir}, CacheDir: t.TempDir(), Sandbox: box,
+		Dirs: []string{w.dir}, DataDir: t.TempDir(), CacheDir: t.TempDir(), Sandbox: box,
 		Egress: egress.New(egress.Config{Secrets: secrets}), Secrets: secrets, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() {
@@ -85,10 +86,11 @@ func (w *world) scan(t *testing.T) {
 func (w *world) status(t *testing.T) Status {
 	t.Helper()
 	list := w.List()
-	if len(list) != 1 {
-		t.Fatalf("%d plugins listed, want 1: %+v", len(list), list)
+	files := slices.DeleteFunc(slices.Clone(list), func(s Status) bool { return s.State == StateRetired })
+	if len(files) != 1 {
+		t.Fatalf("%d files listed, want 1: %+v", len(files), list)
 	}
-	return list[0]
+	return files[0]
 }
 
 func (w *world) total(t *testing.T) (string, *abi.Error) {
@@ -139,7 +141,7 @@ func TestFromFileToCall(t *testing.T) {
 	// A file that can't be used leaves the old content serving.
 	w.put(t, "adder.wasm", []byte("not wasm at all"))
 	s = w.status(t)
-	if s.State != StateRefused || s.Serving == "" || s.Serving == s.Digest || s.Reason == "" || s.Remedy == "" {
+	if s.State != StateBroken || s.Serving == "" || s.Serving == s.Digest || s.Reason == "" || s.Remedy == "" {
 		t.Errorf("a broken file: %+v", s)
 	}
 	if out, err := w.total(t); err != nil || out == "" {
@@ -173,8 +175,8 @@ func TestRefusals(t *testing.T) {
 				w.put(t, "adder.yaml", []byte(c.sidecar))
 			}
 			w.put(t, "adder.wasm", guest(t, c.wasm, ""))
-			if s := w.status(t); s.State != StateRefused || !strings.Contains(s.Reason, c.want) {
-				t.Errorf("state %s, reason %q; want refused with %q", s.State, s.Reason, c.want)
+			if s := w.status(t); s.State != StateBroken || !strings.Contains(s.Reason, c.want) {
+				t.Errorf("state %s, reason %q; want broken with %q", s.State, s.Reason, c.want)
 			}
 		})
 	}
@@ -187,7 +189,7 @@ func TestTwoFilesOfOneName(t *testing.T) {
 	w.put(t, "b.yaml", []byte(sidecarText))
 	w.put(t, "b.wasm", guest(t, "json", "b"))
 	list := w.List()
-	if len(list) != 2 || list[1].State != StateRefused || !strings.Contains(list[1].Reason, filepath.Join(w.dir, "a.wasm")) {
+	if len(list) != 2 || list[1].State != StateBroken || !strings.Contains(list[1].Reason, filepath.Join(w.dir, "a.wasm")) {
 		t.Fatalf("got %+v, want the second refused, naming the first", list)
 	}
 }
@@ -267,7 +269,7 @@ func TestDamagedCopyIsMadeAgain(t *testing.T) {
 	w.put(t, "adder.wasm", guest(t, "json", ""))
 	digest := w.status(t).Digest
 	w.SetGrants(grantOf(digest))
-	stored := filepath.Join(w.config.CacheDir, "plugins", Digest(guest(t, "json", ""), nil)+".wasm")
+	stored := filepath.Join(w.config.DataDir, "plugins", Digest(guest(t, "json", ""), nil)+".wasm")
 	if err := os.WriteFile(stored, []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,31 +1,50 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trama-run/trama/host/grant"
 )
 
-// table is what calls look at: an immutable view of entries and grants.
+// table is what calls look at: an immutable view of contents and grants.
 type table struct {
-	byName map[string]*plugin
-	status []Status
+	byName   map[string]*plugin // what serves
+	byDigest map[string]*plugin // every content that has served, or waits to
+	status   []Status
+}
+
+// find returns the plugin with this name: the content with this digest or, if
+// that is empty, what serves.
+func (t *table) find(name, digest string) (*plugin, bool) {
+	if digest == "" {
+		p, ok := t.byName[name]
+		return p, ok
+	}
+	p, ok := t.byDigest[digest]
+	return p, ok && p.manifest.Name == name
 }
 
 // plugin is a generation with the decision on it.
 type plugin struct {
 	*generation
+	bundled  bool
 	decision grant.Decision
 	failure  error // why its code can't run, once a call has found out
 }
 
-// decide says what a content may do. The caller holds mu.
+// decide says what a content of a file may do. The caller holds mu.
 func (r *Registry) decide(g *generation) *plugin {
-	bundled := slices.Contains(r.config.Bundled, g.digest)
-	p := &plugin{generation: g, decision: grant.Decide(g.manifest, g.digest, bundled, r.grants)}
+	return r.decideAs(g, slices.Contains(r.config.Bundled, g.digest))
+}
+
+// decideAs is decide where it is known whether the content is bundled.
+func (r *Registry) decideAs(g *generation, bundled bool) *plugin {
+	p := &plugin{generation: g, bundled: bundled, decision: grant.Decide(g.manifest, g.digest, bundled, r.grants)}
 	if p.decision.Status == grant.Granted {
 		p.failure = g.failureUnder(limitsOf(p.decision.Grant.Limits).Memory)
 	}
@@ -37,12 +56,21 @@ func (r *Registry) mayServe(g *generation) bool {
 	return g != nil && r.decide(g).decision.Status == grant.Granted
 }
 
-// publish makes the table anew. The caller holds mu.
+// republish is publish for those who don't hold mu.
+func (r *Registry) republish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.publish()
+}
+
+// publish makes the table anew, and ends contents that nothing needs. The
+// caller holds mu.
 func (r *Registry) publish() {
-	t := &table{byName: map[string]*plugin{}}
+	t := &table{byName: map[string]*plugin{}, byDigest: map[string]*plugin{}}
 	for _, file := range r.inOrder() {
 		r.add(t, r.entries[file])
 	}
+	r.retire(t)
 	r.table.Store(t)
 }
 
@@ -54,31 +82,76 @@ func (r *Registry) add(t *table, e *entry) {
 		status = *e.refusal
 	} else {
 		p := r.decide(e.present)
-		status = p.status(e.file, slices.Contains(r.config.Bundled, p.digest))
+		t.byDigest[p.digest] = p
+		status = p.status(e.file)
 		if p.decision.Status == grant.Granted {
-			e.former.retire()
 			e.former = nil
 		}
 		if !t.take(p, &status) {
 			t.status = append(t.status, status)
 			return
 		}
+		p.served = p.served || p.decision.Status == grant.Granted
 	}
 	if r.mayServe(e.former) {
 		p := r.decide(e.former)
 		if other := t.byName[p.manifest.Name]; other == nil || other.generation == e.present {
-			t.byName[p.manifest.Name] = p
+			t.byName[p.manifest.Name], p.served = p, true
 			status.Serving = p.digest
 		}
 	}
 	t.status = append(t.status, status)
 }
 
+// retire gives the contents that no file has their place in a table, or ends
+// those that never served.
+func (r *Registry) retire(t *table) {
+	has := map[*generation]bool{}
+	for _, e := range r.entries {
+		has[e.present], has[e.former] = true, true
+	}
+	var retired []Status
+	for digest, g := range r.contents {
+		switch {
+		case has[g]:
+			g.since = time.Time{}
+		case !g.served:
+			g.end()
+			delete(r.contents, digest)
+			continue
+		case g.since.IsZero() && r.Scanned(): // before that, its file may not have been read yet
+			g.since = time.Now()
+		}
+		if t.byDigest[digest] == nil {
+			t.byDigest[digest] = r.decideAs(g, g.wasBundled)
+		}
+		if !g.since.IsZero() {
+			retired = append(retired, t.byDigest[digest].retired(r.sessions[digest]))
+		}
+	}
+	slices.SortFunc(retired, func(a, b Status) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Digest, b.Digest))
+	})
+	t.status = append(t.status, retired...)
+}
+
+// retired is the status of a content that no file has.
+func (p *plugin) retired(sessions int) Status {
+	s := p.status(p.path())
+	s.State, s.Sessions = StateRetired, sessions
+	if p.decision.Status == grant.Granted && p.failure == nil {
+		s.Reason, s.Remedy = "it was replaced or removed; sessions that began with it end on it", ""
+	} else {
+		s.Reason = "it was replaced or removed, and sessions that began with it fail: " + s.Reason
+	}
+	return s
+}
+
 // take puts a plugin under its name, or refuses it if the name is taken.
 func (t *table) take(p *plugin, status *Status) bool {
 	if other, taken := t.byName[p.manifest.Name]; taken {
-		status.State, status.Grant = StateRefused, nil
-		status.Reason = fmt.Sprintf("a plugin named %q is in %s already", p.manifest.Name, other.file)
+		status.State, status.Grant = StateBroken, nil
+		status.Reason = fmt.Sprintf("a plugin named %q is in %s already", p.manifest.Name, other.path())
 		status.Remedy = "remove one of the two files"
 		return false
 	}
@@ -86,18 +159,18 @@ func (t *table) take(p *plugin, status *Status) bool {
 	return true
 }
 
-// status is what an operator sees of a content that is not refused at sight.
-func (p *plugin) status(file string, bundled bool) Status {
+// status is what an operator sees of a content that could be read.
+func (p *plugin) status(file string) Status {
 	s := Status{
 		Name: p.manifest.Name, File: file, Digest: p.digest, Bytes: p.size,
-		State: StateReady, Bundled: bundled, Manifest: &p.manifest,
+		State: StateReady, Bundled: p.bundled, Manifest: &p.manifest,
 	}
 	switch {
 	case p.decision.Status != grant.Granted:
 		s.State, s.Reason = StatePending, p.decision.Reason
 		s.Remedy = p.decision.Remedy + "  and confirm with: trama apply DIR; or run: trama plugin grant " + p.manifest.Name
 	case p.failure != nil:
-		s.State, s.Reason, s.Remedy = StateRefused, p.failure.Error(), failureRemedy
+		s.State, s.Reason, s.Remedy = StateBroken, p.failure.Error(), failureRemedy
 		fallthrough
 	default:
 		s.Grant = &p.decision.Grant

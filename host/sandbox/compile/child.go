@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
@@ -117,6 +118,9 @@ func (c *Cache) compile(ctx context.Context, dir string, wasm []byte) error {
 	cmd := exec.CommandContext(bounded, c.config.Command[0], args...)
 	stderr := &head{max: maxStderr}
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(wasm), stderr
+	if c.config.Command[0] == Self {
+		cmd.Args[0] = os.Args[0] // programs may go by the name that they were called
+	}
 	cmd.Env = []string{} // nil would hand down the host's, with its secrets
 	cmd.WaitDelay = time.Second
 	confine(cmd)

@@ -65,6 +65,10 @@ func RuntimeConfig(compiler bool) wazero.RuntimeConfig {
 // again is of no use; other errors are of the machine or the caller's context.
 var ErrModule = errors.New("the module can't be compiled")
 
+// Self as the first word of a command is this very program on Linux, even if
+// its file has been replaced since it was started.
+const Self = "/proc/self/exe"
+
 // Config says where code is kept and who compiles.
 type Config struct {
 	// Dir keeps the entries. It holds what the host will execute, so it must

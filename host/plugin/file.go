@@ -1,0 +1,167 @@
+package plugin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// describeTime bounds the first run of a plugin's code: its initialisation
+// and "describe".
+const describeTime = 5 * time.Second
+
+// errNoManifest: a file is perhaps no plugin of ours at all.
+var errNoManifest = errors.New("not a Trama plugin, or its manifest is missing")
+
+// Digest names a content of a plugin, as grants do: the sha256 (hexadecimal)
+// of its .wasm file or, for a plugin whose manifest stands beside it, the
+// sha256 of the two files' sha256, 64 bytes. What is granted covers what the
+// manifest says. sidecar is nil for a module that exports "describe".
+func Digest(wasm, sidecar []byte) string {
+	code := sha256.Sum256(wasm)
+	if sidecar == nil {
+		return hex.EncodeToString(code[:])
+	}
+	manifest := sha256.Sum256(sidecar)
+	both := sha256.Sum256(append(code[:], manifest[:]...))
+	return hex.EncodeToString(both[:])
+}
+
+// readModule reads a plugin's file, or the manifest beside it. What is not a
+// file, which may never end, and what is larger than a module may be is not
+// read at all.
+func readModule(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is not a regular file")
+	}
+	if info.Size() > sandbox.MaxModule {
+		return nil, fmt.Errorf("it has %d bytes; a module has at most %d", info.Size(), sandbox.MaxModule)
+	}
+	return os.ReadFile(path)
+}
+
+// load reads one file and makes a generation of it, or says why not.
+func (r *Registry) load(ctx context.Context, path string) (g *generation, digest string, size int64, err error) {
+	wasm, err := readModule(path)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	code := Digest(wasm, nil)
+	digest, size = code, int64(len(wasm))
+	info, err := sandbox.Inspect(wasm)
+	if err != nil {
+		return nil, digest, size, err
+	}
+	var manifest abi.Manifest
+	if slices.Contains(callable(info), abi.FuncDescribe) {
+		manifest, err = r.described(ctx, digest, wasm)
+	} else {
+		var document []byte
+		if document, err = readSidecar(path); err == nil {
+			digest = Digest(wasm, document)
+			manifest, err = parseSidecar(sidecar(path), document)
+		}
+	}
+	if err != nil {
+		return nil, digest, size, err
+	}
+	for _, name := range exportsOf(manifest) {
+		if !slices.Contains(callable(info), name) {
+			return nil, digest, size, fmt.Errorf("the manifest names the function %q, which the module does not export as () -> i32", name)
+		}
+	}
+	g = r.generation(path, digest, size, code, manifest)
+	if err := keep(g.stored, wasm); err != nil {
+		r.config.Log.Warn("plugin is not kept: sessions that begin with it can't end on it once its file is gone", "file", path, "error", err)
+	}
+	return g, digest, size, nil
+}
+
+// sidecar is the path of the manifest beside a plugin without "describe".
+func sidecar(path string) string { return strings.TrimSuffix(path, ".wasm") + ".yaml" }
+
+func readSidecar(path string) ([]byte, error) {
+	document, err := readModule(sidecar(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the module exports no %q and there is no %s beside it: %w", abi.FuncDescribe, filepath.Base(sidecar(path)), errNoManifest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(sidecar(path)), err)
+	}
+	return document, nil
+}
+
+func parseSidecar(path string, document []byte) (abi.Manifest, error) {
+	var value any
+	if err := yaml.Unmarshal(document, &value); err != nil {
+		return abi.Manifest{}, fmt.Errorf("%s: %w", path, err)
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return abi.Manifest{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return ParseManifest(data)
+}
+
+// described returns the manifest that a plugin tells itself, from the cache by
+// digest where it is there: so a start runs no plugin.
+func (r *Registry) described(ctx context.Context, digest string, wasm []byte) (abi.Manifest, error) {
+	cached := filepath.Join(r.config.CacheDir, "manifests", digest+".json")
+	if data, err := os.ReadFile(cached); err == nil {
+		if m, err := ParseManifest(data); err == nil {
+			return m, nil
+		} // written by another version: describe again
+	}
+	data, err := describe(ctx, r.config.Sandbox, wasm)
+	if err != nil {
+		return abi.Manifest{}, err
+	}
+	m, err := ParseManifest(data)
+	if err != nil {
+		return abi.Manifest{}, err
+	}
+	return m, keep(cached, data)
+}
+
+// callable lists the functions that a host can call.
+func callable(info sandbox.Info) []string {
+	var names []string
+	for _, e := range info.Exports {
+		if e.Callable() {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// describe runs a plugin's "describe" with nothing outside in reach.
+func describe(ctx context.Context, s *sandbox.Sandbox, wasm []byte) ([]byte, error) {
+	limits := sandbox.DefaultLimits()
+	limits.Time = describeTime
+	module, err := s.Compile(ctx, wasm, sandbox.Options{Memory: limits.Memory})
+	if err != nil {
+		return nil, err
+	}
+	result, callErr := module.Call(ctx, sandbox.Call{Export: abi.FuncDescribe, Limits: limits})
+	if err := errors.Join(callErr, module.Close(ctx)); err != nil {
+		return nil, fmt.Errorf("describe: %w", err)
+	}
+	return result.Output, nil
+}
