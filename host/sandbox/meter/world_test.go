@@ -32,7 +32,8 @@ type world struct {
 	metered bool
 	named   map[string]*guest
 	last    *guest
-	refuel  int64 // what trip gives; 0: it stops the guest
+	limits  [2]int64 // fuel and stack of a call
+	refuel  int64    // what trip gives; 0: it stops the guest
 	trips   int
 }
 
@@ -40,14 +41,18 @@ type world struct {
 type guest struct{ api.Module }
 
 func newWorld(t testing.TB, spectest []byte, metered bool) *world {
+	return newWorldOn(t, wazero.NewRuntimeConfig(), spectest, metered)
+}
+
+func newWorldOn(t testing.TB, engine wazero.RuntimeConfig, spectest []byte, metered bool) *world {
 	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2))
+	rt := wazero.NewRuntimeWithConfig(ctx, engine.WithCoreFeatures(api.CoreFeaturesV2))
 	t.Cleanup(func() {
 		if err := rt.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, rt: rt, metered: metered, named: map[string]*guest{}}
+	w := &world{t: t, rt: rt, metered: metered, named: map[string]*guest{}, limits: [2]int64{testFuel, testStack}}
 	_, err := rt.NewHostModuleBuilder(meter.TripModule).NewFunctionBuilder().
 		WithFunc(func(_ context.Context, m api.Module, reason uint32) {
 			if reason == meter.ReasonStack {
@@ -148,7 +153,7 @@ func (w *world) do(c command) string {
 		args = append(args, a.bits()...)
 	}
 	if w.metered {
-		g.fill()
+		g.set(w.limits[0], int32(w.limits[1]))
 	}
 	f := g.ExportedFunction(c.Action.Field)
 	results, err := f.Call(context.Background(), args...)
@@ -162,7 +167,10 @@ func (w *world) do(c command) string {
 		return first
 	}
 	if w.metered {
-		if fuel, stack := g.used(); fuel < 0 || stack != 0 {
+		fuel, stack := g.used()
+		fuel -= testFuel - w.limits[0]
+		stack -= testStack - w.limits[1]
+		if fuel < 0 || stack != 0 {
 			w.t.Errorf("%s: %d units of fuel, %d bytes of stack are missing", c.Action.Field, fuel, stack)
 		}
 	}
