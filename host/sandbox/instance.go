@@ -167,16 +167,19 @@ func (in *instance) setGlobals() {
 }
 
 // rewind brings an instance back into the state of its image. It reports
-// false if it can't: the memory has grown, which nothing takes back.
+// false if it can't.
 func (in *instance) rewind() bool {
-	if in.image.content != nil {
-		if int64(len(in.memory.space.Bytes())) != in.image.Bytes() {
-			return false
-		}
-		if err := in.memory.space.Restore(); err != nil {
-			in.module.sandbox.config.Log.Error("an instance is discarded: its memory can't be restored", "sha256", in.module.info.SHA256, "error", err)
-			return false
-		}
+	var err error
+	switch content := in.image.content; {
+	case content == nil:
+	case int64(len(in.memory.space.Bytes())) > in.image.Bytes():
+		err = in.memory.shrink(in.mod.Memory(), content)
+	default:
+		err = in.memory.space.Restore()
+	}
+	if err != nil {
+		in.module.sandbox.config.Log.Error("an instance is discarded: its memory can't be restored", "sha256", in.module.info.SHA256, "error", err)
+		return false
 	}
 	in.setGlobals()
 	return true

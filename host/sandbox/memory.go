@@ -1,6 +1,9 @@
 package sandbox
 
 import (
+	"fmt"
+
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/trama-run/trama/host/sandbox/image"
@@ -20,6 +23,7 @@ type linearMemory struct {
 	held    int64  // taken from budget
 	refused uint64 // the size in bytes that was refused last; 0 if none was
 	crowded bool   // it was refused because all guests together hold too much
+	shrinks bool   // Reallocate is asked by shrink
 }
 
 var (
@@ -33,7 +37,11 @@ func (m *linearMemory) Allocate(uint64, uint64) experimental.LinearMemory { retu
 // Reallocate grows to size bytes, unless the memory has them already: one that
 // was loaded from an image is as large as that from the start.
 func (m *linearMemory) Reallocate(size uint64) []byte {
-	if have := m.space.Bytes(); size <= uint64(len(have)) {
+	have := m.space.Bytes()
+	if m.shrinks {
+		return have
+	}
+	if size <= uint64(len(have)) {
 		return have[:size:size]
 	}
 	if size > m.limit {
@@ -52,6 +60,27 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		m.refused, m.crowded = size, true // the operating system has no more
 	}
 	return buf
+}
+
+// shrink brings a memory that has grown back to its image. WebAssembly has no
+// way for it, but wazero takes the size of what Reallocate gives for the
+// memory's: so it is asked to grow once more, and gets less. Making another
+// instance instead takes as long as twenty calls of a Go plugin, since wazero
+// fills its table element by element.
+func (m *linearMemory) shrink(guest api.Memory, to *image.Image) error {
+	if err := m.space.Load(to); err != nil {
+		return err
+	}
+	m.shrinks = true
+	_, ok := guest.Grow(1)
+	m.shrinks = false
+	have := int64(len(m.space.Bytes()))
+	if !ok || int64(guest.Size()) != have {
+		return fmt.Errorf("the memory has %d bytes after it was brought back to %d", guest.Size(), have)
+	}
+	m.budget.give(m.held - have)
+	m.held = have
+	return nil
 }
 
 // Free does nothing; see linearMemory.

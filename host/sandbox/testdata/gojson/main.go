@@ -34,7 +34,7 @@ var kept []byte
 
 //go:wasmexport grow
 func grow() int32 {
-	kept = make([]byte, 12<<20)
+	kept = make([]byte, 2<<20)
 	return pdk.Handle(add)
 }
 
