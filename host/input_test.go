@@ -62,7 +62,7 @@ func badInput(t *testing.T) *installation {
 		"flows/missing.yaml": echoing("missing", "{id: node, type: absent.do, with: {}}"),
 		"flows/pending.yaml": echoing("pending", "{id: node, type: acme.echo, with: {}}"),
 		"flows/broken.yaml":  "schema: 1\nid: broken\ntriggers: [{id: start, type: gateway}]\nnodes:\n  - {id: x, type: frobnicate}\nedges:\n  - {from: start, to: x}\n",
-		"grants.yaml":        "- {plugin: rogue, of: \"sha256:" + plugin.Digest([]byte(rogue), []byte(guestManifest)) + "\", limits: {time: 2s, memory: 4MiB}}\n- {plugin: xml, of: bundled}\n- {plugin: soap, of: bundled, egress: [connection]}\n",
+		"grants.yaml":        "- {plugin: rogue, of: \"sha256:" + plugin.Digest([]byte(rogue), []byte(guestManifest)) + "\", limits: {time: 2s, fuel: 100G, memory: 4MiB}}\n- {plugin: xml, of: bundled}\n- {plugin: soap, of: bundled, egress: [connection]}\n",
 		"plugins/rogue.wasm": rogue, "plugins/rogue.yaml": guestManifest,
 		"plugins/acme.wasm":    guest(t, "acme", "1.0.0"),
 		"plugins/garbage.wasm": "this is no module",

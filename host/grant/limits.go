@@ -2,6 +2,7 @@ package grant
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,53 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
+// Fuel is an amount of guest work, in the sandbox's units (about one an
+// instruction), that documents write as "2G", "500M", "100k" or 100000.
+type Fuel int64
+
+// Units of [Fuel].
+const (
+	KFuel Fuel = 1000
+	MFuel Fuel = 1000 * KFuel
+	GFuel Fuel = 1000 * MFuel
+)
+
+// UnmarshalText reads a whole number of units, with an optional multiple.
+func (f *Fuel) UnmarshalText(text []byte) error {
+	number, unit := strings.TrimSpace(string(text)), Fuel(1)
+	for _, u := range []struct {
+		suffix string
+		unit   Fuel
+	}{{"k", KFuel}, {"M", MFuel}, {"G", GFuel}} {
+		if rest, ok := strings.CutSuffix(number, u.suffix); ok {
+			number, unit = rest, u.unit
+			break
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 62)
+	if err != nil || Fuel(n) > math.MaxInt64/unit {
+		return fmt.Errorf("%q is not an amount of fuel: want for example 2G, 500M, 100k or 100000", text)
+	}
+	*f = Fuel(n) * unit
+	return nil
+}
+
+// MarshalText writes the largest multiple that divides the amount.
+func (f Fuel) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// String gives what MarshalText writes.
+func (f Fuel) String() string {
+	switch {
+	case f != 0 && f%GFuel == 0:
+		return fmt.Sprintf("%dG", f/GFuel)
+	case f != 0 && f%MFuel == 0:
+		return fmt.Sprintf("%dM", f/MFuel)
+	case f != 0 && f%KFuel == 0:
+		return fmt.Sprintf("%dk", f/KFuel)
+	}
+	return strconv.FormatInt(int64(f), 10)
+}
+
 // Duration is a time span that documents write as "500ms", "5s" or "1m".
 type Duration time.Duration
 
@@ -81,6 +129,7 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // default holds.
 type Limits struct {
 	Memory   Size     `json:"memory,omitzero"`   // linear memory
+	Fuel     Fuel     `json:"fuel,omitzero"`     // guest work
 	Time     Duration `json:"time,omitzero"`     // guest time; waiting for egress does not count
 	Input    Size     `json:"input,omitzero"`    // of one call
 	Output   Size     `json:"output,omitzero"`   // of one call
@@ -93,7 +142,7 @@ type Limits struct {
 // Default holds where neither manifest nor grant says otherwise.
 func Default() Limits {
 	return Limits{
-		Memory: 32 * MiB, Time: Duration(5 * time.Second),
+		Memory: 32 * MiB, Fuel: 2 * GFuel, Time: Duration(5 * time.Second),
 		Input: 4 * MiB, Output: 4 * MiB, HTTP: 4 * MiB, Requests: 32, Log: 64 * KiB, Blob: 32 * MiB,
 	}
 }
@@ -101,7 +150,7 @@ func Default() Limits {
 // Ceiling is the highest that a grant may give.
 func Ceiling() Limits {
 	return Limits{
-		Memory: 512 * MiB, Time: Duration(time.Minute),
+		Memory: 512 * MiB, Fuel: 100 * GFuel, Time: Duration(time.Minute),
 		Input: 32 * MiB, Output: 32 * MiB, HTTP: 32 * MiB, Requests: 256, Log: MiB, Blob: GiB,
 	}
 }
@@ -121,6 +170,7 @@ func (l *Limits) all() []limit {
 	}
 	return []limit{
 		size("memory", &l.Memory),
+		{"fuel", int64(l.Fuel), l.Fuel.String(), func(v int64) { l.Fuel = Fuel(v) }},
 		{"time", int64(l.Time), l.Time.String(), func(v int64) { l.Time = Duration(v) }},
 		size("input", &l.Input), size("output", &l.Output), size("http", &l.HTTP),
 		{"requests", int64(l.Requests), strconv.Itoa(l.Requests), func(v int64) { l.Requests = int(v) }},
@@ -131,7 +181,7 @@ func (l *Limits) all() []limit {
 // wanted gives a manifest's limits the shape of a grant's.
 func wanted(m abi.Limits) Limits {
 	return Limits{
-		Memory: Size(m.MemoryBytes), Time: Duration(time.Duration(m.TimeMillis) * time.Millisecond),
+		Memory: Size(m.MemoryBytes), Fuel: Fuel(m.Fuel), Time: Duration(time.Duration(m.TimeMillis) * time.Millisecond),
 		Input: Size(m.InputBytes), Output: Size(m.OutputBytes), HTTP: Size(m.HTTPBytes),
 		Requests: m.Requests, Log: Size(m.LogBytes), Blob: Size(m.BlobBytes),
 	}

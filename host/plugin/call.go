@@ -39,6 +39,7 @@ type Call struct {
 
 // Usage is what a call cost.
 type Usage struct {
+	Fuel        int64 // units of guest work
 	GuestTime   time.Duration
 	MemoryBytes int64
 }
@@ -92,7 +93,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	}
 	host := hostfn.New(outside)
 	result, err := code.module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
-	usage := Usage{GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
+	usage := Usage{Fuel: result.Fuel, GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
 	if err != nil {
 		if errors.Is(err, sandbox.ErrClosed) {
 			return nil, usage, err
@@ -116,7 +117,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 func limitsOf(l grant.Limits) sandbox.Limits {
 	return sandbox.Limits{
 		Memory: int64(l.Memory), Time: time.Duration(l.Time), Input: int64(l.Input), Output: int64(l.Output),
-		HTTPBody: int64(l.HTTP), Fuel: sandbox.DefaultLimits().Fuel, Requests: l.Requests, Log: int64(l.Log),
+		HTTPBody: int64(l.HTTP), Fuel: int64(l.Fuel), Requests: l.Requests, Log: int64(l.Log),
 	}
 }
 

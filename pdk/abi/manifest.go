@@ -131,6 +131,7 @@ type SecretRequest struct {
 // Limits bound one call. Zero means the host's default.
 type Limits struct {
 	MemoryBytes int64 `json:"memory_bytes,omitempty"` // linear memory
+	Fuel        int64 `json:"fuel,omitempty"`         // guest work, about one unit an instruction
 	TimeMillis  int64 `json:"time_millis,omitempty"`  // guest time; waiting for egress does not count
 	InputBytes  int64 `json:"input_bytes,omitempty"`
 	OutputBytes int64 `json:"output_bytes,omitempty"`
