@@ -69,6 +69,8 @@ type Export struct {
 	Kind      string `json:"kind"` // function, table, memory, global
 	Signature string `json:"signature,omitempty"`
 	Index     uint32 `json:"-"` // among functions, tables and so on
+
+	offset int
 }
 
 // Callable reports whether the host can call it: it is a function () -> i32.

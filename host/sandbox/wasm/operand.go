@@ -14,7 +14,7 @@ func (r *reader) op() Op {
 		}
 		code := r.u32()
 		if code > most {
-			r.failAt(at, "opcode 0x%x 0x%x does not exist", op, code)
+			r.failAt(at, "opcode 0x%02x 0x%x does not exist", byte(op), code)
 			return 0
 		}
 		op = prefix + Op(code)

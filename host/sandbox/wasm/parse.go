@@ -226,7 +226,8 @@ func (p *parser) globalType() {
 
 func (p *parser) export() {
 	r, m := &p.r, p.m
-	e := Export{Name: r.utf8()}
+	e := Export{offset: r.at}
+	e.Name = r.utf8()
 	r.name = e.Name
 	kind := r.byte()
 	e.Kind = externKind(kind)

@@ -98,7 +98,7 @@ func (v *reader) exports(m *Module) {
 	for i, e := range m.Exports {
 		if strings.HasPrefix(e.Name, Reserved) {
 			v.place, v.index, v.name = "export", i, e.Name
-			v.refuseAt(m.offset(SectionExport), "names that begin with %q are the host's", Reserved)
+			v.refuseAt(e.offset, "names that begin with %q are the host's", Reserved)
 		}
 	}
 	if !slices.ContainsFunc(m.Exports, Export.Callable) {
@@ -126,16 +126,6 @@ func (v *reader) custom(m *Module) {
 			v.refuseAt(int(s.Offset), "custom sections have over %s: build without debug information (-ldflags=-s -w, strip)", size(maxCustom))
 		}
 	}
-}
-
-// offset gives where a section's contents start.
-func (m *Module) offset(id byte) int {
-	for _, s := range m.Sections {
-		if s.ID == id {
-			return int(s.Offset)
-		}
-	}
-	return 0
 }
 
 // functionAt gives the function whose body has that offset.
