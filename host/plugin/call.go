@@ -33,6 +33,8 @@ type Call struct {
 	// bytes; nil if the call belongs to no contact. It is called once for each
 	// attempt to make the call.
 	KV func(quota int64) hostfn.KV
+	// Blobs are those that the call can refer to; nil for none.
+	Blobs egress.Blobs
 	// Log receives what the guest logs, redacted and cut.
 	Log func(level, text string)
 }
@@ -83,6 +85,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	scope := r.config.Egress.Open(egress.Policy{
 		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets, Bound: granted.Bound,
 		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,
+		Blobs: c.Blobs, BlobBytes: int64(granted.Limits.Blob),
 	})
 	outside := hostfn.Call{
 		Scope: scope, Secrets: r.config.Secrets, Keys: granted.Keys, KVGranted: granted.KV > 0,
