@@ -17,8 +17,9 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// small is the JSON of the small calls.
-const small = `{"customer":"Ana","items":[{"sku":"a-1","price":250,"quantity":2},{"sku":"b-2","price":99,"quantity":10}]}`
+// small is the JSON of the small calls: some 40,000 units of fuel for standard
+// Go, whose encoding/json works by reflection.
+const small = `{"items":[{"price":250,"quantity":2}]}`
 
 // guest is one plugin that calls are measured with.
 type guest struct {
@@ -44,6 +45,7 @@ func guests() []guest {
 	return []guest{
 		{"c", "host/sandbox/testdata/echo.wasm", "echo", strings.Repeat("x", 21), 3, 30},
 		{"c.json", "host/sandbox/testdata/json.wasm", "total", small, 10, 20},
+		{"rust", "host/sandbox/testdata/rust/total.wasm", "total", small, 10, 0},
 		{"go", goGuest, "total", small, 40, 0},
 	}
 }

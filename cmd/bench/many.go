@@ -29,7 +29,7 @@ func fuelOverhead(s settings, _ string) ([]Row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go test -bench FuelOverhead: %w\n%s", err, out)
 	}
-	most := map[string]float64{"c": 1.10, "go": 1.20, "js": 1.30}
+	most := map[string]float64{"c": 1.10, "rust": 1.10, "go": 1.20, "js": 1.30}
 	ratios := map[string][]float64{}
 	for _, m := range regexp.MustCompile(`FuelOverhead/(\w+)\S*\s.*?([\d.]+) ratio`).FindAllStringSubmatch(string(out), -1) {
 		v, err := strconv.ParseFloat(m[2], 64)
@@ -39,7 +39,7 @@ func fuelOverhead(s settings, _ string) ([]Row, error) {
 		ratios[m[1]] = append(ratios[m[1]], v)
 	}
 	var rows []Row
-	for _, lang := range []string{"c", "go", "js"} {
+	for _, lang := range []string{"c", "rust", "go", "js"} {
 		if len(ratios[lang]) == 0 {
 			return nil, fmt.Errorf("go test -bench FuelOverhead printed no ratio for %s:\n%s", lang, out)
 		}

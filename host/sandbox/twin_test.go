@@ -215,7 +215,7 @@ func listen(t *testing.T) {
 }
 
 // buildGuest builds a plugin in Go; dir is of the module that holds it.
-func buildGuest(t *testing.T, dir, pkg string) []byte {
+func buildGuest(t testing.TB, dir, pkg string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "plugin.wasm")
 	command := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)

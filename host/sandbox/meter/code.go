@@ -200,6 +200,9 @@ const (
 // enter charges for a function's first basic block and, if counted, for its
 // frame, and looks at both at once.
 func (w *writer) enter(cost uint32, counted bool, size int) {
+	if !w.counting {
+		return
+	}
 	w.charge(cost)
 	if !counted {
 		if cost > 0 {
@@ -220,7 +223,7 @@ func (w *writer) enter(cost uint32, counted bool, size int) {
 
 // charge takes fuel.
 func (w *writer) charge(cost uint32) {
-	if cost == 0 {
+	if cost == 0 || !w.counting {
 		return
 	}
 	w.global(getOp, w.fuel)
@@ -232,6 +235,9 @@ func (w *writer) charge(cost uint32) {
 
 // check calls trip if fuel is below zero.
 func (w *writer) check() {
+	if !w.counting {
+		return
+	}
 	w.global(getOp, w.fuel)
 	w.bytes(i64Const, 0, i64LtS, ifOp, empty, i32Const, ReasonFuel, byte(wasm.OpCall))
 	w.u32(w.shift)
@@ -240,6 +246,9 @@ func (w *writer) check() {
 
 // take takes stack, or gives it back.
 func (w *writer) take(size int64) {
+	if !w.counting {
+		return
+	}
 	w.global(getOp, w.stack)
 	w.bytes(i32Const)
 	w.out = appendS64(w.out, size)
@@ -249,6 +258,9 @@ func (w *writer) take(size int64) {
 
 // bulk charges for the unsigned number on top of the stack, which stays there.
 func (w *writer) bulk(e edit, scratch uint32) {
+	if !w.counting {
+		return
+	}
 	w.bytes(localTee)
 	w.u32(scratch)
 	w.global(getOp, w.fuel)

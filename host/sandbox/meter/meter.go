@@ -105,11 +105,17 @@ type Segment struct {
 // module gives the same bytes each time. An error says what the module has
 // that can't be rewritten: a use of the names above, a data segment whose
 // place depends on an import, or a table over [wasm.MaxTable].
-func Rewrite(m *wasm.Module) (Result, error) {
+func Rewrite(m *wasm.Module) (Result, error) { return rewrite(m, true) }
+
+// RewriteUncounted does everything but count fuel and stack: nothing bounds
+// what the result does. It is there to measure what counting costs.
+func RewriteUncounted(m *wasm.Module) (Result, error) { return rewrite(m, false) }
+
+func rewrite(m *wasm.Module, counting bool) (Result, error) {
 	if err := refuse(m); err != nil {
 		return Result{}, err
 	}
-	w := writer{m: m, shift: uint32(m.ImportedFunctions)}
+	w := writer{m: m, counting: counting, shift: uint32(m.ImportedFunctions)}
 	w.fuel = uint32(len(m.Globals))
 	w.stack = w.fuel + 1
 	w.types()

@@ -17,6 +17,8 @@ type writer struct {
 	fuel  uint32 // indexes of the two globals
 	stack uint32
 
+	counting bool
+
 	out     []byte
 	globals []Global
 	data    []Segment
