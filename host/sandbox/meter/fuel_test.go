@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -180,6 +181,30 @@ func TestStack(t *testing.T) {
 		got, err := g.call(t, "f0", uint64(arg))
 		if _, stack := g.used(); err != nil || got[0] != want || stack != 0 {
 			t.Errorf("%d: %v, %v, %d bytes of stack are missing", arg, got, err, stack)
+		}
+	}
+}
+
+// TestStackOfEngine: what a function is charged is of the size of what the
+// engine takes. wazero's own stack ends at 50 MB or more.
+func TestStackOfEngine(t *testing.T) {
+	many := func(before []byte, operand, after []byte) []byte {
+		return asm(bytes.Repeat(operand, 1000), before, bytes.Repeat(after, 1000))
+	}
+	again := []byte{get, 0, call, 0}
+	for _, test := range []struct {
+		name string
+		f    fn
+	}{
+		{"least", fn{nil, nil, nil, []byte{call, 0}}},
+		{"operands", fn{one, one, nil, many(again, []byte{get, 0, load, 2, 0}, []byte{add})}},
+		{"vectors", fn{one, one, nil, asm(many(asm(again, []byte{0xfd, 0x11}), []byte{get, 0, 0xfd, 0, 4, 0}, []byte{0xfd, 0xae, 1}), []byte{0xfd, 0x1b, 0})}},
+		{"between calls", fn{one, one, nil, asm(bytes.Repeat([]byte{get, 0, load, 2, 0, call, 1, add, drop}, 1000), again)}},
+	} {
+		g := start(t, build([]fn{test.f, {nil, one, nil, []byte{0x41, 1}}}))
+		g.set(testFuel, 16<<20)
+		if _, err := g.call(t, "f0", make([]uint64, len(test.f.params))...); !errors.Is(err, errStack) {
+			t.Errorf("%s: %.80v", test.name, err)
 		}
 	}
 }

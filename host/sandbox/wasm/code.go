@@ -59,12 +59,14 @@ func (m *Module) Code(i int) *Code {
 // check walks through a body and notes what it found out.
 func (m *Module) check(i int) error {
 	c := m.Code(i)
+	b := &m.Bodies[i]
 	for c.Next() {
+		b.Vectors = b.Vectors || c.Op >= prefixVector
 		if m.first[c.Op] == 0 {
 			m.first[c.Op] = int32(c.At)
 		}
 	}
-	m.Bodies[i].Height, m.Bodies[i].Calls = c.highest, c.calls
+	b.Height, b.Calls = c.highest, c.calls
 	return c.Err()
 }
 

@@ -147,6 +147,7 @@ type Body struct {
 	Locals     uint32 // without the parameters
 	Height     int    // the most operands that the body has on its stack
 	Calls      bool   // it has a call instruction
+	Vectors    bool   // it has a vector instruction
 }
 
 // Type gives the signature of a function.
