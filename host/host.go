@@ -285,6 +285,7 @@ func (h *Host) Run(ctx context.Context) error {
 		watch.Files(ctx, h.plugins.Patterns(), func() { h.scan(ctx) })
 		return nil
 	})
+	part("retired plugins", func() error { return h.sweep(ctx, scanned) })
 	part("workspace", func() error {
 		watch.Files(ctx, workspace.Patterns(h.config.Workspace), func() {
 			if err := h.readWorkspace(ctx, false); err != nil {
@@ -313,6 +314,36 @@ func (h *Host) Run(ctx context.Context) error {
 func (h *Host) scan(ctx context.Context) {
 	if err := h.plugins.Scan(ctx); err != nil {
 		h.config.Log.Error("plugins", "error", err)
+	}
+}
+
+// sweepEvery is how often the sessions of retired plugins are counted, which
+// reads every session.
+const sweepEvery = 10 * time.Minute
+
+// sweep counts the sessions that retired plugins are kept for, and lets go of
+// those that have none, until ctx ends.
+func (h *Host) sweep(ctx context.Context, scanned <-chan struct{}) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-scanned:
+			scanned = nil // once
+		case <-ticker.C:
+		}
+		if !h.plugins.Retired() {
+			continue
+		}
+		sessions, err := h.runs.Pinned(ctx)
+		if err == nil {
+			err = h.plugins.Sweep(sessions)
+		}
+		if err != nil && ctx.Err() == nil {
+			h.config.Log.Error("retired plugins", "error", err)
+		}
 	}
 }
 

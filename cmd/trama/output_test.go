@@ -67,9 +67,12 @@ func TestWriteRun(t *testing.T) {
 			ID: "r1", Flow: "orders", Version: 3, Key: "r1", Trigger: "start", Status: engine.Failed,
 			Error:   &engine.Failure{Node: "call", Error: abi.Error{Code: "timeout", Message: "too slow"}},
 			Started: start, Ended: &end, Event: map[string]any{"body": "x"},
-			Steps: []engine.Step{
-				{Ordinal: 1, Node: "parse", Type: "xml.to_json", Port: "next", Input: map[string]any{"xml": strings.Repeat("y", 400)}, Output: 7, Duration: 1234 * time.Microsecond},
-				{Ordinal: 2, Node: "call", Type: "soap.call", Attempt: 2, EffectID: "e1", Error: &abi.Error{Code: "timeout", Message: "too slow\x1b[0m"}, Duration: time.Second},
+			Steps: []record.Step{
+				{Step: engine.Step{Ordinal: 1, Node: "parse", Type: "xml.to_json", Port: "next", Input: map[string]any{"xml": strings.Repeat("y", 400)}, Output: 7, Duration: 1234 * time.Microsecond}},
+				{
+					Step: engine.Step{Ordinal: 2, Node: "call", Type: "soap.call", Attempt: 2, EffectID: "e1", Error: &abi.Error{Code: "timeout", Message: "too slow\x1b[0m"}, Duration: time.Second},
+					Cost: &record.Cost{Fuel: 41958, GuestTime: 250 * time.Microsecond, MemoryBytes: 3 << 20},
+				},
 			},
 			Lines:     []record.Line{{Node: "parse", At: start, Level: "info", Text: "hello\nthere\x07"}},
 			LeftSteps: 4, LeftLines: 2,
@@ -98,6 +101,7 @@ event  {"body":"x"}
   2  call  soap.call  1s  attempt 2
      error   timeout: too slow\u001b[0m
      effect  e1
+     cost    41958 units of fuel, 250µs of guest time, 3MiB of memory
 
 4 more steps were not kept
 

@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trama-run/trama/host/admin"
-	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/grant"
+	record "github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -157,7 +158,7 @@ func writeRun(w io.Writer, r admin.RunDetail, width int) error {
 	return messages.end()
 }
 
-func writeStep(w io.Writer, s engine.Step, width int) {
+func writeStep(w io.Writer, s record.Step, width int) {
 	parts := []string{fmt.Sprintf("%3d  %s", s.Ordinal, s.Node), s.Type}
 	if s.Port != "" {
 		parts = append(parts, "-> "+s.Port)
@@ -183,6 +184,9 @@ func writeStep(w io.Writer, s engine.Step, width int) {
 	}
 	if s.EffectID != "" {
 		fmt.Fprintf(w, "     effect  %s\n", printable(s.EffectID))
+	}
+	if c := s.Cost; c != nil {
+		fmt.Fprintf(w, "     cost    %d units of fuel, %s of guest time, %s of memory\n", c.Fuel, took(c.GuestTime), grant.Size(c.MemoryBytes))
 	}
 }
 

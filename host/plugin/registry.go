@@ -181,8 +181,12 @@ func (r *Registry) Grant(name string) grant.Grant {
 
 // Ready returns nil if the plugin can be called, or an error of code
 // unavailable that says why not and what to do.
-func (r *Registry) Ready(name string) *abi.Error {
-	_, err := r.granted(name, "")
+func (r *Registry) Ready(name string) *abi.Error { return r.ReadyOf(name, "") }
+
+// ReadyOf is Ready for the content with this digest, or for the present one if
+// that is empty.
+func (r *Registry) ReadyOf(name, digest string) *abi.Error {
+	_, err := r.granted(name, digest)
 	return err
 }
 

@@ -113,7 +113,7 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 		if j.session.Run.Status == engine.Running {
-			if held := c.runner.Held(j.program); held != nil {
+			if held := c.runner.held(j.program, j.session.Pins); held != nil {
 				return c.hold(held)
 			}
 			j.user = c.contact.Scope()
@@ -146,7 +146,7 @@ func (c *conversation) open(ctx context.Context, j *journey, item store.Item) (t
 	value := messageValue(c.contact.Channel, letter.Unit)
 
 	if j.program != nil { // a run waits
-		if held := c.runner.Held(j.program); held != nil {
+		if held := c.runner.held(j.program, j.session.Pins); held != nil {
 			return c.hold(held)
 		}
 		if err := j.advance(engine.Event{Message: &engine.Message{Value: value}}); err != nil {
@@ -168,6 +168,7 @@ func (c *conversation) open(ctx context.Context, j *journey, item store.Item) (t
 	}
 	j.program = published.Program
 	j.session.Run = engine.Run{ID: id, Flow: published.Flow.ID, Version: published.Version}
+	j.session.Pins = c.runner.pins(published.Program)
 	j.record = Record{ID: id, Flow: published.Flow.ID, Version: published.Version, Key: c.key, Trigger: trigger, Started: now()}
 	j.event = value
 	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: value}}); err != nil {

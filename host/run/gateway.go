@@ -54,6 +54,7 @@ func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, ev
 	if !r.enter(g.key) {
 		return Answer{}, ErrBusy
 	}
+	g.session.Pins = r.pins(f.Program)
 	r.gone.Go(func() {
 		defer r.leave(g.key)
 		defer r.guard(g)
@@ -88,7 +89,7 @@ func (r *Runner) Interrupted(ctx context.Context, key string) (time.Time, error)
 	if g.program, err = r.config.Catalog().Program(ctx, g.session.Run.Flow, g.session.Run.Version); err != nil {
 		return time.Time{}, err
 	}
-	if held := r.Held(g.program); held != nil {
+	if held := r.held(g.program, g.session.Pins); held != nil {
 		return now().Add(heldPause), nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)

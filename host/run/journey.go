@@ -10,6 +10,7 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/kv"
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -26,7 +27,8 @@ type journey struct {
 	event    map[string]any // that started the run; nil once it is in the record
 	program  *engine.Program
 	revision store.Revision // of the session record; 0: not stored yet
-	steps    []engine.Step  // not yet in the record
+	steps    []Step         // not yet in the record
+	cost     *Cost          // of the call whose result comes next
 	changes  store.Batch    // to go with the next commit
 	memory   *kv.Memory     // of the contact; nil: there is none
 	// effect takes what the run wants done outside at the next commit.
@@ -49,7 +51,13 @@ func (j *journey) advance(event engine.Event) error {
 		return fmt.Errorf("run %s of flow %s: %w", j.record.ID, j.record.Flow, err)
 	}
 	j.session.Run, j.user = outcome.Run, outcome.User
-	j.steps = append(j.steps, outcome.Steps...)
+	for i, step := range outcome.Steps {
+		s := Step{Step: step}
+		if i == 0 { // the first step after a call's result is the call's
+			s.Cost, j.cost = j.cost, nil
+		}
+		j.steps = append(j.steps, s)
+	}
 	for _, effect := range outcome.Effects {
 		if err := j.effect(effect); err != nil {
 			return err
@@ -94,7 +102,8 @@ const maxInlinePause = 5 * time.Second
 // the intent of a call that may change something outside.
 func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, error) {
 	result := &engine.Result{EffectID: call.EffectID}
-	_, effect, refused := j.runner.target(call)
+	j.pin(call.Plugin)
+	_, effect, refused := j.runner.target(call, j.session.Pins[call.Plugin])
 	if refused != nil {
 		result.Error = refused
 		return result, nil
@@ -114,11 +123,12 @@ func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, 
 			return nil, err
 		}
 	}
-	output, writes, failure := j.runner.perform(ctx, call, j.memory, func(level, text string) {
-		j.record.line(Line{Node: call.Node, At: now(), Level: level, Text: text})
-	})
+	output, usage, writes, failure := j.runner.perform(ctx, j, call)
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // cut short by our own end: the intent stays
+	}
+	if usage != (plugin.Usage{}) {
+		j.cost = &Cost{Fuel: usage.Fuel, GuestTime: usage.GuestTime, MemoryBytes: usage.MemoryBytes}
 	}
 	j.session.Intent, j.owed = "", effect != abi.EffectPure
 	if failure != nil {

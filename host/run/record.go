@@ -42,7 +42,7 @@ type Record struct {
 	Started time.Time       `json:"started"`
 	Ended   *time.Time      `json:"ended,omitempty"`
 	Event   any             `json:"event,omitempty"`
-	Steps   []engine.Step   `json:"steps"`
+	Steps   []Step          `json:"steps"`
 	Lines   []Line          `json:"log,omitempty"`
 	// Left counts what was over the bounds and left out.
 	LeftSteps int `json:"left_steps,omitempty"`
@@ -50,6 +50,19 @@ type Record struct {
 	// Size is the bytes of inputs and outputs so far, which are bounded over
 	// all drives of a run.
 	Size int `json:"size,omitempty"`
+}
+
+// Step is what happened at one node.
+type Step struct {
+	engine.Step
+	Cost *Cost `json:"cost,omitempty"` // of the call that was made; nil if there was none
+}
+
+// Cost is what a call of a plugin took.
+type Cost struct {
+	Fuel        int64         `json:"fuel"`         // units of guest work
+	GuestTime   time.Duration `json:"guest_time"`   // nanoseconds, without waiting for others
+	MemoryBytes int64         `json:"memory_bytes"` // linear memory at the end
 }
 
 // Line is one line that a plugin logged.
@@ -122,8 +135,8 @@ func withoutSecrets(value any) any {
 	return value
 }
 
-// step adds what the engine says of a node.
-func (r *Record) step(s engine.Step) {
+// step adds what is known of a node.
+func (r *Record) step(s Step) {
 	if len(r.Steps) >= maxSteps {
 		r.LeftSteps++
 		return

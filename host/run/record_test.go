@@ -17,7 +17,7 @@ func TestRecordHidesCredentials(t *testing.T) {
 	event := map[string]any{"headers": headers, "body": "body"}
 	var r Record
 	r.event(event)
-	r.step(engine.Step{Node: "a", Input: event, Output: map[string]any{"list": []any{map[string]any{"was": event}}}})
+	r.step(Step{Step: engine.Step{Node: "a", Input: event, Output: map[string]any{"list": []any{map[string]any{"was": event}}}}})
 	r.end(map[string]any{"input": event}, nil)
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestRecordBounds(t *testing.T) {
 		t.Errorf("a long event is kept as %.100q...", text)
 	}
 	small := Record{}
-	small.step(engine.Step{Input: map[string]any{"n": int64(1)}, Output: "x"})
+	small.step(Step{Step: engine.Step{Input: map[string]any{"n": int64(1)}, Output: "x"}})
 	if data, err := json.Marshal(small.Steps[0].Input); err != nil || string(data) != `{"n":1}` {
 		t.Errorf("a small input is kept as %s, %v", data, err)
 	}
@@ -52,7 +52,7 @@ func TestRecordBounds(t *testing.T) {
 	}
 	failure := &abi.Error{Code: "c", Message: long, Detail: detail}
 	for n := range maxSteps + 4 {
-		r.step(engine.Step{Input: long, Output: strings.Repeat("x", maxValue-10), Error: failure})
+		r.step(Step{Step: engine.Step{Input: long, Output: strings.Repeat("x", maxValue-10), Error: failure}})
 		r.line(Line{Text: strings.Repeat("l", 4096)})
 		if n%100 != 0 {
 			continue
@@ -84,7 +84,7 @@ func TestRecordBounds(t *testing.T) {
 
 func TestRecordOfWhatIsNoJSON(t *testing.T) {
 	var r Record
-	r.step(engine.Step{Input: func() {}, Error: &abi.Error{Code: "c", Message: "m", Detail: json.RawMessage("{no json")}})
+	r.step(Step{Step: engine.Step{Input: func() {}, Error: &abi.Error{Code: "c", Message: "m", Detail: json.RawMessage("{no json")}}})
 	if _, err := r.put(); err != nil {
 		t.Errorf("%v", errors.Unwrap(err))
 	}

@@ -43,8 +43,9 @@ const (
 // Plugins performs calls; host/plugin's Registry does.
 type Plugins interface {
 	Call(ctx context.Context, c plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error)
-	Manifest(name string) (abi.Manifest, bool)
-	Ready(name string) *abi.Error
+	ManifestOf(name, digest string) (abi.Manifest, bool)
+	Serving(name string) (digest string)
+	ReadyOf(name, digest string) *abi.Error
 }
 
 // Config joins a runner to its surroundings.
@@ -111,17 +112,27 @@ type session struct {
 	// Intent is the effect id of a call that was begun and is not known to
 	// have ended.
 	Intent string `json:"intent,omitempty"`
+	// Pins are the contents of plugins that the run began with, by name: the
+	// run ends on them.
+	Pins map[string]string `json:"pins,omitempty"`
 }
 
 // kindSession is the kind of session records, by key.
 const kindSession store.Kind = "session"
 
-// Held returns why a flow can't run now: a plugin, a connection or a secret
+// Held returns why a flow can't begin now: a plugin, a connection or a secret
 // that it needs is not there. nil: it can.
-func (r *Runner) Held(p *engine.Program) *abi.Error {
+func (r *Runner) Held(p *engine.Program) *abi.Error { return r.held(p, nil) }
+
+// held is Held for a run with these pins. It waits for no plugin that it has
+// pinned: what has become of that one is for the run's error ports.
+func (r *Runner) held(p *engine.Program, pins map[string]string) *abi.Error {
 	need := r.needs(p)
 	for _, name := range need.plugins {
-		if err := r.config.Plugins.Ready(name); err != nil {
+		if pins[name] != "" {
+			continue
+		}
+		if err := r.config.Plugins.ReadyOf(name, ""); err != nil {
 			return err
 		}
 	}
@@ -153,42 +164,50 @@ func (r *Runner) needs(p *engine.Program) needs {
 	return n
 }
 
-// perform makes the call that a run waits for. Memory is that of the run's
-// contact, nil if it has none; what the call wrote there is with the result.
-func (r *Runner) perform(ctx context.Context, c *engine.Call, memory *kv.Memory, log func(level, text string)) (json.RawMessage, *kv.Call, *abi.Error) {
-	export, _, failure := r.target(c)
+// perform makes the call that a run waits for. What the call wrote into the
+// memory of the run's contact, if it has one, is with the result.
+func (r *Runner) perform(ctx context.Context, j *journey, c *engine.Call) (json.RawMessage, plugin.Usage, *kv.Call, *abi.Error) {
+	digest := j.session.Pins[c.Plugin]
+	export, _, failure := r.target(c, digest)
 	if failure != nil {
-		return nil, nil, failure
+		return nil, plugin.Usage{}, nil, failure
 	}
 	input, err := json.Marshal(c.Input)
 	if err != nil {
-		return nil, nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
+		return nil, plugin.Usage{}, nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
 	}
-	call := plugin.Call{Plugin: c.Plugin, Export: export, Input: input, EffectID: c.EffectID, Timeout: c.Timeout, Log: log}
+	call := plugin.Call{
+		Plugin: c.Plugin, Digest: digest, Export: export, Input: input, EffectID: c.EffectID, Timeout: c.Timeout,
+		Log: func(level, text string) {
+			j.record.line(Line{Node: c.Node, At: now(), Level: level, Text: text})
+		},
+	}
 	if c.Connection != "" {
 		connection, ok := r.config.Catalog().Snapshot().Connections[c.Connection]
 		if !ok {
-			return nil, nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("node %s: connection %q is not configured: add it to connections.yaml", c.Node, c.Connection)}
+			return nil, plugin.Usage{}, nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("node %s: connection %q is not configured: add it to connections.yaml", c.Node, c.Connection)}
 		}
 		call.Connection = &connection.Connection
 	}
+	call.Blobs = blobsOf(r.config.Store, j.key)
 	var writes *kv.Call
-	if memory != nil {
+	if j.memory != nil {
 		call.KV = func(quota int64) hostfn.KV {
-			writes = memory.Begin(c.Plugin, quota)
+			writes = j.memory.Begin(c.Plugin, quota)
 			return writes
 		}
 	}
-	output, _, failure := r.config.Plugins.Call(ctx, call)
-	return output, writes, failure
+	output, usage, failure := r.config.Plugins.Call(ctx, call)
+	return output, usage, writes, failure
 }
 
-// target finds the function that a call means, and its effect class. A script
-// reaches nothing without a connection, so it is pure then, and else unsafe.
-func (r *Runner) target(c *engine.Call) (export string, effect abi.Effect, _ *abi.Error) {
-	manifest, ok := r.config.Plugins.Manifest(c.Plugin)
+// target finds the function that a call means in a content of its plugin, and
+// its effect class. A script reaches nothing without a connection, so it is
+// pure then, and else unsafe.
+func (r *Runner) target(c *engine.Call, digest string) (export string, effect abi.Effect, _ *abi.Error) {
+	manifest, ok := r.config.Plugins.ManifestOf(c.Plugin, digest)
 	if !ok {
-		return "", "", r.config.Plugins.Ready(c.Plugin)
+		return "", "", r.config.Plugins.ReadyOf(c.Plugin, digest)
 	}
 	if c.Script {
 		if manifest.Kind != abi.KindLanguage {

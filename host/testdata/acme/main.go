@@ -15,6 +15,7 @@ const manifest = `{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "connec
 	"operations": [
 		{"name": "echo", "effect": "pure"},
 		{"name": "look", "effect": "pure"},
+		{"name": "version", "effect": "pure"},
 		{"name": "register", "effect": "idempotent"},
 		{"name": "charge", "effect": "unsafe"}
 	],
@@ -26,6 +27,14 @@ func describe() int32 { return pdk.Describe([]byte(manifest)) }
 //go:wasmexport echo
 func echo() int32 {
 	return pdk.Handle(func(in json.RawMessage) (json.RawMessage, error) { return in, nil })
+}
+
+// version is set by the linker, so that two builds answer apart.
+var version string
+
+//go:wasmexport version
+func tellVersion() int32 {
+	return pdk.Handle(func(struct{}) (map[string]string, error) { return map[string]string{"version": version}, nil })
 }
 
 //go:wasmexport look
