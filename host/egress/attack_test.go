@@ -17,6 +17,17 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
+// The attacks of the list of hostile plugins and where they are tried here:
+// redirects (TestRedirects, TestCredentialsStayAtTheirOrigin), rebinding
+// (TestRebinding, TestMixedAnswers, TestPoolKeepsReach), IPv4 in IPv6, decimal
+// and octal addresses, user@host, ports and schemes (TestURLs,
+// TestAddressesThatNoGrantOpens, TestNamesThatPointInside), the Host header and
+// CRLF (TestMethodsAndHeaders, TestURLs, TestPlaces), slow bodies (TestTimeouts),
+// endless bodies and decompression bombs (TestLimits, TestEndlessBlob,
+// TestUnreadableEncodings), proxy variables (TestProxyEnvironmentIsIgnored),
+// secrets that come back (TestCanary, TestRedactProperty) or that data asks for
+// (TestHandleLookAlikes, TestDataIsNeverReplaced).
+
 func TestGrantedOriginAnswers(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("X-Two", "a")
@@ -80,7 +91,15 @@ func TestURLs(t *testing.T) {
 		{"http://127.0.0.1" + port + "/a/..%5cb", abi.CodeInvalid},
 		{"http://127.0.0.1" + port + "/a/..;x/b", abi.CodeInvalid},
 		{"http://127.0.0.1" + port + "/%zz", abi.CodeInvalid},
-		{"http://münchen.test/", abi.CodeInvalid},
+		{"http://münchen.test/", abi.CodeInvalid},            // its xn-- form is the one reading
+		{"http://１２７.0.0.1" + port, abi.CodeInvalid},         // full-width digits
+		{"http://127。0。0。1" + port, abi.CodeInvalid},         // ideographic full stops
+		{"http://ⓛocalhost" + port, abi.CodeInvalid},         // letters that some fold to ASCII
+		{"http://127.0.0.1%00.test" + port, abi.CodeInvalid}, // an end that some see
+		{"http://%31%32%37.0.0.1" + port, abi.CodeInvalid},   // percent-encoded
+		{"http://0" + port, abi.CodeInvalid},
+		{"http://[::127.0.0.1]" + port, abi.CodeDenied}, // IPv4-compatible
+		{"http://[64:ff9b::7f00:1]" + port, abi.CodeDenied},
 		{"http://127.0.0.1:/", abi.CodeInvalid},
 		{"http:/127.0.0.1", abi.CodeInvalid},
 		{"http:127.0.0.1", abi.CodeInvalid},
@@ -215,6 +234,36 @@ func TestRebinding(t *testing.T) {
 	}
 	client.Close() // no pooled connection: the next request looks again
 	refused(t, scope, abi.HTTPRequest{URL: url}, abi.CodeDenied, "link-local")
+}
+
+// An address inside of IPv6, and one that leads nowhere, is not dialled even if
+// it is granted as it is written.
+func TestAddressesThatNoGrantOpens(t *testing.T) {
+	s := serve(t, nil)
+	for _, host := range []string{"[64:ff9b::7f00:1]", "[2002:7f00:1::1]", "[::127.0.0.1]", "[2001:0:7f00:1::1]", "0.0.0.0", "[::]", "255.255.255.255", "224.0.0.1"} {
+		url := "http://" + host + s.port()
+		client := newClient(t, nil)
+		refused(t, client.Open(Policy{Origins: []string{url}}), abi.HTTPRequest{URL: url}, abi.CodeDenied, "no grant opens those")
+		refused(t, client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: url}}), abi.HTTPRequest{}, abi.CodeDenied, "no grant opens those")
+	}
+	if s.count() > 0 {
+		t.Errorf("%d requests arrived", s.count())
+	}
+}
+
+// Of several addresses that a name has, only those are dialled that may be.
+func TestMixedAnswers(t *testing.T) {
+	s := serve(t, nil)
+	resolver, _ := resolve(t, func(string, int) []netip.Addr {
+		return addrs("203.0.113.1", "127.0.0.1", "::1", "169.254.169.254", "::ffff:127.0.0.1")
+	})
+	url := "http://api.example.test" + s.port()
+	refused(t, newClient(t, resolver).Open(Policy{Origins: []string{url}}), abi.HTTPRequest{URL: url}, abi.CodeDenied, "leads to a")
+	near := "http://svc.internal" + s.port() // which may be this machine, and still nothing beyond it
+	ok(t, newClient(t, resolver).Open(Policy{Origins: []string{near}}), abi.HTTPRequest{URL: near})
+	if s.count() != 1 {
+		t.Errorf("%d requests arrived", s.count())
+	}
 }
 
 // A pooled connection of a request that may reach far serves none that may not.

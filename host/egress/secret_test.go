@@ -244,6 +244,113 @@ func TestHandleLookAlikes(t *testing.T) {
 	}
 }
 
+// Whatever data spells, at every place and in every type of body, arrives as
+// it is beside a handle that is replaced.
+func TestDataIsNeverReplaced(t *testing.T) {
+	s := serve(t, nil)
+	client := newClient(t, nil)
+	rapid.Check(t, func(rt *rapid.T) {
+		scope, foreign := everywhere(client, s.URL), everywhere(client, s.URL)
+		mine, err := scope.SecretRef("plain")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		theirs, err := foreign.SecretRef("plain")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		piece := rapid.OneOf(
+			rapid.SampledFrom([]string{
+				theirs, strings.ToLower(mine), mine[1:], mine[:len(mine)-1], "secretref_", "{{secret:plain}}", "{{ secrets.plain }}", "${TRAMA_SECRET_PLAIN}",
+				"{data[plain]}", "{signature}", "{timestamp}", "%7B%7B", "canary", "[redacted]",
+			}),
+			rapid.StringMatching(`[ -~]{0,12}`),
+		)
+		data := strings.Join(rapid.SliceOfN(piece, 0, 6).Draw(rt, "data"), "")
+		if strings.Contains(data, mine) {
+			rt.Skip("the data is the handle")
+		}
+		header := strings.TrimSpace(data)
+		types := map[string]func(string) string{
+			"text/plain":                        func(v string) string { return v },
+			"application/x-www-form-urlencoded": url.QueryEscape,
+			"application/json": func(v string) string {
+				quoted, err := json.Marshal(v)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				return string(quoted)
+			},
+		}
+		contentType := rapid.SampledFrom([]string{"text/plain", "application/x-www-form-urlencoded", "application/json"}).Draw(rt, "type")
+		body := types[contentType](data)
+		_, err = scope.Send(t.Context(), abi.HTTPRequest{
+			Method: "POST", URL: s.URL + "/" + url.PathEscape("x"+data) + "?key=" + url.QueryEscape(data),
+			Headers: map[string]string{"X-Key": header + mine, "X-Other": header, "Content-Type": contentType}, Body: body,
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		r, got := s.last(t)
+		if got != body || r.URL.Path != "/x"+data || r.URL.Query().Get("key") != data || r.Header.Get("X-Other") != header || r.Header.Get("X-Key") != header+"canary-plain-1" {
+			rt.Fatalf("%q arrived as body %q, path %q, query %q, headers %v", data, got, r.URL.Path, r.URL.RawQuery, r.Header)
+		}
+	})
+}
+
+// A secret goes to the origins that manifest and grant bind it to, and to no
+// other that the plugin may reach.
+func TestSecretsAreBoundToOrigins(t *testing.T) {
+	s, other := serve(t, nil), serve(t, nil)
+	client := newClient(t, nil)
+	places := []string{"header:X-Key", "query:key", "path", "body"}
+	open := func(manifest, bound []string, origins ...string) *Scope {
+		p := Policy{
+			Origins: origins, Connection: &Connection{ID: "c", BaseURL: s.URL + "/base"}, Requests: 100,
+			Secrets: []abi.SecretRequest{{Name: "plain", Places: places, Origins: manifest}, {Name: "password", Places: places}},
+		}
+		if bound != nil {
+			p.Bound = map[string][]string{"plain": bound}
+		}
+		return client.Open(p)
+	}
+	all := []string{s.URL, other.URL}
+	for name, c := range map[string]struct {
+		scope          *Scope
+		here, there    bool
+		connectionOnly bool
+	}{
+		"bound to nothing":             {open(nil, nil, all...), true, true, false},
+		"by the grant":                 {open(nil, []string{s.URL}, all...), true, false, false},
+		"by the manifest":              {open([]string{other.URL}, nil, all...), false, true, false},
+		"by both, which agree":         {open([]string{s.URL, other.URL}, []string{s.URL}, all...), true, false, false},
+		"by both, which do not":        {open([]string{other.URL}, []string{s.URL}, all...), false, false, false},
+		"to an origin that is no more": {open(nil, []string{"https://gone.test"}, all...), false, false, false},
+		"to what can't be read":        {open(nil, []string{"*"}, all...), false, false, false},
+		"to the connection":            {open(nil, []string{"connection"}, append(all, "connection")...), false, false, true},
+		"to a connection not granted":  {open(nil, []string{"connection"}, all...), false, false, false},
+	} {
+		h := handleOf(t, c.scope, "plain")
+		free := handleOf(t, c.scope, "password")
+		for url, may := range map[string]bool{s.URL + "/x": c.here, other.URL + "/x": c.there, s.URL + "/base/x": c.here || c.connectionOnly} {
+			before := s.count() + other.count()
+			for place, req := range map[string]abi.HTTPRequest{
+				"header": {URL: url, Headers: map[string]string{"X-Key": h}}, "query": {URL: url + "?key=" + h}, "path": {URL: url + h}, "body": {Method: "POST", URL: url, Body: h},
+			} {
+				if may {
+					ok(t, c.scope, req)
+				} else if f := refused(t, c.scope, req, abi.CodeDenied, "may not go to"); t.Failed() {
+					t.Logf("%s, %s to %s: %v", name, place, url, f)
+				}
+			}
+			if !may && s.count()+other.count() != before {
+				t.Errorf("%s: a request arrived at %s", name, url)
+			}
+			ok(t, c.scope, abi.HTTPRequest{URL: url, Headers: map[string]string{"X-Key": free}})
+		}
+	}
+}
+
 func TestSecretRefRefuses(t *testing.T) {
 	scope := everywhere(newClient(t, nil))
 	for name, code := range map[string]string{"password": abi.CodeDenied, "": abi.CodeDenied, "nowhere": abi.CodeNoSecret} {
