@@ -44,12 +44,14 @@ var allowed = map[string][]string{
 	"host/secret":          {},
 	"host/sandbox":         {"host/sandbox/compile", "host/sandbox/image", "host/sandbox/meter", "host/sandbox/wasm", "github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/sandbox/image":   {"golang.org/x/sys"},
-	"host/sandbox/wasm":    {},
-	"host/sandbox/meter":   {"host/sandbox/wasm"},
+	"host/sandbox/wasm":    {"host/sandbox/wasm/opcode"},
+	"host/sandbox/meter":   {"host/sandbox/wasm", "host/sandbox/wasm/opcode"},
 	"host/sandbox/compile": {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/store":           {},
 	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
 	"host/store/storetest": {"host/store", "pgregory.net/rapid"},
+
+	"host/sandbox/wasm/opcode": {},
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.

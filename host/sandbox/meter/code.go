@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
+	"github.com/trama-run/trama/host/sandbox/wasm/opcode"
 )
 
 // edit is a place in a body where bytes are put in, or instead of others.
@@ -77,26 +78,27 @@ func (w *writer) plan(i int) error {
 			p.edits[p.open].n++
 		}
 		switch c.Op {
-		case wasm.OpLoop:
+		case opcode.Loop:
 			p.begin(c, chargeCheck)
-		case wasm.OpIf, wasm.OpElse, wasm.OpBrIf:
+		case opcode.If, opcode.Else, opcode.BrIf:
 			p.begin(c, charge)
-		case wasm.OpEnd:
-			// Behind a block that nothing branches out of, the basic block goes on.
-			if b := c.Closed; b.Dead || b.Op != wasm.OpLoop && (b.Targeted || b.Op != wasm.OpBlock) {
+		case opcode.End:
+			// Behind a block that nothing branches out of, the basic block goes
+			// on; or nothing does, if control does not get to its end.
+			if b := c.Closed; b.Op != opcode.Loop && (b.Targeted || b.Op != opcode.Block) {
 				p.begin(c, charge)
 			}
-		case wasm.OpReturn:
+		case opcode.Return:
 			p.edits = append(p.edits, edit{c.At, c.End - c.At, branch, uint32(c.Depth() - 1)})
-		case wasm.OpCall:
+		case opcode.Call:
 			p.edits = append(p.edits, edit{c.At, c.End - c.At, call, w.function(c.Index)})
-		case wasm.OpRefFunc:
+		case opcode.RefFunc:
 			p.edits = append(p.edits, edit{c.At, c.End - c.At, refFunc, w.function(c.Index)})
-		case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit:
+		case opcode.MemoryFill, opcode.MemoryCopy, opcode.MemoryInit:
 			p.bulk(c, bulk, bytesShift)
-		case wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit, wasm.OpTableGrow:
+		case opcode.TableFill, opcode.TableCopy, opcode.TableInit, opcode.TableGrow:
 			p.bulk(c, bulk, 0)
-		case wasm.OpMemoryGrow:
+		case opcode.MemoryGrow:
 			p.bulk(c, grow, pageShift)
 		}
 	}
@@ -118,9 +120,9 @@ func (p *body) bulk(c *wasm.Code, kind editKind, shift uint32) {
 	}
 }
 
-func costs(op wasm.Op) bool {
+func costs(op opcode.Op) bool {
 	switch op {
-	case wasm.OpNop, wasm.OpBlock, wasm.OpLoop, wasm.OpElse, wasm.OpEnd:
+	case opcode.Nop, opcode.Block, opcode.Loop, opcode.Else, opcode.End:
 		return false
 	}
 	return true
@@ -145,7 +147,7 @@ func (w *writer) write(i int) {
 	w.enter(entry.n, counted, size)
 	at := b.Code
 	if counted {
-		w.bytes(byte(wasm.OpBlock))
+		w.bytes(byte(opcode.Block))
 		w.blockType(t)
 	}
 	for _, e := range w.body.edits[1:] {
@@ -156,7 +158,7 @@ func (w *writer) write(i int) {
 	w.raw(at, b.End)
 	if counted {
 		w.take(-int64(size))
-		w.bytes(byte(wasm.OpEnd))
+		w.bytes(byte(opcode.End))
 	}
 }
 
@@ -169,16 +171,16 @@ func (w *writer) edit(e edit, scratch uint32, counted bool) {
 		}
 	case branch:
 		if !counted {
-			w.bytes(byte(wasm.OpReturn))
+			w.bytes(byte(opcode.Return))
 			return
 		}
-		w.bytes(byte(wasm.OpBr))
+		w.bytes(byte(opcode.Br))
 		w.u32(e.n)
 	case call:
-		w.bytes(byte(wasm.OpCall))
+		w.bytes(byte(opcode.Call))
 		w.u32(e.n)
 	case refFunc:
-		w.bytes(byte(wasm.OpRefFunc))
+		w.bytes(byte(opcode.RefFunc))
 		w.u32(e.n)
 	case bulk, grow:
 		w.bulk(e, scratch)
@@ -226,9 +228,9 @@ func (w *writer) enter(cost uint32, counted bool, size int) {
 	w.bytes(extendS, i64Or, i64Const, 0, i64LtS, ifOp, empty)
 	w.global(getOp, w.stack)
 	w.bytes(i32Const, 31, i32ShrU) // 1 if the stack is below zero: ReasonStack
-	w.bytes(byte(wasm.OpCall))
+	w.bytes(byte(opcode.Call))
 	w.u32(w.shift)
-	w.bytes(byte(wasm.OpEnd))
+	w.bytes(byte(opcode.End))
 }
 
 // charge takes fuel.
@@ -249,9 +251,9 @@ func (w *writer) check() {
 		return
 	}
 	w.global(getOp, w.fuel)
-	w.bytes(i64Const, 0, i64LtS, ifOp, empty, i32Const, ReasonFuel, byte(wasm.OpCall))
+	w.bytes(i64Const, 0, i64LtS, ifOp, empty, i32Const, ReasonFuel, byte(opcode.Call))
 	w.u32(w.shift)
-	w.bytes(byte(wasm.OpEnd))
+	w.bytes(byte(opcode.End))
 }
 
 // take takes stack, or gives it back.

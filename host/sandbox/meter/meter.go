@@ -39,6 +39,7 @@ import (
 	"strings"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
+	"github.com/trama-run/trama/host/sandbox/wasm/opcode"
 )
 
 // The function that a rewritten module imports: (reason i32) -> ().
@@ -152,8 +153,8 @@ func refuse(m *wasm.Module) error {
 // fresh finds state that is neither memory nor a global which can be set.
 // memory.init is none: it reads a segment and writes memory.
 func fresh(m *wasm.Module) string {
-	for _, op := range []wasm.Op{wasm.OpTableSet, wasm.OpTableGrow, wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit,
-		wasm.OpElemDrop, wasm.OpDataDrop} {
+	for _, op := range []opcode.Op{opcode.TableSet, opcode.TableGrow, opcode.TableFill, opcode.TableCopy, opcode.TableInit,
+		opcode.ElemDrop, opcode.DataDrop} {
 		if at, found := m.First(op); found {
 			return fmt.Sprintf("it uses %s, at offset %d", op, at)
 		}

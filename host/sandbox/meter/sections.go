@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
+	"github.com/trama-run/trama/host/sandbox/wasm/opcode"
 )
 
 // writer makes the rewritten module, section by section, in their order.
@@ -171,8 +172,8 @@ func (w *writer) globalSection() {
 }
 
 func (w *writer) expr(e wasm.Expr) {
-	if e.Op == wasm.OpRefFunc {
-		w.bytes(byte(wasm.OpRefFunc))
+	if e.Op == opcode.RefFunc {
+		w.bytes(byte(opcode.RefFunc))
 		w.u32(w.function(uint32(e.Value)))
 		w.bytes(0x0b)
 		return
@@ -249,8 +250,8 @@ func (w *writer) elementSection() {
 
 // keepsData: instructions name data segments, so these must keep their places.
 func (w *writer) keepsData() bool {
-	_, initialises := w.m.First(wasm.OpMemoryInit)
-	_, drops := w.m.First(wasm.OpDataDrop)
+	_, initialises := w.m.First(opcode.MemoryInit)
+	_, drops := w.m.First(opcode.DataDrop)
 	return initialises || drops
 }
 
@@ -264,7 +265,7 @@ func (w *writer) dataSection() {
 	for i, d := range w.m.Data {
 		contents := d.Bytes
 		if d.Mode == wasm.Active {
-			if d.Offset.Op != wasm.OpI32Const {
+			if d.Offset.Op != opcode.I32Const {
 				w.err = fmt.Errorf("data segment %d: its offset is %s, so its place depends on an import", i, d.Offset.Op)
 				return
 			}

@@ -1,5 +1,7 @@
 package wasm
 
+import "github.com/trama-run/trama/host/sandbox/wasm/opcode"
+
 // Code walks through a function body and checks it: every opcode, index,
 // alignment, lane and label, the balance of blocks, and the height of the
 // operand stack, which is right where the types are. Use it so:
@@ -10,7 +12,7 @@ package wasm
 //	}
 //	return c.Err()
 type Code struct {
-	Op Op
+	Op opcode.Op
 	// At and End are where the instruction stands in the file.
 	At, End int
 	// Index is the instruction's first index: a function, global, type and so
@@ -33,10 +35,10 @@ type Code struct {
 
 // Block is a block of instructions: the function's body, a block, loop or if.
 type Block struct {
-	Op       Op   // [OpBlock] for the body
-	Targeted bool // a branch goes to its label
-	Dead     bool // control does not get to its end by falling through
+	Op       opcode.Op // [opcode.Block] for the body
+	Targeted bool      // a branch goes to its label
 
+	dead            bool // control does not get to what follows
 	cut             bool // it stands in code that control can't reach
 	params, results int
 	base            int // operands below its parameters
@@ -52,7 +54,7 @@ func (m *Module) Code(i int) *Code {
 		locals: uint64(len(t.Params)) + uint64(b.Locals),
 		blocks: make([]Block, 1, 16),
 	}
-	c.blocks[0] = Block{Op: OpBlock, results: len(t.Results)}
+	c.blocks[0] = Block{Op: opcode.Block, results: len(t.Results)}
 	return c
 }
 
@@ -61,7 +63,7 @@ func (m *Module) check(i int) error {
 	c := m.Code(i)
 	b := &m.Bodies[i]
 	for c.Next() {
-		b.Vectors = b.Vectors || c.Op >= prefixVector
+		b.Vectors = b.Vectors || c.Op >= opcode.Vector
 		if m.first[c.Op] == 0 {
 			m.first[c.Op] = int32(c.At)
 		}
@@ -82,7 +84,7 @@ func (c *Code) Live() bool {
 		return false
 	}
 	top := c.blocks[len(c.blocks)-1]
-	return !top.Dead && !top.cut
+	return !top.dead && !top.cut
 }
 
 // Next goes to the next instruction, and reports whether there is one.
@@ -95,22 +97,22 @@ func (c *Code) Next() bool {
 		return false
 	}
 	top := &c.blocks[len(c.blocks)-1]
-	c.Reachable = !top.Dead && !top.cut
+	c.Reachable = !top.dead && !top.cut
 	c.At = r.at
 	c.Op = r.op()
 	if r.err != nil {
 		return false
 	}
-	info := &opcodes[c.Op]
-	if info.operand >= control {
+	info := c.Op.Info()
+	if info.Operand >= opcode.Control {
 		return c.control(info)
 	}
 	c.plain(info)
-	if c.height-int(info.pops) < top.base {
-		c.pop(int(info.pops))
-		c.push(int(info.pushes))
+	if c.height-int(info.Pops) < top.base {
+		c.pop(int(info.Pops))
+		c.push(int(info.Pushes))
 	} else {
-		c.height += int(info.pushes) - int(info.pops)
+		c.height += int(info.Pushes) - int(info.Pops)
 		c.highest = max(c.highest, c.height)
 	}
 	c.End = r.at
@@ -119,28 +121,28 @@ func (c *Code) Next() bool {
 
 // control does what Next does for an instruction that depends on a type or
 // moves control.
-func (c *Code) control(info *opcode) bool {
+func (c *Code) control(info opcode.Info) bool {
 	r := &c.r
 	t, arity := c.typed(info)
-	c.pop(int(info.pops))
-	c.push(int(info.pushes))
+	c.pop(int(info.Pops))
+	c.push(int(info.Pushes))
 	switch c.Op {
-	case OpBlock, OpLoop, OpIf:
+	case opcode.Block, opcode.Loop, opcode.If:
 		c.open(t)
-	case OpElse, OpEnd:
+	case opcode.Else, opcode.End:
 		c.close()
-	case OpBr, OpBrTable:
+	case opcode.Br, opcode.BrTable:
 		c.pop(arity)
 		c.dead()
-	case OpBrIf:
+	case opcode.BrIf:
 		c.pop(arity)
 		c.push(arity)
-	case OpReturn:
+	case opcode.Return:
 		c.pop(c.blocks[0].results)
 		c.dead()
-	case OpUnreachable:
+	case opcode.Unreachable:
 		c.dead()
-	case OpCall, OpCallIndirect:
+	case opcode.Call, opcode.CallIndirect:
 		c.calls = true
 		c.pop(len(t.Params))
 		c.push(len(t.Results))
@@ -153,7 +155,7 @@ func (c *Code) pop(n int) {
 	top := &c.blocks[len(c.blocks)-1]
 	c.height -= n
 	if c.height < top.base {
-		if !top.Dead {
+		if !top.dead {
 			c.r.failAt(c.At, "%s has too few operands", c.Op)
 		}
 		c.height = top.base
@@ -168,7 +170,7 @@ func (c *Code) push(n int) {
 // dead: control does not go on behind the instruction.
 func (c *Code) dead() {
 	top := &c.blocks[len(c.blocks)-1]
-	top.Dead = true
+	top.dead = true
 	c.height = top.base
 }
 
@@ -192,11 +194,11 @@ func (c *Code) close() {
 	}
 	c.height = top.base
 	c.Closed = *top
-	if c.Op == OpElse {
-		if top.Op != OpIf {
+	if c.Op == opcode.Else {
+		if top.Op != opcode.If {
 			c.r.failAt(c.At, "else stands outside of an if")
 		}
-		top.Op, top.Dead = OpElse, false
+		top.Op, top.dead = opcode.Else, false
 		c.push(top.params)
 		return
 	}
@@ -214,7 +216,7 @@ func (c *Code) label() (arity int) {
 	c.Index = depth
 	b := &c.blocks[len(c.blocks)-1-int(depth)]
 	b.Targeted = true
-	if b.Op == OpLoop {
+	if b.Op == opcode.Loop {
 		return b.params
 	}
 	return b.results

@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
+	"github.com/trama-run/trama/host/sandbox/wasm/opcode"
 )
 
 // around is a module with a bit of everything, and a function with that code,
@@ -71,7 +72,7 @@ func TestEveryOpcode(t *testing.T) {
 			_, err := wasm.Parse(module)
 			_, engine := rt.CompileModule(ctx, module)
 			if (err == nil) != (engine == nil) {
-				t.Errorf("%s with %d bytes: %v, the engine says %v", wasm.Op(op), n, err, engine)
+				t.Errorf("%s with %d bytes: %v, the engine says %v", opcode.Op(op), n, err, engine)
 			}
 			if err == nil {
 				taken[op]++
@@ -80,7 +81,7 @@ func TestEveryOpcode(t *testing.T) {
 	}
 	named := 0
 	for op := range 0x300 {
-		name := wasm.Op(op).String()
+		name := opcode.Op(op).String()
 		if strings.HasPrefix(name, "opcode ") {
 			continue
 		}
@@ -111,7 +112,7 @@ func TestStackEffects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[wasm.Op]bool{}
+	seen := map[opcode.Op]bool{}
 	taken := 0
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
@@ -135,7 +136,7 @@ func TestStackEffects(t *testing.T) {
 	if taken < 1_500 {
 		t.Errorf("%d modules", taken)
 	}
-	for op := range wasm.Op(0x300) {
+	for op := range opcode.Op(0x300) {
 		if !strings.HasPrefix(op.String(), "opcode ") && !seen[op] {
 			t.Errorf("%s is in no module", op)
 		}

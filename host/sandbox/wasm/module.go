@@ -17,6 +17,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+
+	"github.com/trama-run/trama/host/sandbox/wasm/opcode"
 )
 
 // Module is a parsed module. Its slices share memory with the file.
@@ -39,9 +41,9 @@ type Module struct {
 	Bodies                                             []Body // of the functions after the imported ones
 	Data                                               []Data
 
-	declared []bool         // functions which ref.func may name
-	first    [opCount]int32 // where an opcode stands first; 0 if nowhere
-	segments int64          // as the data count section has it; -1 without one
+	declared []bool              // functions which ref.func may name
+	first    [opcode.Count]int32 // where an opcode stands first; 0 if nowhere
+	segments int64               // as the data count section has it; -1 without one
 }
 
 // Section is one section of the file. A custom section has its own name.
@@ -105,7 +107,7 @@ type Global struct {
 // Expr is a constant expression: one instruction and its end.
 type Expr struct {
 	Start, End int // in the file, the end instruction included
-	Op         Op
+	Op         opcode.Op
 	Value      int64 // of i32.const and i64.const; an index for ref.func and global.get
 }
 
@@ -155,7 +157,7 @@ func (m *Module) Type(function uint32) Signature { return m.Types[m.Functions[fu
 
 // First gives where an instruction stands first in the file, and whether it
 // stands anywhere in a body.
-func (m *Module) First(op Op) (offset int, found bool) {
+func (m *Module) First(op opcode.Op) (offset int, found bool) {
 	return int(m.first[op]), m.first[op] != 0
 }
 

@@ -1,26 +1,28 @@
 package wasm
 
+import "github.com/trama-run/trama/host/sandbox/wasm/opcode"
+
 // op reads an opcode of Core 2.
-func (r *reader) op() Op {
+func (r *reader) op() opcode.Op {
 	at := r.at
-	op := Op(r.byte())
-	if op < 0xfc && opcodes[op].name != "" {
+	op := opcode.Op(r.byte())
+	if op < 0xfc && op.Info().Name != "" {
 		return op
 	}
 	if op == 0xfc || op == 0xfd {
-		prefix, most := prefixMisc, uint32(0xff)
+		prefix, most := opcode.Misc, uint32(0xff)
 		if op == 0xfd {
-			prefix, most = prefixVector, 0x1ff
+			prefix, most = opcode.Vector, 0x1ff
 		}
 		code := r.u32()
 		if code > most {
 			r.failAt(at, "opcode 0x%02x 0x%x does not exist", byte(op), code)
 			return 0
 		}
-		op = prefix + Op(code)
+		op = prefix + opcode.Op(code)
 	}
-	if r.err == nil && (int(op) >= opCount || opcodes[op].name == "") {
-		if op.proposal() != "" {
+	if r.err == nil && op.Info().Name == "" {
+		if op.Proposal() != "" {
 			r.refuseAt(at, "%s belongs to a proposal that is not supported", op)
 		} else {
 			r.failAt(at, "%s does not exist", op)
@@ -32,20 +34,20 @@ func (r *reader) op() Op {
 // typed reads what stands behind an instruction that moves control. It gives
 // the type of a block or of what is called, and the number of operands that a
 // branch takes along.
-func (c *Code) typed(info *opcode) (t Signature, arity int) {
-	switch info.operand {
-	case blockType:
+func (c *Code) typed(info opcode.Info) (t Signature, arity int) {
+	switch info.Operand {
+	case opcode.BlockType:
 		t = c.blockType()
-	case label:
+	case opcode.Label:
 		arity = c.label()
-	case labels:
+	case opcode.Labels:
 		arity = c.labels()
-	case functionIndex:
+	case opcode.FunctionIndex:
 		c.Index = c.below("function", len(c.m.Functions))
 		if c.r.err == nil {
 			t = c.m.Type(c.Index)
 		}
-	case typeAndTable:
+	case opcode.TypeAndTable:
 		c.Index = c.below("type", len(c.m.Types))
 		c.below("table", len(c.m.Tables))
 		if c.r.err == nil {
@@ -56,50 +58,50 @@ func (c *Code) typed(info *opcode) (t Signature, arity int) {
 }
 
 // plain reads what stands behind any other instruction.
-func (c *Code) plain(info *opcode) {
+func (c *Code) plain(info opcode.Info) {
 	r, m := &c.r, c.m
-	switch info.operand {
-	case none:
-	case localIndex:
+	switch info.Operand {
+	case opcode.NoOperand:
+	case opcode.LocalIndex:
 		if c.Index = r.u32(); uint64(c.Index) >= c.locals {
 			r.failAt(c.At, "%s: local %d does not exist; there are %d", c.Op, c.Index, c.locals)
 		}
-	case globalIndex:
+	case opcode.GlobalIndex:
 		c.Index = c.below("global", len(m.Globals))
-	case i32Value:
+	case opcode.I32Value:
 		r.signed(32)
-	case i64Value:
+	case opcode.I64Value:
 		r.signed(64)
-	case bytes4:
+	case opcode.Bytes4:
 		r.skip(4)
-	case bytes8:
+	case opcode.Bytes8:
 		r.skip(8)
-	case bytes16:
+	case opcode.Bytes16:
 		r.skip(16)
-	case memory, memoryLane:
+	case opcode.Memory, opcode.MemoryLane:
 		c.memoryOperand(info)
-	case lane:
-		c.lane(info.most)
-	case lanes16:
+	case opcode.Lane:
+		c.lane(info.Most)
+	case opcode.Lanes16:
 		for range 16 {
 			c.lane(31) // of two vectors
 		}
-	case refType:
+	case opcode.RefType:
 		r.refType()
-	case valueTypes:
+	case opcode.ValueTypes:
 		if n := r.u32(); r.err == nil && n != 1 {
 			r.failAt(c.At, "select has %d types, not one", n)
 		}
 		r.valueType()
-	case declaredFunction:
+	case opcode.DeclaredFunction:
 		c.Index = c.below("function", len(m.Functions))
 		if r.err == nil && (m.declared == nil || !m.declared[c.Index]) {
 			r.failAt(c.At, "ref.func: function %d is not declared by an element, export or global", c.Index)
 		}
-	case zeroBytes:
+	case opcode.ZeroBytes:
 		c.memoryZero()
 		c.memoryZero()
-	case zeroByte:
+	case opcode.ZeroByte:
 		c.memoryZero()
 	default:
 		c.segment(info)
@@ -107,23 +109,23 @@ func (c *Code) plain(info *opcode) {
 }
 
 // segment reads the indexes of tables and segments.
-func (c *Code) segment(info *opcode) {
+func (c *Code) segment(info opcode.Info) {
 	m := c.m
-	switch info.operand {
-	case dataIndex, dataAndZero:
+	switch info.Operand {
+	case opcode.DataIndex, opcode.DataAndZero:
 		if c.r.err == nil && m.segments < 0 {
 			c.r.failAt(c.At, "%s needs a data count section", c.Op)
 		}
 		c.Index = c.below("data segment", len(m.Data))
-	case elementIndex, elementAndTable:
+	case opcode.ElementIndex, opcode.ElementAndTable:
 		c.Index = c.below("element segment", len(m.Elements))
-	case tableIndex, tableAndTable:
+	case opcode.TableIndex, opcode.TableAndTable:
 		c.Index = c.below("table", len(m.Tables))
 	}
-	switch info.operand {
-	case dataAndZero:
+	switch info.Operand {
+	case opcode.DataAndZero:
 		c.memoryZero()
-	case elementAndTable, tableAndTable:
+	case opcode.ElementAndTable, opcode.TableAndTable:
 		c.below("table", len(m.Tables))
 	}
 }
@@ -148,18 +150,18 @@ func (c *Code) needMemory() {
 	}
 }
 
-func (c *Code) memoryOperand(info *opcode) {
+func (c *Code) memoryOperand(info opcode.Info) {
 	r := &c.r
 	c.needMemory()
-	if align := r.u32(); align > uint32(info.most) {
+	if align := r.u32(); align > uint32(info.Most) {
 		if align >= 1<<6 && align < 1<<7 {
 			r.refuseAt(c.At, "%s: multi-memory is a proposal that is not supported", c.Op)
 		}
-		r.failAt(c.At, "%s: alignment 2^%d is over the natural 2^%d", c.Op, align, info.most)
+		r.failAt(c.At, "%s: alignment 2^%d is over the natural 2^%d", c.Op, align, info.Most)
 	}
 	r.u32()
-	if info.operand == memoryLane {
-		c.lane(16>>info.most - 1)
+	if info.Operand == opcode.MemoryLane {
+		c.lane(16>>info.Most - 1)
 	}
 }
 

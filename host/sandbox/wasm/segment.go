@@ -1,5 +1,7 @@
 package wasm
 
+import "github.com/trama-run/trama/host/sandbox/wasm/opcode"
+
 func (p *parser) global() {
 	p.globalType()
 	if p.r.err != nil {
@@ -16,28 +18,28 @@ func (p *parser) expr(want byte) Expr {
 	e.Op = r.op()
 	var got byte
 	switch e.Op {
-	case OpI32Const:
+	case opcode.I32Const:
 		e.Value, got = r.signed(32), I32
-	case OpI64Const:
+	case opcode.I64Const:
 		e.Value, got = r.signed(64), I64
-	case opF32Const:
+	case opcode.F32Const:
 		r.skip(4)
 		got = F32
-	case opF64Const:
+	case opcode.F64Const:
 		r.skip(8)
 		got = F64
-	case opV128Const:
+	case opcode.V128Const:
 		r.skip(16)
 		got = V128
-	case OpRefNull:
+	case opcode.RefNull:
 		got = r.refType()
-	case OpRefFunc:
+	case opcode.RefFunc:
 		i := p.functionIndex()
 		if r.err == nil {
 			m.declare(i)
 		}
 		e.Value, got = int64(i), FuncRef
-	case OpGlobalGet:
+	case opcode.GlobalGet:
 		i := p.below("imported global", m.ImportedGlobals)
 		if r.err != nil {
 			return e

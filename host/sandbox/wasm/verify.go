@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/trama-run/trama/host/sandbox/wasm/opcode"
 )
 
 const (
@@ -109,7 +111,7 @@ func (v *reader) exports(m *Module) {
 
 // code refuses instructions that a rewritten module can't run safely.
 func (v *reader) code(m *Module) {
-	if at, found := m.First(OpRefFunc); found {
+	if at, found := m.First(opcode.RefFunc); found {
 		v.place, v.index, v.name = "function", m.functionAt(at), ""
 		v.refuseAt(at, "ref.func in a function: the engine keeps host memory at each execution; put the function into a table instead")
 	}
