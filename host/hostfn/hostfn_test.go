@@ -103,7 +103,7 @@ func TestLimitsAgree(t *testing.T) {
 		g := pair.grant
 		got := sandbox.Limits{
 			Memory: int64(g.Memory), Time: time.Duration(g.Time), Input: int64(g.Input), Output: int64(g.Output),
-			HTTPBody: int64(g.HTTP), Requests: g.Requests, Log: int64(g.Log),
+			HTTPBody: int64(g.HTTP), Fuel: int64(g.Fuel), Requests: g.Requests, Log: int64(g.Log),
 		}
 		if got != pair.sandbox {
 			t.Errorf("%s: the grant's are %+v, the sandbox's %+v", name, got, pair.sandbox)

@@ -62,6 +62,33 @@ func Random(n int) ([]byte, error) {
 	return reply.Bytes, err
 }
 
+// KVGet reads a value of the plugin's own memory of the contact whose message
+// is worked on; found is false if there is none.
+func KVGet(key string) (value []byte, found bool, err error) {
+	reply, err := ask[abi.KVValue](hostKVGet, abi.KVGet{Key: key})
+	return reply.Value, reply.Found, err
+}
+
+// KVSet writes a value. It is kept together with the call's result, and
+// forgotten if the call fails.
+func KVSet(key string, value []byte) error {
+	_, err := ask[struct{}](hostKVSet, abi.KVSet{Key: key, Value: value})
+	return err
+}
+
+// KVDelete removes a value, if it is there.
+func KVDelete(key string) error {
+	_, err := ask[struct{}](hostKVDelete, abi.KVDelete{Key: key})
+	return err
+}
+
+// KVList gives keys with a prefix in order, after a key, at most limit of them
+// (0: as many as the host gives at once). More says that there are others.
+func KVList(prefix, after string, limit int) (keys []string, more bool, err error) {
+	reply, err := ask[abi.KVKeys](hostKVList, abi.KVList{Prefix: prefix, After: after, Limit: limit})
+	return reply.Keys, reply.More, err
+}
+
 // hostFunction is one import of abi.ModuleTrama: from the offset of a request
 // block to the offset of a reply block.
 type hostFunction func(request uint64) (reply uint64)

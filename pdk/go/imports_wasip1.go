@@ -28,3 +28,15 @@ func hostDeadline(request uint64) uint64
 
 //go:wasmimport trama:host/v1 random
 func hostRandom(request uint64) uint64
+
+//go:wasmimport trama:host/v1 kv_get
+func hostKVGet(request uint64) uint64
+
+//go:wasmimport trama:host/v1 kv_set
+func hostKVSet(request uint64) uint64
+
+//go:wasmimport trama:host/v1 kv_delete
+func hostKVDelete(request uint64) uint64
+
+//go:wasmimport trama:host/v1 kv_list
+func hostKVList(request uint64) uint64

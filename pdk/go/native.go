@@ -28,3 +28,7 @@ func hostLog(request uint64) uint64       { panic(noHost) }
 func hostEffectID(request uint64) uint64  { panic(noHost) }
 func hostDeadline(request uint64) uint64  { panic(noHost) }
 func hostRandom(request uint64) uint64    { panic(noHost) }
+func hostKVGet(request uint64) uint64     { panic(noHost) }
+func hostKVSet(request uint64) uint64     { panic(noHost) }
+func hostKVDelete(request uint64) uint64  { panic(noHost) }
+func hostKVList(request uint64) uint64    { panic(noHost) }
