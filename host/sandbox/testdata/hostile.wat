@@ -12,6 +12,7 @@
   (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fd_fdstat_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
   (memory (export "memory") 16)
   (global $left (mut i32) (i32.const 42))
@@ -41,6 +42,23 @@
   (func (export "recurse_wide") (result i32)
     (i32.wrap_i64 (call $wide (i64.const 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6) (i64.const 7)
       (i64.const 8) (i64.const 9) (i64.const 10) (i64.const 11) (i64.const 12) (i64.const 13) (i64.const 14) (i64.const 15))))
+
+  ;; work behind the last place where fuel is looked at
+  (func (export "tail") (result i32) (local $x i32)
+    (block $b (br_if $b (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (local.set $x (i32.add (local.get $x) (i32.const 1)))
+    (i32.const 0))
 
   ;; few instructions, much work
   (func (export "fill") (result i32)
@@ -96,7 +114,5 @@
     (i32.const 0))
   (func (export "find") (result i32) ;; 0: nothing was left
     (i32.or (i32.or (i32.load (i32.const 500000)) (i32.ne (global.get $left) (i32.const 42)))
-      (block (result i32)
-        (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 1))
-        (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))))
+      (i32.or (call $fd_fdstat_get (i32.const 1) (i32.const 1024)) (call $fd_fdstat_get (i32.const 2) (i32.const 1024)))))
 )
