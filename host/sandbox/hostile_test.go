@@ -49,10 +49,10 @@ func TestHostileEndless(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			// The bounds are generous: machines that run tests are slow.
-			if took > time.Second || got.GuestTime < 100*time.Millisecond || got.Fuel == 0 {
+			if took > 3*time.Second || got.GuestTime < 100*time.Millisecond || got.Fuel == 0 {
 				t.Errorf("ended after %v with %v of guest time and %d units", took, got.GuestTime, got.Fuel)
 			}
-			if longest := time.Duration(longest.Load()); longest > 500*time.Millisecond {
+			if longest := time.Duration(longest.Load()); longest > 3*time.Second {
 				t.Errorf("garbage collection took %v", longest)
 			}
 			t.Logf("ended after %v; the longest garbage collection took %v; %d units", took, time.Duration(longest.Load()), got.Fuel)
