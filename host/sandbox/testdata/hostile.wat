@@ -101,9 +101,12 @@
       (call $reset) (br $l)) (unreachable))
 
   ;; stdout without end, and without a line's end
-  (func (export "stdout") (result i32)
-    (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 1000000))
-    (loop $l (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))) (br $l)) (unreachable))
+  (func (export "stdout") (result i32) (local $i i32)
+    (loop $vectors ;; a hundred, each of a million bytes
+      (i32.store (local.get $i) (i32.const 1000)) (i32.store offset=4 (local.get $i) (i32.const 1000000))
+      (local.set $i (i32.add (local.get $i) (i32.const 8)))
+      (br_if $vectors (i32.lt_u (local.get $i) (i32.const 800))))
+    (loop $l (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 100) (i32.const 900))) (br $l)) (unreachable))
 
   ;; what a call could leave to the next one: memory, a global, the open files
   (func (export "leave") (result i32)
