@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
@@ -60,6 +61,10 @@ func (w *writer) codeSection() {
 			return
 		}
 		w.sized(func() { w.write(i) })
+		if len(w.out) > maxWasm {
+			w.err = fmt.Errorf("the module grows over %d MiB when it is metered: it has too many branches and loops for its size", maxWasm>>20)
+			return
+		}
 	}
 }
 

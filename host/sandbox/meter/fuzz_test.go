@@ -20,7 +20,7 @@ func FuzzRewrite(f *testing.F) {
 	if err != nil || len(seeds) < 1000 {
 		f.Fatalf("%d modules, %v", len(seeds), err)
 	}
-	for i := 0; i < len(seeds); i += 7 {
+	for i := 0; i < len(seeds); i += 25 {
 		data := read(f, seeds[i])
 		var code []byte
 		if m, err := wasm.Parse(data); err == nil && len(m.Bodies) > 0 {

@@ -73,6 +73,10 @@ const (
 	pageShift  = 10
 )
 
+// maxWasm is the size of a rewritten module. Real ones grow by a fifth to a
+// third; one of empty loops alone grows fivefold.
+const maxWasm = 4 * wasm.MaxModule
+
 // Result is a rewritten module and what it no longer does by itself.
 type Result struct {
 	Wasm []byte
@@ -105,7 +109,8 @@ type Segment struct {
 // Rewrite gives the metered form of a module that [wasm.Parse] took. The same
 // module gives the same bytes each time. An error says what the module has
 // that can't be rewritten: a use of the names above, a data segment whose
-// place depends on an import, or a table over [wasm.MaxTable].
+// place depends on an import, a table over [wasm.MaxTable], or so many branches
+// that it would grow over 64 MiB.
 func Rewrite(m *wasm.Module) (Result, error) { return rewrite(m, true) }
 
 // RewriteUncounted does everything but count fuel and stack: nothing bounds

@@ -3,6 +3,7 @@ package meter_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,8 @@ func active(offset int, data string) []byte {
 
 func TestRefusals(t *testing.T) {
 	v := asm([]byte{0x60}, vec(), vec())
+	loops := asm([]byte{0}, bytes.Repeat([]byte{loop, empty, end}, 349_000), []byte{end})
+	loops = asm(leb(len(loops)), loops)
 	for _, test := range []struct {
 		name, want string
 		data       []byte
@@ -31,6 +34,8 @@ func TestRefusals(t *testing.T) {
 			mod(sec(6, vec([]byte{0x7e, 1, 0x42, 0, end})...), sec(7, vec(asm(str("trama:fuel"), []byte{3, 0}))...))},
 		{"huge table", `table 0 starts with 65537 elements, over the limit of 65536`,
 			mod(sec(4, 1, 0x70, 0, 0x81, 0x80, 4))},
+		{"loops", `the module grows over 64 MiB when it is metered: it has too many branches and loops for its size`,
+			mod(sec(1, vec(v)...), sec(3, append(leb(15), make([]byte, 15)...)...), sec(10, vec(slices.Repeat([][]byte{loops}, 15)...)...))},
 		{"imported offset", `data segment 0: its offset is global.get, so its place depends on an import`,
 			mod(sec(2, vec(asm(str("env"), str("base"), []byte{3, 0x7f, 0}))...), sec(5, 1, 0, 1),
 				sec(11, vec(asm([]byte{0, 0x23, 0, end}, str("x")))...))},
@@ -129,6 +134,13 @@ func TestInstantiation(t *testing.T) {
 // TestTableLimit: a table grows to its own limit, and no further than ours.
 func TestTableLimit(t *testing.T) {
 	grow := []fn{{one, one, nil, []byte{0xd0, 0x70, get, 0, 0xfc, 15, 0}}}
+	for _, most := range []int{wasm.MaxTable + 1, 1 << 20, 50} {
+		want := uint32(min(most, wasm.MaxTable))
+		own := mod(sec(4, asm([]byte{1, 0x70, 1, 10}, leb(most))...))
+		if got := parse(t, rewrite(t, own).Wasm).Tables[0]; !got.HasMax || got.Max != want {
+			t.Errorf("a table of at most %d may grow to %d", most, got.Max)
+		}
+	}
 	g := start(t, build(grow))
 	for _, test := range []struct{ by, want uint64 }{{wasm.MaxTable, 1<<32 - 1}, {wasm.MaxTable - 10, 10}, {1, 1<<32 - 1}} {
 		g.fill()
