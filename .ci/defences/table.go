@@ -70,7 +70,7 @@ var defences = []defence{
 	{"long calls take turns", "host/sandbox/clock.go",
 		"if !c.turn || c.turns.wanted() {", "if false {", "TestHostileNeighbours"},
 	{"plugins are served in turn", "host/sandbox/share.go",
-		"i := slices.IndexFunc(s.lines, func(l *line) bool { return l.key == key })", "i := slices.IndexFunc(s.lines, func(*line) bool { return true })", "TestShareTakesTurns"},
+		"func(l *line) bool { return l.key == key })", "func(*line) bool { return true })", "TestShareTakesTurns"},
 	{"a large wish is not passed", "host/sandbox/share.go",
 		"if len(s.lines) == 0 && s.free >= amount {", "if s.free >= amount {", "TestShareKeepsOrder"},
 

@@ -182,6 +182,34 @@ func TestHostileCrowd(t *testing.T) {
 	}
 }
 
+// TestIdleMakesRoom: instances that were used just now give way to calls of
+// other plugins, however little memory there is.
+func TestIdleMakesRoom(t *testing.T) {
+	s := open(t, Config{MemoryBytes: 2 * mib}) // one instance has 1 MiB
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var modules []*Module
+	for range 4 {
+		m, err := s.Compile(ctx, guest(t, "hostile"), Options{Memory: mib})
+		if err != nil {
+			t.Fatal(err)
+		}
+		modules = append(modules, m)
+	}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for n := range 50 {
+				if _, err := modules[(g+n)%len(modules)].Call(ctx, Call{Export: "leave", Limits: DefaultLimits()}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestHostileNeighbours: plugins that spin on every core leave the short calls
 // of others alone, and share their turns with other long ones.
 func TestHostileNeighbours(t *testing.T) {

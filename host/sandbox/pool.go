@@ -123,6 +123,8 @@ func (i *Image) put(in *instance) {
 	i.mu.Unlock()
 	if full {
 		in.close()
+	} else if i.module.sandbox.memory.wanted() {
+		i.trim(0) // calls that wait for memory come before calls that may come
 	}
 }
 

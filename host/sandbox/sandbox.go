@@ -128,8 +128,11 @@ func (s *Sandbox) takeMemory(ctx context.Context, m *Module, bytes int64) error 
 	if bytes > s.config.MemoryBytes {
 		return limitError(LimitMemory, "one instance needs %s of memory, more than the %s that the host gives all plugins together", size(bytes), size(s.config.MemoryBytes))
 	}
+	// First the place in the line, which Image.put looks at, then the room that
+	// idle instances make: so none becomes idle unseen in between.
+	waiter := s.memory.ask(m, bytes)
 	s.trimIdle(bytes)
-	if err := s.memory.take(ctx, m, bytes); err != nil {
+	if err := s.memory.wait(ctx, waiter); err != nil {
 		return notBegun(ctx, "all plugins together held the %s of memory that the host gives them", size(s.config.MemoryBytes))
 	}
 	return nil
@@ -138,16 +141,13 @@ func (s *Sandbox) takeMemory(ctx context.Context, m *Module, bytes int64) error 
 // trimIdle closes idle instances, the older ones first, until so many bytes
 // are released.
 func (s *Sandbox) trimIdle(bytes int64) {
-	for age := idleFor / 2; ; age /= 8 {
+	for _, age := range []time.Duration{idleFor / 2, time.Second, 10 * time.Millisecond, 0} {
 		for _, m := range s.open() {
 			for _, i := range m.open() {
 				if bytes -= i.trim(age); bytes <= 0 {
 					return
 				}
 			}
-		}
-		if age < time.Millisecond {
-			return
 		}
 	}
 }

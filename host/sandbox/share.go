@@ -23,6 +23,7 @@ type line struct {
 }
 
 type waiter struct {
+	key    any
 	amount int64
 	ready  chan struct{} // closed when the amount is the waiter's
 }
@@ -42,21 +43,32 @@ func (s *share) tryTake(amount int64) bool {
 
 // take waits for an amount. The error is ctx's; then nothing was taken.
 func (s *share) take(ctx context.Context, key any, amount int64) error {
+	return s.wait(ctx, s.ask(key, amount))
+}
+
+// ask takes an amount, and gives nil, or stands in line for it.
+func (s *share) ask(key any, amount int64) *waiter {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.lines) == 0 && s.free >= amount {
 		s.free -= amount
-		s.mu.Unlock()
 		return nil
 	}
-	w := &waiter{amount, make(chan struct{})}
+	w := &waiter{key, amount, make(chan struct{})}
 	i := slices.IndexFunc(s.lines, func(l *line) bool { return l.key == key })
 	if i < 0 {
 		i = len(s.lines)
 		s.lines = append(s.lines, &line{key: key})
 	}
 	s.lines[i].waiters = append(s.lines[i].waiters, w)
-	s.mu.Unlock()
+	return w
+}
 
+// wait is the second half of take.
+func (s *share) wait(ctx context.Context, w *waiter) error {
+	if w == nil {
+		return nil
+	}
 	select {
 	case <-w.ready:
 		return nil
@@ -64,10 +76,10 @@ func (s *share) take(ctx context.Context, key any, amount int64) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.leave(key, w) {
+	if s.leave(w) {
 		s.serve() // who stands behind may want less
 	} else {
-		s.put(amount) // it was handed over at this very moment
+		s.put(w.amount) // it was handed over at this very moment
 	}
 	return ctx.Err()
 }
@@ -110,9 +122,9 @@ func (s *share) serve() {
 }
 
 // leave takes a waiter out of its line; false if it is not there any more.
-func (s *share) leave(key any, w *waiter) bool {
+func (s *share) leave(w *waiter) bool {
 	for i, l := range s.lines {
-		if l.key != key {
+		if l.key != w.key {
 			continue
 		}
 		at := slices.Index(l.waiters, w)
