@@ -25,6 +25,9 @@ type Call struct {
 	Digest string
 	Export string
 	Input  []byte // JSON
+	// Code is the script of a call of a language's "run"; Input is the rest of
+	// [abi.Run] then.
+	Code string
 	// Connection is the configured use of the other system, if there is one.
 	Connection *egress.Connection
 	EffectID   string
@@ -95,7 +98,22 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 		outside.KV = c.KV(int64(granted.KV))
 	}
 	host := hostfn.New(outside)
-	result, err := code.module.Call(ctx, sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host})
+	call := sandbox.Call{Export: c.Export, Input: c.Input, Limits: limits, Host: host}
+	switch {
+	case c.Code == "":
+	case code.prepares:
+		var ready *script
+		if ready, err = r.scripts.use(ctx, code.module, c.Code, limits); err == nil {
+			defer r.scripts.release(ready)
+			call.Image = ready.image
+		}
+	default:
+		call.Input, err = withCode(c.Input, c.Code)
+	}
+	var result sandbox.Result
+	if err == nil {
+		result, err = code.module.Call(ctx, call)
+	}
 	usage := Usage{Fuel: result.Fuel, GuestTime: result.GuestTime, MemoryBytes: result.MemoryBytes}
 	if err != nil {
 		if errors.Is(err, sandbox.ErrClosed) {

@@ -60,7 +60,7 @@ func TestRevokeWaitsForNothing(t *testing.T) {
 	w.SetGrants(grants)
 
 	g := w.table.Load().byName["adder"].generation
-	endless := &build{memory: int64(grant.Default().Memory), cancel: func() {}, done: make(chan struct{})}
+	endless := &build{memory: int64(grant.Default().Memory), cancel: func() {}, done: make(chan struct{}), scripts: w.scripts}
 	g.build = endless
 	called := make(chan *abi.Error, 1)
 	go func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type generation struct {
 	sandbox  *sandbox.Sandbox
 	idle     time.Duration // after which the code leaves the memory
 	failed   func()        // tells the registry that compiling failed
+	scripts  *scripts
 	log      *slog.Logger
 
 	// Guarded by the registry's mu.
@@ -48,7 +50,11 @@ type build struct {
 	done   chan struct{} // closed when module and err are there
 	module *sandbox.Module
 	err    error
-	used   atomic.Int64 // when a call began or ended last; unix nanoseconds
+	// prepares says that the module is a language whose scripts can be made
+	// ready; scripts holds those.
+	prepares bool
+	scripts  *scripts
+	used     atomic.Int64 // when a call began or ended last; unix nanoseconds
 	// failure is err for those who don't wait for done; guarded by the
 	// generation's mu.
 	failure error
@@ -80,7 +86,7 @@ func (g *generation) building(memory int64) (*build, error) {
 	if g.build == nil || g.build.memory != memory {
 		g.build.drop()
 		ctx, cancel := context.WithCancel(context.Background())
-		g.build = &build{memory: memory, cancel: cancel, done: make(chan struct{})}
+		g.build = &build{memory: memory, cancel: cancel, done: make(chan struct{}), scripts: g.scripts}
 		go g.compile(ctx, g.build)
 	}
 	g.build.touch()
@@ -105,6 +111,8 @@ func (g *generation) compile(ctx context.Context, b *build) {
 	b.module, b.err = g.sandbox.Compile(ctx, wasm, sandbox.Options{Memory: b.memory})
 	switch {
 	case b.err == nil:
+		b.prepares = g.manifest.Kind == abi.KindLanguage && b.module.Fresh() == "" &&
+			slices.Contains(callable(b.module.Info()), abi.FuncPrepare)
 		b.touch()
 		time.AfterFunc(g.idle, func() { g.rest(b) })
 	case ctx.Err() != nil:
@@ -245,6 +253,7 @@ func (b *build) drop() {
 	go func() {
 		<-b.done
 		if b.module != nil {
+			b.scripts.forget(b.module)
 			b.module.Close(context.Background()) //nolint:errcheck // nothing is left to do with a module that fails to close
 		}
 	}()

@@ -32,7 +32,7 @@ func (r *Registry) generation(file, digest string, size int64, code string, mani
 	return &generation{
 		file: file, digest: digest, size: size, manifest: manifest, code: code,
 		stored:  filepath.Join(r.keptDir(), code+".wasm"),
-		sandbox: r.config.Sandbox, idle: r.config.Idle, failed: r.republish, log: r.config.Log,
+		sandbox: r.config.Sandbox, idle: r.config.Idle, failed: r.republish, scripts: r.scripts, log: r.config.Log,
 		wasBundled: slices.Contains(r.config.Bundled, digest),
 	}
 }

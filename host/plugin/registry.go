@@ -96,7 +96,8 @@ type Status struct {
 
 // Registry holds the plugins of a host.
 type Registry struct {
-	config Config
+	config  Config
+	scripts *scripts
 
 	scanning sync.Mutex // one Scan or Sweep at a time; taken before mu
 
@@ -114,7 +115,7 @@ type Registry struct {
 func New(config Config) *Registry {
 	config.Idle = cmp.Or(config.Idle, defaultIdle)
 	config.Linger = cmp.Or(config.Linger, defaultLinger)
-	r := &Registry{config: config, entries: map[string]*entry{}, contents: map[string]*generation{}, sessions: map[string]int{}}
+	r := &Registry{config: config, scripts: newScripts(maxScripts, maxScriptBytes, config.Log), entries: map[string]*entry{}, contents: map[string]*generation{}, sessions: map[string]int{}}
 	r.table.Store(&table{byName: map[string]*plugin{}, byDigest: map[string]*plugin{}})
 	return r
 }

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -172,12 +173,13 @@ func (r *Runner) perform(ctx context.Context, j *journey, c *engine.Call) (json.
 	if failure != nil {
 		return nil, plugin.Usage{}, nil, failure
 	}
-	input, err := json.Marshal(c.Input)
+	value, code := scriptOf(c)
+	input, err := json.Marshal(value)
 	if err != nil {
 		return nil, plugin.Usage{}, nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
 	}
 	call := plugin.Call{
-		Plugin: c.Plugin, Digest: digest, Export: export, Input: input, EffectID: c.EffectID, Timeout: c.Timeout,
+		Plugin: c.Plugin, Digest: digest, Export: export, Input: input, Code: code, EffectID: c.EffectID, Timeout: c.Timeout,
 		Log: func(level, text string) {
 			j.record.line(Line{Node: c.Node, At: now(), Level: level, Text: text})
 		},
@@ -199,6 +201,20 @@ func (r *Runner) perform(ctx context.Context, j *journey, c *engine.Call) (json.
 	}
 	output, usage, failure := r.config.Plugins.Call(ctx, call)
 	return output, usage, writes, failure
+}
+
+// scriptOf gives a call's input and, apart from it, the code of its script.
+func scriptOf(c *engine.Call) (input any, code string) {
+	object, ok := c.Input.(map[string]any)
+	if !ok || !c.Script {
+		return c.Input, ""
+	}
+	if code, _ = object["code"].(string); code == "" {
+		return c.Input, ""
+	}
+	rest := maps.Clone(object)
+	delete(rest, "code")
+	return rest, code
 }
 
 // target finds the function that a call means in a content of its plugin, and
