@@ -143,7 +143,6 @@ func (k *Keeper) Apply(ctx context.Context, a Auth, s Scope, r *http.Request) er
 		if err != nil {
 			return err
 		}
-		s.Hide(token)
 		return setHeader(r, "Authorization", "Bearer "+token, a.Secret)
 	}
 	secret, err := s.Open(a.Secret)

@@ -45,8 +45,8 @@ func (a Auth) tokenURL() string {
 	return a.TokenURL
 }
 
-// request asks for an access token; expires says how long it may be used.
-func (k *Keeper) request(ctx context.Context, a Auth, s Scope, opened secrets) (value string, expires time.Time, err error) {
+// request asks for an access token.
+func (k *Keeper) request(ctx context.Context, a Auth, s Scope, opened secrets) (got issued, err error) {
 	form := url.Values{}
 	for name, value := range a.Params {
 		form.Set(name, value)
@@ -56,16 +56,17 @@ func (k *Keeper) request(ctx context.Context, a Auth, s Scope, opened secrets) (
 	case a.Type == ServiceAccount:
 		assertion, err := assert(a, opened.secret, k.now())
 		if err != nil {
-			return "", expires, err
+			return got, err
 		}
 		s.Hide(assertion)
 		form.Set("grant_type", grantJWT)
 		form.Set("assertion", assertion)
 	case a.Grant == grantRefresh:
 		if refresh, err = k.current(a, opened); err != nil {
-			return "", expires, err
+			return got, err
 		}
 		s.Hide(refresh)
+		got.refresh = append(got.refresh, refresh)
 		form.Set("grant_type", grantRefresh)
 		form.Set("refresh_token", refresh)
 	default:
@@ -89,27 +90,29 @@ func (k *Keeper) request(ctx context.Context, a Auth, s Scope, opened secrets) (
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.tokenURL(), strings.NewReader(form.Encode()))
 	if err != nil {
-		return "", expires, fail(abi.CodeInvalid, "token_url can't be used")
+		return got, fail(abi.CodeInvalid, "token_url can't be used")
 	}
 	r.Header = header
 	asked := k.now()
 	status, body, err := s.Fetch(r)
 	if err != nil {
-		return "", expires, err
+		return got, err
 	}
 	answer, err := readAnswer(a, status, body)
 	if err != nil {
-		return "", expires, err
+		return got, err
 	}
-	s.Hide(answer.AccessToken)
+	got.value = answer.AccessToken
 	if life := answer.life(); life > 0 {
-		expires = asked.Add(life - min(earlier, life/5))
+		got.expires = asked.Add(life - min(earlier, life/5))
 	}
-	if next := answer.RefreshToken; a.Grant == grantRefresh && next != "" && next != refresh {
-		s.Hide(next)
-		k.rotate(a, opened, next)
+	if next := answer.RefreshToken; next != "" {
+		got.refresh = append(got.refresh, next)
+		if a.Grant == grantRefresh && next != refresh {
+			k.rotate(a, opened, next)
+		}
 	}
-	return answer.AccessToken, expires, nil
+	return got, nil
 }
 
 // answer is that of a token endpoint (RFC 6749, section 5).

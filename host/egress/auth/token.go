@@ -51,17 +51,34 @@ type Keeper struct {
 
 // token is one auth's access token and what makes the next one.
 type token struct {
+	issued
+	secrets string  // fingerprint of the secrets that it was fetched with
+	flight  *flight // nil if none is on its way
+}
+
+// issued is what a token endpoint gave.
+type issued struct {
 	value   string
 	expires time.Time // zero: not said
-	secrets string    // fingerprint of the secrets that it was fetched with
-	flight  *flight   // nil if none is on its way
+	// refresh are the refresh tokens that it was got with and that came with
+	// it: every scope that uses the token hides them, not only the one that
+	// fetched it.
+	refresh []string
+}
+
+func (i issued) hideIn(s Scope) string {
+	s.Hide(i.value)
+	for _, refresh := range i.refresh {
+		s.Hide(refresh)
+	}
+	return i.value
 }
 
 // flight is one token request, which all that need it wait for.
 type flight struct {
-	done  chan struct{} // closed when value and err are there
-	value string
-	err   error
+	done   chan struct{} // closed when issued and err are there
+	issued issued
+	err    error
 }
 
 // NewKeeper returns an empty keeper.
@@ -76,7 +93,7 @@ func NewKeeper(config Config) *Keeper {
 	return k
 }
 
-// token returns a valid access token.
+// token returns a valid access token, hidden in the scope.
 func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
 	name, err := json.Marshal(a)
 	if err != nil {
@@ -93,8 +110,9 @@ func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
 		k.tokens[string(name)] = t
 	}
 	if t.value != "" && t.secrets == opened.fingerprint() && (t.expires.IsZero() || k.now().Before(t.expires)) {
-		defer k.mu.Unlock()
-		return t.value, nil
+		kept := t.issued
+		k.mu.Unlock()
+		return kept.hideIn(s), nil
 	}
 	if t.flight == nil {
 		t.flight = &flight{done: make(chan struct{})}
@@ -104,7 +122,10 @@ func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
 	k.mu.Unlock()
 	select {
 	case <-f.done:
-		return f.value, f.err
+		if f.err != nil {
+			return "", f.err
+		}
+		return f.issued.hideIn(s), nil
 	case <-ctx.Done():
 		return "", fail(abi.CodeTimeout, "%s: no token in time", tokenOrigin(a.tokenURL()))
 	}
@@ -115,7 +136,7 @@ func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
 func (k *Keeper) fetch(a Auth, s Scope, opened secrets, t *token, f *flight) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 	defer cancel()
-	value, expires, err := k.request(ctx, a, s, opened)
+	got, err := k.request(ctx, a, s, opened)
 	if err != nil { // those that wait have scopes of their own, which hide less
 		shaped := *asError(err)
 		shaped.Message = s.Redact(shaped.Message)
@@ -124,10 +145,10 @@ func (k *Keeper) fetch(a Auth, s Scope, opened secrets, t *token, f *flight) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil {
-		t.value, t.expires, t.secrets = value, expires, opened.fingerprint()
+		t.issued, t.secrets = got, opened.fingerprint()
 	}
 	t.flight = nil
-	f.value, f.err = value, err
+	f.issued, f.err = got, err
 	close(f.done)
 }
 

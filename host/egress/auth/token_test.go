@@ -151,7 +151,8 @@ func TestTokenIsKept(t *testing.T) {
 	} {
 		clock.pass(step.pass)
 		s := &surroundings{secrets: map[string]string{"client": "secret"}}
-		if got := bearer(t, k, a, s); got != step.want || !s.hides(got) {
+		got := bearer(t, k, a, s)
+		if got != step.want || !s.hides(got) {
 			t.Errorf("after %s: %q, hidden %v; want %q", step.pass, got, s.hides(got), step.want)
 		}
 	}
@@ -305,7 +306,9 @@ func TestRotatedRefreshToken(t *testing.T) {
 		if got, want := bearer(t, k, a, s), fmt.Sprint("token-", n); got != want {
 			t.Fatalf("got %q, want %q", got, want)
 		}
-		if !s.hides(fmt.Sprint("refresh-", n)) {
+		// Also in a call that did not fetch it.
+		later := &surroundings{secrets: map[string]string{"refresh": "first"}}
+		if bearer(t, k, a, later); !s.hides(fmt.Sprint("refresh-", n)) || !later.hides(fmt.Sprint("refresh-", n)) {
 			t.Error("the rotated token is not hidden")
 		}
 		clock.pass(time.Minute)
