@@ -54,7 +54,12 @@ func TestPlugins(t *testing.T) {
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	defer rt.Close(ctx)
+	done := map[string]bool{}
 	for _, path := range modules(t) {
+		if done[filepath.Base(path)] {
+			continue // built from the same source
+		}
+		done[filepath.Base(path)] = true
 		r, err := meter.Rewrite(parse(t, read(t, path)))
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
