@@ -153,10 +153,17 @@ func requests(m abi.Manifest) [][]string {
 		rows = append(rows, []string{"egress", e})
 	}
 	for _, s := range m.Capabilities.Secrets {
-		rows = append(rows, []string{"secret", s.Name + " in " + strings.Join(s.Places, ", "), s.Reason})
+		where := s.Name + " in " + strings.Join(s.Places, ", ")
+		if len(s.Origins) > 0 {
+			where += " for " + strings.Join(s.Origins, ", ")
+		}
+		rows = append(rows, []string{"secret", where, s.Reason})
 	}
 	for _, algorithm := range m.Capabilities.Sign {
 		rows = append(rows, []string{"sign", algorithm + " with a key of the host"})
+	}
+	if n := grant.Request(m, "").KV; n > 0 {
+		rows = append(rows, []string{"kv", n.String() + " remembered of each contact"})
 	}
 	if w := m.Webhook; w != nil {
 		if w.Signature != nil {
