@@ -17,7 +17,7 @@ const module = "github.com/trama-run/trama/"
 // and a foreign library stays in its room. It is as on Linux, and holds no
 // arrow that nothing uses.
 var allowed = map[string][]string{
-	"host":                 {"host/admin", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/badger", "host/watch", "host/workspace"},
+	"host":                 {"host/admin", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
 	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
 	"host/gateway":         {"host/catalog", "host/engine", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
 	"host/channel":         {"host/catalog", "host/contact", "host/grant", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"host/contact":         {},
 	"host/problem":         {},
 	"host/watch":           {},
+	"host/telemetry":       {"github.com/prometheus/client_golang"},
 	"host/grant":           {},
 	"host/secret":          {},
 	"host/sandbox":         {"host/sandbox/compile", "host/sandbox/image", "host/sandbox/meter", "host/sandbox/wasm", "github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},

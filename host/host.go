@@ -30,6 +30,7 @@ import (
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/badger"
+	"github.com/trama-run/trama/host/telemetry"
 	"github.com/trama-run/trama/host/watch"
 	"github.com/trama-run/trama/host/workspace"
 )
@@ -61,6 +62,7 @@ type Host struct {
 	secrets  *secret.Source
 	egress   *egress.Client
 	plugins  *plugin.Registry
+	metrics  *telemetry.Metrics
 	catalog  *catalog.Catalog
 	runs     *run.Runner
 	channels *channel.Channels
@@ -121,9 +123,10 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.egress = egress.New(egress.Config{Secrets: h.secrets, Vault: vault, Log: config.Log})
+	h.metrics = telemetry.New(h.pluginStates)
 	h.plugins = plugin.New(plugin.Config{
 		Dirs: s.Plugins, DataDir: s.Data, CacheDir: s.Cache, Bundled: config.Bundled,
-		Sandbox: h.sandbox, Egress: h.egress, Secrets: h.secrets, Log: config.Log,
+		Sandbox: h.sandbox, Egress: h.egress, Secrets: h.secrets, Log: config.Log, Called: h.called,
 	})
 	poke := func() { h.dispatch.Poke() }
 	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Secret: h.secret, Poke: poke, Log: config.Log})
@@ -263,6 +266,7 @@ func (h *Host) Run(ctx context.Context) error {
 	admin.Mount(operators, admin.Config{
 		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
 		Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
+		Metrics: h.metrics.Handler(),
 		Pending: func() (source.Problems, []catalog.Change) {
 			p := h.pending.Load()
 			return p.problems, p.changes
@@ -314,36 +318,6 @@ func (h *Host) Run(ctx context.Context) error {
 func (h *Host) scan(ctx context.Context) {
 	if err := h.plugins.Scan(ctx); err != nil {
 		h.config.Log.Error("plugins", "error", err)
-	}
-}
-
-// sweepEvery is how often the sessions of retired plugins are counted, which
-// reads every session.
-const sweepEvery = 10 * time.Minute
-
-// sweep counts the sessions that retired plugins are kept for, and lets go of
-// those that have none, until ctx ends.
-func (h *Host) sweep(ctx context.Context, scanned <-chan struct{}) error {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-scanned:
-			scanned = nil // once
-		case <-ticker.C:
-		}
-		if !h.plugins.Retired() {
-			continue
-		}
-		sessions, err := h.runs.Pinned(ctx)
-		if err == nil {
-			err = h.plugins.Sweep(sessions)
-		}
-		if err != nil && ctx.Err() == nil {
-			h.config.Log.Error("retired plugins", "error", err)
-		}
 	}
 }
 

@@ -87,6 +87,12 @@ func TestPins(t *testing.T) {
 	if got, want := p.texts("bob"), []string{"0: 1.1.0", "1: 1.1.0", "2: 1.1.0"}; !slices.Equal(got, want) {
 		t.Errorf("bob got %q, want %q", got, want)
 	}
+	if a := i.admin("GET", "/metrics", ""); a.want(200) != nil || !containsAll(a.body, []string{
+		`trama_plugin_calls_total{plugin="acme"}`, `trama_plugin_failures_total{code="unavailable",plugin="acme"} 1`,
+		`trama_plugin_fuel_total{plugin="acme"}`, `trama_plugin_contents{plugin="acme",state="retired"} 1`,
+	}) {
+		t.Errorf("metrics: %v\n%s", a.want(200), a.body)
+	}
 	for _, r := range i.runs() {
 		d := read[admin.RunDetail](i, "/v1/runs/"+r.ID)
 		for _, step := range d.Steps {

@@ -1,7 +1,7 @@
 // Package admin is the operators' API, under /v1 on the admin listener: what
 // is configured, what ran, what is held and why. Every request carries the
 // bearer token that the first start wrote to a file of mode 0600. The CLI is
-// its first client.
+// its first client. Beside it, /healthz, /readyz and /metrics need no token.
 //
 // It must not do the work itself: it shows and changes what other rooms own.
 package admin
@@ -15,11 +15,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
@@ -54,6 +56,8 @@ type Config struct {
 	Secret func(name string) error
 	// Failing lists the keys whose work fails.
 	Failing func() []dispatch.Failure
+	// Metrics answers Prometheus.
+	Metrics http.Handler
 	// Ready says whether the host has read its plugins once.
 	Ready func() bool
 }
@@ -66,6 +70,7 @@ func Mount(app *fiber.App, config Config) {
 	a := api{config}
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", a.ready)
+	app.Get("/metrics", adaptor.HTTPHandler(config.Metrics))
 	v1 := app.Group("/v1", a.authenticate)
 	v1.Get("/flows", a.listFlows)
 	v1.Get("/flows/:id", a.showFlow)

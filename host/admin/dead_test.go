@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func TestManyDeadLetters(t *testing.T) {
 	}
 	app := fiber.New()
 	Mount(app, Config{
-		Token: "t", Store: s, Catalog: objects, Plugins: plugin.New(plugin.Config{}), Ready: func() bool { return true },
+		Token: "t", Store: s, Catalog: objects, Plugins: plugin.New(plugin.Config{}), Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
 		Failing: func() []dispatch.Failure { return nil },
 		Pending: func() (source.Problems, []catalog.Change) { return nil, nil },
 	})

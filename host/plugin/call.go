@@ -52,6 +52,16 @@ type Usage struct {
 // Call runs a function in the sandbox, within the plugin's grant. Every
 // failure comes back as an error for the flow, with secrets redacted.
 func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
+	output, usage, failure := r.attempt(ctx, c)
+	if r.config.Called != nil {
+		r.config.Called(c.Plugin, usage, failure)
+	}
+	return output, usage, failure
+}
+
+// attempt calls the content that a call means until one is not replaced
+// meanwhile.
+func (r *Registry) attempt(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
 	for {
 		p, refusal := r.granted(c.Plugin, c.Digest)
 		if refusal != nil {

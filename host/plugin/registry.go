@@ -47,6 +47,8 @@ type Config struct {
 	Egress  *egress.Client
 	Secrets *secret.Source
 	Log     *slog.Logger
+	// Called is told of each call, after its end; nil: nobody asks.
+	Called func(plugin string, usage Usage, failure *abi.Error)
 
 	// Idle is after how long without a call a plugin's code leaves the
 	// memory; 0: ten minutes.
@@ -143,6 +145,12 @@ func (r *Registry) Scanned() bool { return r.scanned.Load() }
 
 // List returns the status of every file.
 func (r *Registry) List() []Status { return r.table.Load().status }
+
+// Loaded says whether the code of a content is in memory.
+func (r *Registry) Loaded(digest string) bool {
+	p, ok := r.table.Load().byDigest[digest]
+	return ok && p.loaded()
+}
 
 // Serving returns the digest of the content that answers the calls of the
 // plugin with this name; it is empty if there is none.
