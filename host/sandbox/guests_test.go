@@ -8,7 +8,7 @@ import (
 // TestTotals: the guests that benchmarks compare, in C, Rust and Go, do the
 // same work.
 func TestTotals(t *testing.T) {
-	golang, err := open(t, Config{}).Compile(context.Background(), buildGuest(t, "../..", "./host/sandbox/testdata/gojson"), Options{Memory: DefaultLimits().Memory})
+	golang, err := openCached(t).Compile(context.Background(), buildGuest(t, "../..", "./host/sandbox/testdata/gojson"), Options{Memory: DefaultLimits().Memory})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,7 @@ func TestPortableTable(t *testing.T) {
 // refusal says why a module does not load, or an export does not run.
 func refusal(t *testing.T, wasm []byte, export string) error {
 	t.Helper()
-	m, err := open(t, Config{}).Compile(context.Background(), wasm, Options{Memory: DefaultLimits().Memory})
+	m, err := openCached(t).Compile(context.Background(), wasm, Options{Memory: DefaultLimits().Memory})
 	if err != nil {
 		return err
 	}

@@ -45,10 +45,21 @@ type outcome struct {
 	requests []string // as the server got them
 }
 
+// openCached opens a sandbox over the compiled code that all tests share: a
+// module in Go compiles for most of a minute under the race detector.
+func openCached(t *testing.T) *Sandbox {
+	t.Helper()
+	dir, err := filepath.Abs("../../build/testcache/code")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, Config{CacheDir: dir})
+}
+
 func newTwin(t *testing.T, wasm []byte) twin {
 	t.Helper()
 	ctx := context.Background()
-	here, err := open(t, Config{}).Compile(ctx, wasm, Options{Memory: DefaultLimits().Memory})
+	here, err := openCached(t).Compile(ctx, wasm, Options{Memory: DefaultLimits().Memory})
 	if err != nil {
 		t.Fatal(err)
 	}
