@@ -121,7 +121,7 @@ func (c *Code) Next() bool {
 
 // control does what Next does for an instruction that depends on a type or
 // moves control.
-func (c *Code) control(info opcode.Info) bool {
+func (c *Code) control(info *opcode.Info) bool {
 	r := &c.r
 	t, arity := c.typed(info)
 	c.pop(int(info.Pops))

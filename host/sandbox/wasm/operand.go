@@ -34,7 +34,7 @@ func (r *reader) op() opcode.Op {
 // typed reads what stands behind an instruction that moves control. It gives
 // the type of a block or of what is called, and the number of operands that a
 // branch takes along.
-func (c *Code) typed(info opcode.Info) (t Signature, arity int) {
+func (c *Code) typed(info *opcode.Info) (t Signature, arity int) {
 	switch info.Operand {
 	case opcode.BlockType:
 		t = c.blockType()
@@ -58,7 +58,7 @@ func (c *Code) typed(info opcode.Info) (t Signature, arity int) {
 }
 
 // plain reads what stands behind any other instruction.
-func (c *Code) plain(info opcode.Info) {
+func (c *Code) plain(info *opcode.Info) {
 	r, m := &c.r, c.m
 	switch info.Operand {
 	case opcode.NoOperand:
@@ -109,7 +109,7 @@ func (c *Code) plain(info opcode.Info) {
 }
 
 // segment reads the indexes of tables and segments.
-func (c *Code) segment(info opcode.Info) {
+func (c *Code) segment(info *opcode.Info) {
 	m := c.m
 	switch info.Operand {
 	case opcode.DataIndex, opcode.DataAndZero:
@@ -150,7 +150,7 @@ func (c *Code) needMemory() {
 	}
 }
 
-func (c *Code) memoryOperand(info opcode.Info) {
+func (c *Code) memoryOperand(info *opcode.Info) {
 	r := &c.r
 	c.needMemory()
 	if align := r.u32(); align > uint32(info.Most) {

@@ -108,12 +108,13 @@ type Info struct {
 	Pops, Pushes int8
 }
 
-// Info gives what is known of an opcode; of one past [Count], nothing.
-func (op Op) Info() Info {
+// Info gives what is known of an opcode; of one past [Count], nothing. It is a
+// part of the table, to be read only: walks through code ask millions of times.
+func (op Op) Info() *Info {
 	if op >= Count {
-		return Info{}
+		return &infos[0xff] // which is none
 	}
-	return infos[op]
+	return &infos[op]
 }
 
 // Operand says what follows an opcode.
