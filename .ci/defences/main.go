@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,7 +46,7 @@ func main() {
 	}
 	defer os.RemoveAll(whole)
 	failed, ran := 0, 0
-	for _, d := range defences {
+	for _, d := range slices.Concat(defences, outside) {
 		if !strings.Contains(d.name, *only) {
 			continue
 		}

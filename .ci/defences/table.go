@@ -80,7 +80,7 @@ var defences = []defence{
 	{"names of the meter are refused", "host/sandbox/wasm/verify.go",
 		"if strings.HasPrefix(e.Name, Reserved) {", "if false {", "TestInspectRefuses"},
 	{"code on disk is checked", "host/sandbox/compile/entry.go",
-		"if string(text) != found {", "if false {", "TestAlteredEntries"},
+		"if string(text) != found {", "if string(text) != found && false {", "TestAlteredEntries"},
 	{"the code's directory is private", "host/sandbox/compile/entry.go",
 		"case exposed(info):\n\t\treturn fmt.Errorf(\"cache of", "case false:\n\t\treturn fmt.Errorf(\"cache of", "TestOpenRefuses|TestAlteredEntries|TestOthersCannotReachTheCode"},
 }

@@ -81,10 +81,10 @@
   ;; the host does the work: a full arena, and a search through all of it for each block
   (func (export "search") (result i32) (local $i i32) (local $last i64)
     (loop $fill
-      (local.set $last (call $alloc (i64.const 16)))
+      (local.set $last (call $alloc (i64.const 64)))
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
-      (br_if $fill (i32.lt_u (local.get $i) (i32.const 1300000))))
-    (loop $l (call $free (local.get $last)) (local.set $last (call $alloc (i64.const 16))) (br $l)) (unreachable))
+      (br_if $fill (i32.lt_u (local.get $i) (i32.const 409590)))) ;; 25 MiB
+    (loop $l (call $free (local.get $last)) (local.set $last (call $alloc (i64.const 64))) (br $l)) (unreachable))
   (func (export "log") (result i32)
     (loop $l (call $log (call $alloc (i64.const 100000))) (br $l)) (unreachable))
   (func (export "variables") (result i32) (local $i i64) (local $key i64)
