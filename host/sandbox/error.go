@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/trama-run/trama/host/sandbox/wasm"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -40,12 +41,22 @@ var ErrClosed = errors.New("the module is closed")
 // Error is how Compile and Call fail.
 type Error struct {
 	Kind   Kind
+	Stage  string     // of Compile, one of the stages; empty for calls
 	Export string     // the function called; empty outside of calls
 	Limit  string     // the limit's key, for KindLimit and time-outs by it
 	Err    *abi.Error // code, message, retryable and detail
 
 	cause error
 }
+
+// The stages of [Sandbox.Compile], in order; Inspect takes the first two.
+const (
+	StageParse   = wasm.StageParse
+	StageVerify  = wasm.StageVerify
+	StageRewrite = "rewrite"
+	StageCompile = "compile"
+	StageStart   = "start" // the first instance: its initialisation and image
+)
 
 // Error gives the kind, the place and the cause. What the plugin itself says
 // is quoted by neither: it stands at the end.
@@ -87,6 +98,17 @@ func limitError(key, format string, args ...any) *Error {
 	e := newError(KindLimit, format, args...)
 	e.Limit = key
 	return e
+}
+
+// at gives an error of Compile with the stage that failed.
+func at(stage string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = asError(err)
+		err = e
+	}
+	e.Stage = stage
+	return err
 }
 
 func (e *Error) because(cause error) *Error {

@@ -61,7 +61,11 @@ func inspect(binary []byte) (*wasm.Module, Info, error) {
 	}
 	module, err := wasm.Inspect(binary, offered)
 	if err != nil {
-		return nil, module.Info(), newError(KindRefused, "%v", err).because(err)
+		stage := ""
+		if refused, ok := errors.AsType[*wasm.ModuleError](err); ok {
+			stage = refused.Stage
+		}
+		return nil, module.Info(), at(stage, newError(KindRefused, "%v", err).because(err))
 	}
 	return module, module.Info(), nil
 }
@@ -83,7 +87,7 @@ func (s *Sandbox) Compile(ctx context.Context, binary []byte, o Options) (*Modul
 	}
 	rewritten, err := meter.Rewrite(parsed)
 	if err != nil {
-		return nil, newError(KindRefused, "%v", err).because(err)
+		return nil, at(StageRewrite, newError(KindRefused, "%v", err).because(err))
 	}
 	return s.load(ctx, info, rewritten, o)
 }
@@ -92,8 +96,8 @@ func (s *Sandbox) Compile(ctx context.Context, binary []byte, o Options) (*Modul
 func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, o Options) (_ *Module, err error) {
 	o.Memory = min(o.Memory, maxMemory*pageSize)
 	if info.MemoryMin > o.Memory {
-		return nil, limitError(LimitMemory, "the module starts with %s of memory, over the limit of %s; %s",
-			size(info.MemoryMin), size(o.Memory), bytesRemedy(LimitMemory, info.MemoryMin, CeilingLimits().Memory))
+		return nil, at(StageStart, limitError(LimitMemory, "the module starts with %s of memory, over the limit of %s; %s",
+			size(info.MemoryMin), size(o.Memory), bytesRemedy(LimitMemory, info.MemoryMin, CeilingLimits().Memory)))
 	}
 	if o.NoImage && rewritten.Fresh == "" {
 		rewritten.Fresh = "it asks for none"
@@ -106,10 +110,10 @@ func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, o
 		m.callable[e.Name] = e.Callable()
 	}
 	if err := m.compile(ctx); err != nil {
-		return nil, err
+		return nil, at(StageCompile, err)
 	}
 	if m.base, err = m.start(ctx, o.Warm); err != nil {
-		return nil, errors.Join(err, closeAll(m.runtime, m.code))
+		return nil, errors.Join(at(StageStart, err), closeAll(m.runtime, m.code))
 	}
 	if m.base.kept {
 		m.rewritten.Data = nil // it is in the image
