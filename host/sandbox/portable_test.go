@@ -72,6 +72,7 @@ func TestPortableGoPDK(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close(context.Background())
+	p.SetLogger(func(extism.LogLevel, string) {})
 	for i := 1; i <= 3; i++ {
 		if _, output, err := p.Call("count", nil); err != nil || string(output) != fmt.Sprint(i, i) {
 			t.Errorf("go-sdk, call %d: %q, %v", i, output, err)

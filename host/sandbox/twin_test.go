@@ -45,15 +45,21 @@ type outcome struct {
 	requests []string // as the server got them
 }
 
-// openCached opens a sandbox over the compiled code that all tests share: a
+// cached gives a directory of compiled code that lasts longer than the test: a
 // module in Go compiles for most of a minute under the race detector.
-func openCached(t *testing.T) *Sandbox {
+func cached(t *testing.T, name string) string {
 	t.Helper()
-	dir, err := filepath.Abs("../../build/testcache/code")
+	dir, err := filepath.Abs(filepath.Join("../../build/testcache", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return open(t, Config{CacheDir: dir})
+	return dir
+}
+
+// openCached opens a sandbox over the compiled code that the host's tests share.
+func openCached(t *testing.T) *Sandbox {
+	t.Helper()
+	return open(t, Config{CacheDir: cached(t, "code")})
 }
 
 func newTwin(t *testing.T, wasm []byte) twin {
@@ -63,18 +69,22 @@ func newTwin(t *testing.T, wasm []byte) twin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cache, err := wazero.NewCompilationCacheWithDir(cached(t, "go-sdk"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	there, err := extism.NewCompiledPlugin(ctx, extism.Manifest{
 		Wasm:   []extism.Wasm{extism.WasmData{Data: wasm}},
 		Memory: &extism.ManifestMemory{MaxPages: uint32(DefaultLimits().Memory / (64 * kib)), MaxHttpResponseBytes: mib, MaxVarBytes: maxVars},
 	}, extism.PluginConfig{
 		EnableWasi: true, EnableHttpResponseHeaders: true,
-		RuntimeConfig: wazero.NewRuntimeConfigInterpreter(), // to compile takes longer than these calls
+		RuntimeConfig: wazero.NewRuntimeConfig().WithCompilationCache(cache),
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := there.Close(ctx); err != nil {
+		if err := errors.Join(there.Close(ctx), cache.Close(ctx)); err != nil {
 			t.Error(err)
 		}
 	})
