@@ -14,7 +14,6 @@ import (
 	"github.com/trama-run/trama/host/admin"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/plugin"
-	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -167,11 +166,11 @@ func operationsOf(ctx context.Context, dir string) (operations flow.Operations, 
 	if len(files) == 0 {
 		return nil, fmt.Errorf("--plugins %s: there is no .wasm file", dir)
 	}
-	box, err := sandbox.Open(sandbox.Config{})
+	box, done, err := openSandbox()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, box.Close(ctx)) }()
+	defer func() { err = errors.Join(err, done(ctx)) }()
 	byName := map[string][]abi.Operation{}
 	for _, file := range files {
 		m, _, err := plugin.Inspect(ctx, box, file)

@@ -60,11 +60,11 @@ func (p *program) inspectFile(ctx context.Context, path string) error {
 
 // describe asks a plugin's file for its manifest and digest, in a sandbox of its own.
 func describe(ctx context.Context, path string) (m abi.Manifest, digest string, err error) {
-	box, err := sandbox.Open(sandbox.Config{})
+	box, done, err := openSandbox()
 	if err != nil {
 		return abi.Manifest{}, "", err
 	}
-	defer func() { err = errors.Join(err, box.Close(ctx)) }()
+	defer func() { err = errors.Join(err, done(ctx)) }()
 	return plugin.Inspect(ctx, box, path)
 }
 

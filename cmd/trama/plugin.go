@@ -35,7 +35,7 @@ with nothing outside in reach.`,
 	}
 	p.clientFlags(list, inspect)
 	return group("plugin", "Look at plugins, and say what they may do",
-		list, inspect, p.grantCommand(), p.revokeCommand())
+		list, inspect, p.grantCommand(), p.revokeCommand(), p.checkCommand())
 }
 
 // isFile tells a file's path from a plugin's name.
