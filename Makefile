@@ -6,7 +6,7 @@ RACE    := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 SOURCES  = $(shell find host cmd pdk/abi -name '*.go' -not -name '*_test.go') go.mod go.sum
 BUNDLED  = $(shell sha256sum $(WASM) | cut -d' ' -f1 | paste -sd,)
 
-.PHONY: help build plugins run demo test check bench fuzz clean
+.PHONY: help build plugins run demo test check defences bench fuzz clean
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
@@ -37,6 +37,9 @@ test: build ## run all tests (with -race where a C compiler exists)
 
 check: build ## formatting, vet, staticcheck, go.mod, who imports whom; changes nothing
 	@sh .ci/check
+
+defences: ## take out each defence against hostile plugins; its test must fail
+	$(GO) run ./.ci/defences
 
 bench: build ## measure the figures; table on screen and in build/bench.json
 	$(GO) run ./cmd/bench
