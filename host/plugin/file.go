@@ -82,10 +82,8 @@ func (r *Registry) load(ctx context.Context, path string) (g *generation, digest
 	if err != nil {
 		return nil, digest, size, err
 	}
-	for _, name := range exportsOf(manifest) {
-		if !slices.Contains(callable(info), name) {
-			return nil, digest, size, fmt.Errorf("the manifest names the function %q, which the module does not export as () -> i32", name)
-		}
+	if err := checkAgainst(info, manifest); err != nil {
+		return nil, digest, size, err
 	}
 	g = r.generation(path, digest, size, code, manifest)
 	if err := keep(g.stored, wasm); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -105,6 +106,39 @@ func checkWebhook(w *abi.Webhook) error {
 	}
 	if id := w.DeliveryID; id != "" && id != "body_sha256" && !strings.HasPrefix(id, "header:") {
 		return fmt.Errorf("delivery_id %q: want header:<Name> or body_sha256", id)
+	}
+	return nil
+}
+
+// checkAgainst holds a module against its manifest: it exports what the
+// manifest names, and imports no function of the host that gives what the
+// manifest does not ask for. So what an operator reads in a manifest is all
+// that there is to grant.
+func checkAgainst(info sandbox.Info, m abi.Manifest) error {
+	for _, name := range exportsOf(m) {
+		if !slices.Contains(callable(info), name) {
+			return fmt.Errorf("the manifest names the function %q, which the module does not export as () -> i32", name)
+		}
+	}
+	c := m.Capabilities
+	keeps := c.KVBytes > 0
+	asked := map[string]struct {
+		given bool
+		ask   string
+	}{
+		abi.HostHTTPSend:  {len(c.Egress) > 0, "egress"},
+		abi.HostSecretRef: {len(c.Secrets) > 0, "secrets"},
+		abi.HostSign:      {len(c.Sign) > 0, "sign"},
+		abi.HostVerify:    {len(c.Sign) > 0, "sign"},
+		abi.HostKVGet:     {keeps, "kv_bytes"},
+		abi.HostKVSet:     {keeps, "kv_bytes"},
+		abi.HostKVDelete:  {keeps, "kv_bytes"},
+		abi.HostKVList:    {keeps, "kv_bytes"},
+	}
+	for _, im := range info.Imports {
+		if need, known := asked[im.Name]; im.Module == abi.ModuleTrama && known && !need.given {
+			return fmt.Errorf("the module imports %s.%s, but its manifest asks for no %s: add it to the manifest's capabilities, or leave the import out", im.Module, im.Name, need.ask)
+		}
 	}
 	return nil
 }
