@@ -284,3 +284,14 @@ func FuzzFunction(f *testing.F) {
 		}
 	})
 }
+
+// An error that quotes what the guest sent does not give a secret back.
+func TestErrorsAreRedacted(t *testing.T) {
+	f := newFixture(t)
+	if err := f.call(t, abi.HostSecretRef, abi.SecretRef{Name: "key"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.call(t, abi.HostSign, abi.Sign{Key: canary, Algorithm: abi.AlgHS256}, nil); err == nil || !strings.Contains(err.Message, `key "[redacted]" is not granted`) {
+		t.Error(err)
+	}
+}

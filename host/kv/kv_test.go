@@ -365,3 +365,14 @@ func compare(t *rapid.T, c *Call, want map[string]string) {
 		t.Fatalf("%d bytes are held", held)
 	}
 }
+
+// Two plugins that one run calls have two memories.
+func TestPluginsOfOneRunAreApart(t *testing.T) {
+	m := Open(openStore(t), "c")
+	a, b := m.Begin("a", 100), m.Begin("b", 100)
+	set(t, a, "k", "of a")
+	a.Keep()
+	if got := get(t, b, "k"); got != "-" {
+		t.Errorf("b reads %q", got)
+	}
+}

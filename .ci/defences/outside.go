@@ -1,0 +1,62 @@
+package main
+
+// outside are the defences of what a plugin may reach and learn outside of its
+// sandbox.
+var outside = []defence{
+	// Where a request goes.
+	{"an origin must be granted", "host/egress/scope.go", "if granted {\n", "if granted = true; granted {\n", "TestURLs|TestConnection$"},
+	{"each redirect is admitted", "host/egress/send.go", "to, failure := s.admit(u)\n\tif failure != nil {\n\t\treturn from, failure", "to, failure := s.admit(u)\n\tif false {\n\t\treturn from, failure", "TestRedirects"},
+	{"redirects end", "host/egress/send.go", "if hop == maxRedirects {", "if false {", "TestRedirects"},
+	{"https is not left", "host/egress/send.go", `if from.origin.Scheme == "https" && to.origin.Scheme != "https" {`, "if false {", "TestRedirects"},
+	{"the dialled address is checked", "host/egress/client.go", "if at := reachOf(addr.Addr()); at > allowed {", "if at := reachOf(addr.Addr()); false {", "TestNamesThatPointInside|TestRebinding|TestMixedAnswers"},
+	{"IPv4 in IPv6 is what it is", "host/egress/address.go", "addr = addr.Unmap().WithZone(\"\")", "addr = addr.WithZone(\"\")", "TestReach"},
+	{"wildcards do not open this machine", "host/egress/scope.go", "named || !o.Wildcard", "true", "TestNamesThatPointInside|TestPoolKeepsReach"},
+	{"a pooled connection keeps its reach", "host/egress/send.go", "s.client.transports[to.reach].RoundTrip(request)", "s.client.transports[reachAddress].RoundTrip(request)", "TestPoolKeepsReach|TestNamesThatPointInside"},
+	{"proxy variables are not followed", "host/egress/client.go", "Proxy: nil,", "Proxy: http.ProxyFromEnvironment,", "TestProxyEnvironmentIsIgnored"},
+	{"user names are refused", "host/grant/origin.go", "if u.User != nil {", "if false {", "TestParseOriginRefuses|TestOriginMatch"},
+	{"numbers as hosts are refused", "host/grant/origin.go", "isDigits(last) || strings.HasPrefix(last, \"0x\") {", "false {", "TestParseOriginRefuses|TestOriginMatch"},
+	{"IPv4 in IPv6 is not written", "host/grant/origin.go", "if addr.Is4In6() {", "if false {", "TestParseOriginRefuses|TestOriginMatch"},
+	{"dot segments are refused", "host/egress/check.go", "if hasDotSegment(u.Path) {", "if false {", "TestURLs|TestConnection$"},
+	{"line breaks in URLs are refused", "host/egress/check.go", `if b <= ' ' || b == 0x7f || b == '\\' {`, "if b == 0xfe {", "TestURLs"},
+	{"line breaks in headers are refused", "host/egress/send.go", "case !validHeaderValue(value):", "case false:", "TestMethodsAndHeaders"},
+	{"the Host header is the host's", "host/egress/send.go", "case isHostHeader(name):", "case false:", "TestMethodsAndHeaders"},
+	{"bodies end", "host/egress/send.go", "if int64(n) > c.left {", "if false {", "TestLimits|TestEndlessBlob"},
+	{"unpacked bodies end", "host/egress/send.go", "return &capped{zipped, limit}, err", "return zipped, err", "TestLimits|TestEndlessBlob"},
+	{"requests have a time", "host/egress/send.go", "ctx, cancel := context.WithTimeout(ctx, timeout)", "ctx, cancel := context.WithCancel(ctx)", "TestTimeouts"},
+	{"redirects count as requests", "host/egress/send.go", "if failure := s.count(); failure != nil {", "if failure := s.count(); false {", "TestLimits|TestRedirects"},
+	{"token endpoints are checked", "host/egress/connection.go", "transports[reachFor(origin, true)]", "transports[reachAddress]", "TestTokenEndpointIsChecked"},
+
+	// Credentials and secrets.
+	{"credentials stay in their connection", "host/egress/scope.go", "t.connected = s.base != nil && s.base.holds(origin, u)", "t.connected = s.base != nil", "TestConnection$|TestCredentialsStayAtTheirOrigin"},
+	{"headers do not cross origins", "host/egress/send.go", "if !slices.Contains(safeHeaders, name) {", "if false {", "TestCredentialsStayAtTheirOrigin"},
+	{"secrets in bodies do not cross origins", "host/egress/send.go", "if out.body.secret || s.Redact(location) != location {", "if s.Redact(location) != location {", "TestCredentialsStayAtTheirOrigin"},
+	{"mirrored secrets do not cross origins", "host/egress/send.go", "if out.body.secret || s.Redact(location) != location {", "if out.body.secret {", "TestCredentialsStayAtTheirOrigin"},
+	{"a guest can't set the credentials", "host/egress/send.go", "case to.connected && slices.Contains(s.base.Auth.Headers(), http.CanonicalHeaderKey(name)):", "case false:", "TestConnectionAuth|TestSignaturesStayAtTheirOrigin"},
+	{"a handle has its places", "host/egress/place.go", "return samePlace(p, place) })", "return true })", "TestHandleLookAlikes"},
+	{"a secret has its origins", "host/egress/place.go", "if !h.mayGo(s, to) {", "if false {", "TestSecretsAreBoundToOrigins"},
+	{"a secret must be granted", "host/egress/place.go", "if i < 0 {", "if i = max(i, 0); false {", "TestSecretRefRefuses"},
+	{"answers are redacted", "host/egress/send.go", "err = inline(&answer, s.hidden.Reader(plain))", "err = inline(&answer, plain)", "TestCanary|TestScopeIsConcurrent"},
+	{"headers are redacted", "host/egress/send.go", `s.Redact(strings.Join(values, ", "))`, `strings.Join(values, ", ")`, "TestCanary"},
+	{"blobs are redacted", "host/egress/send.go", "s.store(ctx, s.hidden.Reader(plain),", "s.store(ctx, plain,", "TestBlobOfAnAnswer"},
+	{"errors are redacted", "host/hostfn/hostfn.go", "shaped.Message = h.redact(name + \": \" + shaped.Message)", "shaped.Message = name + \": \" + shaped.Message", "TestErrorsAreRedacted"},
+	{"logs are redacted", "host/hostfn/log.go", "escape(h.redact(text))", "escape(text)", "TestLog"},
+	{"logs have no control characters", "host/hostfn/log.go", "cut(escape(h.redact(text)), maxLine)", "cut(h.redact(text), maxLine)", "TestLog"},
+	{"encodings that can't be read are refused", "host/egress/send.go", "case !s.hidden.Empty() && response.ContentLength != 0:", "case false:", "TestUnreadableEncodings"},
+	{"base64 is known inside of longer text", "host/egress/redact/forms.go", "for before := range 3 {", "for before := range 1 {", "TestInsideBase64"},
+	{"a stream is redacted over its cuts", "host/egress/redact/redact.go", "end := len(r.in) - r.matcher.longest + 1", "end := len(r.in)", "TestStreamIsText"},
+	{"tokens are hidden", "host/egress/auth/token.go", "s.Hide(i.value)\n", "\n", "TestTokenIsKept"},
+	{"rotated tokens are hidden", "host/egress/auth/token.go", "for _, refresh := range i.refresh {", "for _, refresh := range []string{} {", "TestRotatedRefreshToken"},
+	{"the vault is encrypted", "host/secret/vault.go", "v.seal.Seal(nil, nil, []byte(value), []byte(name))", "[]byte(value)", "TestVault"},
+	{"the vault's key is private", "host/secret/vault.go", "if open := info.Mode().Perm() & 0o077; open != 0 {", "if open := info.Mode().Perm() & 0o077; open > 0o777 {", "TestVaultKey"},
+	{"a key must be granted", "host/hostfn/hostfn.go", "if h.call.Secrets == nil || !slices.Contains(h.call.Keys, key) {", "if h.call.Secrets == nil || slices.Contains(h.call.Keys, \"none\") {", "TestFunctionsRefuse"},
+
+	// What plugins keep.
+	{"memory must be granted", "host/hostfn/kv.go", "case !h.call.KVGranted:", "case false:", "TestKVRefuses"},
+	{"memory is a contact's", "host/hostfn/kv.go", "case h.call.KV == nil:", "case false:", "TestKVRefuses"},
+	{"memory has its quota", "host/kv/call.go", "case grows > 0 && c.used+grows > c.quota:", "case false:", "TestQuotaAtItsEdge"},
+	{"a contact's memory is its own", "host/kv/kv.go", "Key: m.contact + \"/\" + plugin}", "Key: plugin}", "TestPluginsAndContactsAreApart"},
+	{"a plugin's memory is its own", "host/kv/kv.go", "if p, ok := m.plugins[plugin]; ok {", "if p, ok := m.plugins[\"\"]; ok || len(m.plugins) > 0 {\n\t\tfor _, any := range m.plugins {\n\t\t\tp = any\n\t\t}", "TestPluginsOfOneRunAreApart"},
+	{"two runs do not both write", "host/kv/kv.go", "b.Expect = append(b.Expect, store.Expect{ID: id, Revision: p.revision})", "", "TestConflict"},
+	{"a blob is its owner's", "host/blob/blob.go", "if h.Owner != o.owner {", "if false {", "TestReferencesAreTheOwners"},
+	{"blobs end", "host/egress/send.go", "limit, tooLong = s.takeBlobs(), s.tooManyBlobs(named)", "_, tooLong = s.takeBlobs(), s.tooManyBlobs(named)\n\t\tlimit = 1 << 40", "TestBlobOfAnAnswer"},
+}
