@@ -1,5 +1,5 @@
 // plugin.c is a Trama language plugin: describe gives the manifest, prepare
-// makes a script ready, run runs one. It knows the Extism ABI and QuickJS-NG's
+// makes a script ready, run runs one. It knows the Extism ABI (extism.h) and QuickJS-NG's
 // C interface; everything that can be said in JavaScript is in prelude.js.
 //
 // An instance makes one JavaScript context when it starts. The host keeps its
@@ -13,25 +13,11 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "extism.h"
 #include "heap.h"
 
-#define EXTISM(name) __attribute__((import_module("extism:host/env"), import_name(name)))
 #define TRAMA(name) __attribute__((import_module("trama:host/v1"), import_name(name)))
 #define EXPORT(name) __attribute__((export_name(name)))
-
-// Offsets and lengths are positions in the host's memory, not in ours.
-EXTISM("input_length") uint64_t input_length(void);
-EXTISM("input_load_u8") uint32_t input_load_u8(uint64_t index);
-EXTISM("input_load_u64") uint64_t input_load_u64(uint64_t index);
-EXTISM("alloc") uint64_t block_alloc(uint64_t length);
-EXTISM("free") void block_free(uint64_t offset);
-EXTISM("length") uint64_t block_length(uint64_t offset);
-EXTISM("load_u8") uint32_t block_load_u8(uint64_t offset);
-EXTISM("load_u64") uint64_t block_load_u64(uint64_t offset);
-EXTISM("store_u8") void block_store_u8(uint64_t offset, uint32_t byte);
-EXTISM("store_u64") void block_store_u64(uint64_t offset, uint64_t word);
-EXTISM("output_set") void output_set(uint64_t offset, uint64_t length);
-EXTISM("error_set") void error_set(uint64_t offset);
 
 // Both take a block with a JSON request, which the host frees, and give a block
 // with a JSON reply, which the guest frees.
@@ -65,72 +51,6 @@ static const uint8_t dayjs_code[] = {
 
 #define OUT_OF_MEMORY \
     "{\"code\":\"script_memory\",\"message\":\"the script ran out of memory; keep less at a time, or give the plugin more in its line of grants.yaml, such as limits: {memory: 128MiB}\"}"
-
-// ---------------------------------------------------------------- blocks
-
-static uint64_t block_of(const char *text, size_t length)
-{
-    uint64_t offset = block_alloc(length);
-    if (offset == 0)
-        return 0;
-    size_t i = 0;
-    for (; i + 8 <= length; i += 8) {
-        uint64_t word;
-        memcpy(&word, text + i, 8);
-        block_store_u64(offset + i, word);
-    }
-    for (; i < length; i++)
-        block_store_u8(offset + i, (uint8_t)text[i]);
-    return offset;
-}
-
-// block_text gives the bytes of a block and a final zero, or NULL.
-static char *block_text(uint64_t offset, size_t *length)
-{
-    *length = (size_t)block_length(offset);
-    char *text = malloc(*length + 1);
-    if (!text)
-        return NULL;
-    size_t i = 0;
-    for (; i + 8 <= *length; i += 8) {
-        uint64_t word = block_load_u64(offset + i);
-        memcpy(text + i, &word, 8);
-    }
-    for (; i < *length; i++)
-        text[i] = (char)block_load_u8(offset + i);
-    text[*length] = 0;
-    return text;
-}
-
-// input_text gives the input and a final zero, or NULL.
-static char *input_text(size_t *length)
-{
-    *length = (size_t)input_length();
-    char *text = malloc(*length + 1);
-    if (!text)
-        return NULL;
-    size_t i = 0;
-    for (; i + 8 <= *length; i += 8) {
-        uint64_t word = input_load_u64(i);
-        memcpy(text + i, &word, 8);
-    }
-    for (; i < *length; i++)
-        text[i] = (char)input_load_u8(i);
-    text[*length] = 0;
-    return text;
-}
-
-static int succeed(const char *text, size_t length)
-{
-    output_set(block_of(text, length), length);
-    return 0;
-}
-
-static int fail_with(const char *json)
-{
-    error_set(block_of(json, strlen(json)));
-    return 1;
-}
 
 // ---------------------------------------------------------------- the context
 
