@@ -64,7 +64,7 @@ func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decisio
 		d.Remedy = remedy("add to", ask, m)
 		if former.Plugin != "" {
 			d.Reason = "the file changed: what is granted was granted to another content"
-			d.Remedy = remedy("look at the file and, if it is what you want, change the line of "+m.Name+" in", union(former, ask), m)
+			d.Remedy = remedy("look at the file and, if it is what you want, leave the line of its former content to the sessions that began with that, and add to", union(former, ask), m)
 		}
 		return d
 	}

@@ -39,6 +39,22 @@ func guest(t *testing.T, name, mark string) []byte {
 	return wasm
 }
 
+// codeDir keeps compiled code for all tests: under the race detector the
+// compiler takes its time.
+var codeDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if codeDir, err = os.MkdirTemp("", "trama-plugin-test-*"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(codeDir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
 type world struct {
 	*Registry
 	dir string
@@ -46,7 +62,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	box, err := sandbox.Open(sandbox.Config{CacheDir: filepath.Join(t.TempDir(), "code")})
+	box, err := sandbox.Open(sandbox.Config{CacheDir: codeDir})
 	if err != nil {
 		t.Fatal(err)
 	}
