@@ -30,9 +30,9 @@ func (h *Host) kv() (KV, error) {
 	return h.call.KV, nil
 }
 
-// unreadable is a failure of the host's store, which a guest need not know
+// ofStore is a failure of the host's store, which a guest need not know
 // more of.
-func unreadable(err error) error {
+func ofStore(err error) error {
 	var shaped *abi.Error
 	if err == nil || errors.As(err, &shaped) {
 		return err
@@ -49,7 +49,7 @@ func (h *Host) kvGet(ctx context.Context, r abi.KVGet) (abi.KVValue, error) {
 	if found && value == nil {
 		value = []byte{} // "" in JSON: null says that nothing was found
 	}
-	return abi.KVValue{Found: found, Value: value}, unreadable(err)
+	return abi.KVValue{Found: found, Value: value}, ofStore(err)
 }
 
 func (h *Host) kvSet(ctx context.Context, r abi.KVSet) (none, error) {
@@ -57,7 +57,7 @@ func (h *Host) kvSet(ctx context.Context, r abi.KVSet) (none, error) {
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, unreadable(kv.Set(ctx, r.Key, r.Value))
+	return none{}, ofStore(kv.Set(ctx, r.Key, r.Value))
 }
 
 func (h *Host) kvDelete(ctx context.Context, r abi.KVDelete) (none, error) {
@@ -65,7 +65,7 @@ func (h *Host) kvDelete(ctx context.Context, r abi.KVDelete) (none, error) {
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, unreadable(kv.Delete(ctx, r.Key))
+	return none{}, ofStore(kv.Delete(ctx, r.Key))
 }
 
 func (h *Host) kvList(ctx context.Context, r abi.KVList) (abi.KVKeys, error) {
@@ -83,5 +83,5 @@ func (h *Host) kvList(ctx context.Context, r abi.KVList) (abi.KVKeys, error) {
 	if keys == nil {
 		keys = []string{}
 	}
-	return abi.KVKeys{Keys: keys, More: more}, unreadable(err)
+	return abi.KVKeys{Keys: keys, More: more}, ofStore(err)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -65,6 +66,16 @@ func checkManifest(m abi.Manifest) error {
 		}
 	default:
 		report("kind %q: want connector, channel or language", m.Kind)
+	}
+	if m.Capabilities.KVBytes < 0 {
+		report("kv_bytes %d: want how much to remember of each contact, or nothing", m.Capabilities.KVBytes)
+	}
+	for _, s := range m.Capabilities.Secrets {
+		for _, o := range s.Origins {
+			if _, err := grant.ParseOrigin(o); err != nil && o != abi.EgressConnection {
+				report("secret %q: %v", s.Name, err)
+			}
+		}
 	}
 	seen := map[string]bool{}
 	for _, op := range m.Operations {

@@ -4,7 +4,8 @@
 // A run is driven by one goroutine at a time. Before a call that may change
 // something outside, its intent is committed together with everything that
 // the run did before; its result is committed before the next call, be that
-// one pure, or at the end. So a crash repeats no finished effect. A call that was
+// one pure, or at the end; what the plugin wrote into the memory of the run's
+// contact goes with it. So a crash repeats no finished effect. A call that was
 // begun when the process died is repeated with the same effect id, unless its
 // plugin says that this is unsafe: then its outcome is unknown, and the flow's
 // error port decides. A gateway run whose calls are all pure, and which ends

@@ -2,7 +2,8 @@
 // egress, which puts them into requests, and hostfn, which signs with them.
 //
 // A secret comes from the environment (TRAMA_SECRET_<NAME>) or, failing that,
-// from a file of its name in one directory. Values never print: a [Value]
+// from a file of its name in one directory. Those that arise while the host
+// runs, such as rotated tokens, lie in a [Vault]. Values never print: a [Value]
 // shows as [redacted] whatever formats it. The package must not know plugins,
 // grants or HTTP; whether a caller may have a secret is decided above it.
 package secret

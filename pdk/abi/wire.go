@@ -52,8 +52,9 @@ type HTTPRequest struct {
 	// URL is absolute, or starts with "/" or "?" (or is empty) and is
 	// appended to the base URL of the call's connection.
 	URL string `json:"url"`
-	// Headers hold one value per name. Host, Content-Length and the
-	// connection's own authentication header are the host's to set.
+	// Headers hold one value per name. Host, Content-Length, Accept-Encoding
+	// and those of the connection's own authentication are the host's to set;
+	// an answer's body comes unpacked.
 	Headers map[string]string `json:"headers,omitempty"`
 	// Body is text; BodyBase64 is for anything else; BodyBlob is the id of a
 	// [Blob] of this contact or run. One of them at most.
