@@ -36,9 +36,13 @@ type settings struct {
 	only    []string
 }
 
-// wants says whether a figure was asked for.
+// wants says whether a figure was asked for or, for a name that ends in a dot,
+// any that begins so.
 func (s settings) wants(name string) bool {
-	return len(s.only) == 0 || slices.ContainsFunc(s.only, func(prefix string) bool { return strings.HasPrefix(name, strings.TrimSpace(prefix)) })
+	return len(s.only) == 0 || slices.ContainsFunc(s.only, func(prefix string) bool {
+		prefix = strings.TrimSpace(prefix)
+		return strings.HasPrefix(name, prefix) || strings.HasSuffix(name, ".") && strings.HasPrefix(prefix, name)
+	})
 }
 
 func main() {
