@@ -91,6 +91,9 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	code, err := p.use(ctx, limits.Memory)
+	if failed, ok := errors.AsType[*sandbox.Error](err); ok {
+		return nil, Usage{}, &abi.Error{Code: abi.CodeUnavailable, Retryable: true, Message: fmt.Sprintf("plugin %s: its code could not be made ready, so nothing was called: %v", c.Plugin, failed)}
+	}
 	if err != nil {
 		return nil, Usage{}, err
 	}

@@ -2,9 +2,11 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -271,5 +274,63 @@ func TestSidecarThatIsNoFile(t *testing.T) {
 	within(t, "a scan", func() { w.put(t, "adder.wasm", guest(t, "json", "")) })
 	if s := w.status(t); s.State != StateBroken || !strings.Contains(s.Reason, "adder.yaml: it is not a regular file") {
 		t.Errorf("state %s, reason %q", s.State, s.Reason)
+	}
+}
+
+// TestMachineFailureIsNotRemembered: a compiler that can't be started says
+// nothing of the plugin, so the next call tries again.
+func TestMachineFailureIsNotRemembered(t *testing.T) {
+	w := newWorld(t)
+	box, err := sandbox.Open(sandbox.Config{Compiler: []string{"/nowhere/compiler"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := box.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	w.config.Sandbox, box = box, w.config.Sandbox
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	w.put(t, "adder.wasm", guest(t, "json", ""))
+	w.SetGrants(grantOf(w.status(t).Digest))
+	if _, err := w.total(t); err == nil || !err.Retryable || !strings.Contains(err.Message, "/nowhere/compiler") {
+		t.Errorf("without a compiler: %v, want a retryable error that names it", err)
+	}
+	if s := w.status(t); s.State != StateReady {
+		t.Errorf("after it: %+v", s)
+	}
+	w.table.Load().byName["adder"].sandbox, box = box, w.config.Sandbox
+	if _, err := w.total(t); err != nil {
+		t.Errorf("with a compiler: %v", err)
+	}
+}
+
+// TestOptions: an image is warmed by the first example that needs nothing
+// outside, and there is none where the manifest says so.
+func TestOptions(t *testing.T) {
+	example := func(input string, http ...abi.HTTPExchange) abi.Example {
+		return abi.Example{Input: json.RawMessage(input), HTTP: http}
+	}
+	m := abi.Manifest{Operations: []abi.Operation{
+		{Name: "put", Effect: abi.EffectUnsafe, Examples: []abi.Example{example("1")}},
+		{Name: "look", Effect: abi.EffectPure, Examples: []abi.Example{example("2", abi.HTTPExchange{})}},
+		{Name: "sum", Export: "total", Effect: abi.EffectPure, Examples: []abi.Example{example("3"), example("4")}},
+	}}
+	want := sandbox.Options{Memory: 5, Warm: []sandbox.Warm{{Export: "total", Input: []byte("3")}}}
+	if got := options(m, 5); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for image, fresh := range map[string]bool{"": false, "image: none\n": true} {
+		w := newWorld(t)
+		w.put(t, "adder.yaml", []byte(sidecarText+image))
+		w.put(t, "adder.wasm", guest(t, "json", ""))
+		w.SetGrants(grantOf(w.status(t).Digest))
+		if _, err := w.total(t); err != nil {
+			t.Fatal(err)
+		}
+		if code := w.table.Load().byName["adder"].build; (code.module.Fresh() != "") != fresh {
+			t.Errorf("%q: fresh is %q", image, code.module.Fresh())
+		}
 	}
 }

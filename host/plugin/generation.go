@@ -95,20 +95,17 @@ func (g *generation) building(memory int64) (*build, error) {
 
 // compile ends a build, one way or the other. What is wrong with the code is
 // remembered: to find it out again would only take the turn of other plugins.
-// What is wrong with the disk is not.
+// What is wrong with the disk or the moment is not.
 func (g *generation) compile(ctx context.Context, b *build) {
 	defer close(b.done)
 	wasm, err := g.content()
 	if err != nil {
 		b.err = err
-		g.mu.Lock()
-		if g.build == b {
-			g.build = nil
-		}
-		g.mu.Unlock()
+		g.abandon(b)
 		return
 	}
-	b.module, b.err = g.sandbox.Compile(ctx, wasm, sandbox.Options{Memory: b.memory})
+	b.module, b.err = g.sandbox.Compile(ctx, wasm, options(g.manifest, b.memory))
+	failed, _ := errors.AsType[*sandbox.Error](b.err)
 	switch {
 	case b.err == nil:
 		b.prepares = g.manifest.Kind == abi.KindLanguage && b.module.Fresh() == "" &&
@@ -117,11 +114,22 @@ func (g *generation) compile(ctx context.Context, b *build) {
 		time.AfterFunc(g.idle, func() { g.rest(b) })
 	case ctx.Err() != nil:
 		b.err = errEnded // dropped: its waiters look again
+	case failed != nil && failed.ABI().Retryable:
+		g.abandon(b)
 	default:
 		g.mu.Lock()
 		b.failure = b.err
 		g.mu.Unlock()
 		g.failed()
+	}
+}
+
+// abandon lets the next call begin another build.
+func (g *generation) abandon(b *build) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.build == b {
+		g.build = nil
 	}
 }
 

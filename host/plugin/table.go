@@ -140,9 +140,9 @@ func (p *plugin) retired(sessions int) Status {
 	s := p.status(p.path())
 	s.State, s.Sessions = StateRetired, sessions
 	if p.decision.Status == grant.Granted && p.failure == nil {
-		s.Reason, s.Remedy = "it was replaced or removed; sessions that began with it end on it", ""
+		s.Reason, s.Remedy = fmt.Sprintf("it was replaced or removed; sessions that began with it, and end on it: %d", sessions), ""
 	} else {
-		s.Reason = "it was replaced or removed, and sessions that began with it fail: " + s.Reason
+		s.Reason = fmt.Sprintf("it was replaced or removed; sessions that began with it, and fail: %d, since %s", sessions, s.Reason)
 	}
 	return s
 }

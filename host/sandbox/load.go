@@ -135,7 +135,9 @@ func (m *Module) compile(ctx context.Context) (err error) {
 			if ctx.Err() != nil {
 				return newError(KindCanceled, "%v", err).because(ctx.Err())
 			}
-			return newError(KindRefused, "%v", err).because(err)
+			refused := newError(KindRefused, "%v", err).because(err)
+			refused.Err.Retryable = !errors.Is(err, compile.ErrModule) // the machine's fault, not the module's
+			return refused
 		}
 		config = config.WithCompilationCache(code.Cache)
 	}
