@@ -123,12 +123,13 @@ edges: [{from: start, to: probe}, {from: probe, to: say}]
 	i := install(t, nil, files)
 	i.secrets = canaries
 	i.start()
-	a := i.call("POST", "/api/ask", planted, "Content-Type", "text/plain")
-	if err := a.want(200); err != nil {
-		t.Fatal(err)
-	}
+	var a answer
+	i.within(startPatience, "an answer, once the plugin is compiled", func() error {
+		a = i.call("POST", "/api/ask", planted, "Content-Type", "text/plain")
+		return a.want(200)
+	})
 	i.accepted("d", unit{ID: "u", From: "ana", Text: planted})
-	p.wait(i, 1)
+	p.first(i, 1)
 
 	texts := map[string]string{"the answer": a.body, "the log": i.log.String(), "the message": p.got()[0].Body}
 	for _, r := range i.runs() {

@@ -40,6 +40,19 @@ func withMemo(t *testing.T, files map[string]string) map[string]string {
 	return files
 }
 
+// first waits for the first n requests at the peer, before which plugins that
+// this machine has not seen are compiled.
+func (p *peer) first(i *installation, n int) []sent {
+	i.t.Helper()
+	i.within(startPatience, "the first requests at the peer", func() error {
+		if got := p.got(); len(got) < n {
+			return fmt.Errorf("%d came", len(got))
+		}
+		return nil
+	})
+	return p.got()
+}
+
 // TestPluginsRemember: what a plugin remembers of a contact is neither
 // another plugin's nor another contact's, and what a call wrote that fails, or
 // that is over the quota, is not remembered.
@@ -57,7 +70,7 @@ func TestPluginsRemember(t *testing.T) {
 		{"ana", "huge", "memo limit"}, {"ana", "e", "6 5"}, {"bob", "b", "2 2"},
 	} {
 		i.accepted(fmt.Sprint("d", n), unit{ID: fmt.Sprint("u", n), From: step.from, Text: step.text})
-		p.wait(i, n+1)
+		p.first(i, n+1)
 		got[step.from]++
 		if texts := p.texts(step.from); len(texts) != got[step.from] || texts[len(texts)-1] != step.want {
 			t.Errorf("%s wrote %q and got %q, want %q", step.from, step.text, texts, step.want)
@@ -91,9 +104,12 @@ edges:
   - {from: memo, port: error, to: say}
 `,
 	}))
-	if a := i.call("POST", "/api/count", ""); a.want(200) != nil || !strings.Contains(a.body, "unavailable: kv_get: this call has no contact") {
-		t.Errorf("answered %+v", a)
-	}
+	i.within(startPatience, "the refusal", func() error {
+		if a := i.call("POST", "/api/count", ""); a.want(200) != nil || !strings.Contains(a.body, "unavailable: kv_get: this call has no contact") {
+			return fmt.Errorf("answered %+v", a)
+		}
+		return nil
+	})
 }
 
 // telling is a flow that tells the peer how many messages a contact has
@@ -123,7 +139,7 @@ func TestMemoryOfAnInterruptedCall(t *testing.T) {
 	if err := i.send("POST", "http://"+child.addr+"/hooks/post", body, "X-Post-Signature", postSignature(body)).want(200); err != nil {
 		t.Fatal(err)
 	}
-	first := p.wait(i, 1)[0]
+	first := p.first(i, 1)[0]
 	child.kill()
 	p.release()
 	i.start()
@@ -186,7 +202,7 @@ func TestCrashesKeepMemory(t *testing.T) {
 	senders.Wait()
 	for n := range people {
 		who := fmt.Sprint("p", n)
-		i.eventually("the last answer to "+who, func() error {
+		i.within(startPatience, "the last answer to "+who, func() error {
 			if texts := p.texts(who); acked[n] > 0 && !slices.Contains(texts, fmt.Sprintf("%d: %d %s-%d", acked[n], acked[n], who, acked[n])) {
 				return fmt.Errorf("%d messages, %d answers", acked[n], len(texts))
 			}
@@ -235,7 +251,7 @@ edges:
 	i.secrets = map[string]string{"post_key": postKey, "peer_token": "x"}
 	i.start()
 	i.accepted("d1", unit{ID: "u1", From: "ana", Text: "fetch"})
-	requests := p.wait(i, 3)
+	requests := p.first(i, 3)
 	if requests[0].Path != "/file" || requests[1].Path != "/put" || requests[1].Body != "m1" {
 		t.Errorf("the peer got %+v", requests)
 	}
