@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -149,6 +150,10 @@ func (c *Cache) run(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
+// noMemory are the words of a program that got no more of it: Go's own, the
+// system's and, in tests, the race detector's.
+var noMemory = []string{"out of memory", "cannot allocate memory", "failed to allocate"}
+
 // ended says what the end of a child means; text is what it wrote.
 func (c *Cache) ended(err error, dir, text string) error {
 	exit, ok := errors.AsType[*exec.ExitError](err)
@@ -159,7 +164,7 @@ func (c *Cache) ended(err error, dir, text string) error {
 	switch {
 	case exit.ExitCode() == exitDisk:
 		return &fs.PathError{Op: "write", Path: dir, Err: errors.New(text)}
-	case strings.Contains(text, "cannot allocate memory") || strings.Contains(text, "out of memory"):
+	case slices.ContainsFunc(noMemory, func(words string) bool { return strings.Contains(text, words) }):
 		return fmt.Errorf("%w: it needed more than %d MiB of memory, the bound; make it smaller, or its functions simpler", ErrModule, c.config.Memory>>20)
 	case exit.ExitCode() == exitModule:
 		return fmt.Errorf("%w: %s", ErrModule, text)
