@@ -150,7 +150,8 @@ func TestRequestLimit(t *testing.T) {
 func TestTramaFunctions(t *testing.T) {
 	m := load(t, "system")
 	letters := map[byte]string{'h': abi.HostHTTPSend, 's': abi.HostSecretRef, 'g': abi.HostSign, 'v': abi.HostVerify,
-		'l': abi.HostLog, 'e': abi.HostEffectID, 'd': abi.HostDeadline, 'r': abi.HostRandom}
+		'l': abi.HostLog, 'e': abi.HostEffectID, 'd': abi.HostDeadline, 'r': abi.HostRandom,
+		'G': abi.HostKVGet, 'S': abi.HostKVSet, 'D': abi.HostKVDelete, 'L': abi.HostKVList}
 	if len(letters) != len(abi.HostFunctions()) {
 		t.Fatalf("%d functions tested, there are %d", len(letters), len(abi.HostFunctions()))
 	}

@@ -22,6 +22,10 @@ TRAMA(log) u64 t_log(u64);
 TRAMA(effect_id) u64 t_effect_id(u64);
 TRAMA(deadline) u64 t_deadline(u64);
 TRAMA(random) u64 t_random(u64);
+TRAMA(kv_get) u64 t_kv_get(u64);
+TRAMA(kv_set) u64 t_kv_set(u64);
+TRAMA(kv_delete) u64 t_kv_delete(u64);
+TRAMA(kv_list) u64 t_kv_list(u64);
 
 static u8 buffer[1 << 16];
 
@@ -110,6 +114,10 @@ EXPORT(call) {
   case 'e': reply = t_effect_id(request); break;
   case 'd': reply = t_deadline(request); break;
   case 'r': reply = t_random(request); break;
+  case 'G': reply = t_kv_get(request); break;
+  case 'S': reply = t_kv_set(request); break;
+  case 'D': reply = t_kv_delete(request); break;
+  case 'L': reply = t_kv_list(request); break;
   }
   if (request && x_length(request)) return 9; // the host must have freed it
   return output(buffer, get(reply, buffer, sizeof buffer));
