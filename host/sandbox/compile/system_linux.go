@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// niceness of a child: work that someone waits for goes first.
-const niceness = 10
+// niceness of a child, the lowest priority: work that someone waits for goes
+// first.
+const niceness = 19
 
 // owned says whether a file belongs to the user of this process.
 func owned(info fs.FileInfo) bool {

@@ -10,7 +10,7 @@
 //     function is an export, its data segments are a result;
 //   - exports every mutable global, so that an instance can be brought back
 //     to a kept state;
-//   - grows no table past [wasm.MaxTable].
+//   - grows its tables to no more than [wasm.MaxTable] elements together.
 //
 // # Fuel
 //
@@ -109,7 +109,7 @@ type Segment struct {
 // Rewrite gives the metered form of a module that [wasm.Parse] took. The same
 // module gives the same bytes each time. An error says what the module has
 // that can't be rewritten: a use of the names above, a data segment whose
-// place depends on an import, a table over [wasm.MaxTable], or so many branches
+// place depends on an import, tables over [wasm.MaxTable], or so many branches
 // that it would grow over 64 MiB.
 func Rewrite(m *wasm.Module) (Result, error) { return rewrite(m, true) }
 
@@ -147,9 +147,10 @@ func refuse(m *wasm.Module) error {
 			return fmt.Errorf("export %d %q: names that begin with %q are the host's", i, e.Name, wasm.Reserved)
 		}
 	}
+	var elements uint64
 	for i, t := range m.Tables[m.ImportedTables:] {
-		if t.Min > wasm.MaxTable {
-			return fmt.Errorf("table %d starts with %d elements, over the limit of %d", m.ImportedTables+i, t.Min, wasm.MaxTable)
+		if elements += uint64(t.Min); elements > wasm.MaxTable {
+			return fmt.Errorf("tables up to %d start with %d elements, over the limit of %d", m.ImportedTables+i, elements, wasm.MaxTable)
 		}
 	}
 	return nil

@@ -32,8 +32,10 @@ func TestRefusals(t *testing.T) {
 			mod(sec(1, vec(v)...), sec(2, vec(asm(str("trama:meter"), str("trip"), []byte{0, 0}))...))},
 		{"own export", `export 0 "trama:fuel": names that begin with "trama:" are the host's`,
 			mod(sec(6, vec([]byte{0x7e, 1, 0x42, 0, end})...), sec(7, vec(asm(str("trama:fuel"), []byte{3, 0}))...))},
-		{"huge table", `table 0 starts with 65537 elements, over the limit of 65536`,
+		{"huge table", `tables up to 0 start with 65537 elements, over the limit of 65536`,
 			mod(sec(4, 1, 0x70, 0, 0x81, 0x80, 4))},
+		{"huge tables", `tables up to 2 start with 65537 elements, over the limit of 65536`,
+			mod(sec(4, vec(asm([]byte{0x70, 0}, leb(40_000)), asm([]byte{0x70, 0}, leb(25_536)), []byte{0x6f, 0, 1})...))},
 		{"loops", `the module grows over 64 MiB when it is metered: it has too many branches and loops for its size`,
 			mod(sec(1, vec(v)...), sec(3, append(leb(15), make([]byte, 15)...)...), sec(10, vec(slices.Repeat([][]byte{loops}, 15)...)...))},
 		{"imported offset", `data segment 0: its offset is global.get, so its place depends on an import`,
@@ -131,7 +133,8 @@ func TestInstantiation(t *testing.T) {
 	}
 }
 
-// TestTableLimit: a table grows to its own limit, and no further than ours.
+// TestTableLimit: a table grows to its own limit, and all together no further
+// than ours.
 func TestTableLimit(t *testing.T) {
 	grow := []fn{{one, one, nil, []byte{0xd0, 0x70, get, 0, 0xfc, 15, 0}}}
 	for _, most := range []int{wasm.MaxTable + 1, 1 << 20, 50} {
@@ -140,6 +143,14 @@ func TestTableLimit(t *testing.T) {
 		if got := parse(t, rewrite(t, own).Wasm).Tables[0]; !got.HasMax || got.Max != want {
 			t.Errorf("a table of at most %d may grow to %d", most, got.Max)
 		}
+	}
+	types := mod(sec(4, vec(asm([]byte{0x70, 0}, leb(536)), []byte{0x6f, 1, 7, 7}, []byte{0x70, 1, 0, 100}, []byte{0x6f, 0, 3})...))
+	var limits []int
+	for _, table := range parse(t, rewrite(t, types).Wasm).Tables {
+		limits = append(limits, int(table.Max))
+	}
+	if want := []int{536 + 21_663, 7, 100, 3 + 21_663}; !slices.Equal(limits, want) {
+		t.Errorf("four tables may grow to %v, want %v", limits, want)
 	}
 	g := start(t, build(grow))
 	for _, test := range []struct{ by, want uint64 }{{wasm.MaxTable, 1<<32 - 1}, {wasm.MaxTable - 10, 10}, {1, 1<<32 - 1}} {
@@ -163,6 +174,15 @@ func TestNames(t *testing.T) {
 	}
 	if bytes.Contains(rewrite(t, data).Wasm, []byte("producers")) {
 		t.Error("another custom section was kept")
+	}
+	inner := "new\nline\x1b[31m\u2028\u202e" + strings.Repeat("é", 300)
+	names = asm([]byte{1}, str(string(vec(asm([]byte{0}, str("outer")), asm([]byte{1}, str(inner))))))
+	g = start(t, build(functions, sec(0, asm(str("name"), names)...)))
+	g.fill()
+	_, err = g.call(t, "f0")
+	want := "." + "newline[31m" + strings.Repeat("é", 94) + "()\n"
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "outer()") {
+		t.Errorf("a long name of many lines: %v; want %q", err, want)
 	}
 	for _, broken := range [][]byte{{1}, {1, 9}, {1, 1, 5}, asm([]byte{1}, str(string(vec([]byte{0, 1, 0xff}))))} {
 		r := rewrite(t, build(functions, sec(0, asm(str("name"), broken)...)))

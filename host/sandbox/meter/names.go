@@ -3,8 +3,14 @@ package meter
 import (
 	"encoding/binary"
 	"math"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
+
+// maxName is what is kept of a function's name, in bytes: an engine's trace has
+// a name for each of its frames.
+const maxName = 200
 
 // functionNames gives the subsection of function names with each index moved;
 // false if there is none or it is not sound.
@@ -39,10 +45,26 @@ func moveNames(content []byte, move func(uint32) uint32) ([]byte, bool) {
 		if !ok || !utf8.Valid(name) {
 			return nil, false
 		}
-		moved = appendName(appendU32(moved, move(index)), string(name))
+		moved = appendName(appendU32(moved, move(index)), shown(name))
 		content, last = rest, int64(index)
 	}
 	return moved, len(content) == 0
+}
+
+// shown gives the start of a name, on one line and without characters that
+// change how a terminal shows what follows.
+func shown(name []byte) string {
+	var s strings.Builder
+	for _, r := range string(name[:min(len(name), 2*maxName)]) {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			continue // the last one may be cut
+		}
+		if s.Len()+utf8.RuneLen(r) > maxName {
+			break
+		}
+		s.WriteRune(r)
+	}
+	return s.String()
 }
 
 // sized reads a length and as many bytes.

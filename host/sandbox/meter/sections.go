@@ -136,14 +136,23 @@ func (w *writer) importSection() {
 	w.u32(w.index[tripType()])
 }
 
+// tableSection gives each table that may grow an equal part of what is left of
+// [wasm.MaxTable].
 func (w *writer) tableSection() {
 	tables := w.m.Tables[w.m.ImportedTables:]
 	if len(tables) == 0 {
 		return
 	}
+	left, growing := uint32(wasm.MaxTable), uint32(0)
+	for _, t := range tables {
+		left -= t.Min // refuse has seen to it that there is as much
+		if !t.HasMax || t.Max > t.Min {
+			growing++
+		}
+	}
 	w.u32(uint32(len(tables)))
 	for _, t := range tables {
-		most := uint32(wasm.MaxTable)
+		most := t.Min + left/max(growing, 1)
 		if t.HasMax {
 			most = min(most, t.Max)
 		}

@@ -21,7 +21,7 @@ const (
 const MaxModule = 16 * mib
 
 // MaxTable is the number of elements that all tables of a module together may
-// start with, and to which each may grow.
+// start with, and to which they may grow.
 const MaxTable = 65_536
 
 // Reserved is how names begin that the host adds to a module.
