@@ -4,6 +4,7 @@ PLUGINS := http xml jwt soap whatsapp
 WASM    := $(PLUGINS:%=build/plugins/%.wasm) build/plugins/javascript.wasm
 RACE    := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 SOURCES  = $(shell find host cmd pdk/abi -name '*.go' -not -name '*_test.go') go.mod go.sum
+WAZERO  := github.com/tetratelabs/wazero
 BUNDLED  = $(shell sha256sum $(WASM) | cut -d' ' -f1 | paste -sd,)
 
 .PHONY: help build plugins run demo test check defences bench fuzz clean
@@ -32,8 +33,13 @@ run: build ## serve the quickstart with the systems that it talks to
 demo: build ## send the quickstart real input and check the answers
 	$(GO) run ./examples/quickstart/cmd/quickstart demo
 
+# Go gives a test binary no module information: without these its wazero calls
+# itself "dev" and compiles again, under the race detector and for minutes, what
+# build/trama has compiled. A replaced wazero has no version to go by.
+test: VERSION = $(shell $(GO) list -m -f '{{if not .Replace}}{{.Version}}{{end}}' $(WAZERO))
+test: LINKED  = -X $(WAZERO)/internal/version.version=$(VERSION) -X github.com/trama-run/trama/host/sandbox/compile.linked=$(VERSION)
 test: build ## run all tests (with -race where a C compiler exists)
-	$(GO) test $(RACE) -shuffle=on -timeout 15m ./...
+	$(GO) test $(RACE) -ldflags "$(LINKED)" -shuffle=on -timeout 15m ./...
 
 check: build ## formatting, vet, staticcheck, go.mod, who imports whom; changes nothing
 	@sh .ci/check

@@ -180,7 +180,9 @@ func TestRefusals(t *testing.T) {
 		{"missing export", "json", strings.Replace(sidecarText, "name: total", "name: sum", 1), `the function "sum", which the module does not export`},
 		{"a channel without its functions", "json", strings.Replace(sidecarText, "connector", "channel", 1), `"receive"`},
 		{"not yaml", "json", "name: [", "adder.yaml"},
-		{"a function of the host that the manifest does not ask for", "system", strings.Replace(sidecarText, "total", "clock", 1), "the module imports trama:host/v1.http_send, but its manifest asks for no egress"},
+		{"a function of the host that the manifest does not ask for", "system",
+			strings.Replace(sidecarText, "total", "clock", 1) + "capabilities: {secrets: [{name: key}], sign: [hmac-sha256], kv_bytes: 1024}\n",
+			"the module imports trama:host/v1.http_send, but its manifest asks for no egress"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

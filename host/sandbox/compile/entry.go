@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/cpu"
 )
 
-// sumsFile lists the other files of an entry as sha256sum does.
+// sumsFile holds the key of an entry, and lists its other files as sha256sum
+// does.
 const sumsFile = "sums"
 
 // maxSums bounds what is read of it: an entry has one or two files.
@@ -31,10 +33,12 @@ func keyOf(wasm []byte) string {
 	return hex.EncodeToString(all[:])
 }
 
-// version names the compiler: wazero's version or, in a program that was built
-// without module information, as tests are, or with a copy of wazero, the
-// program's file. It is empty if
-// neither is known.
+// linked is wazero's version in a program without module information. Only the
+// linker sets it, for tests: see the Makefile.
+var linked string
+
+// version names the compiler: wazero's version or, where that is not known or
+// is a copy's, the program's file. It is empty if neither is known.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
@@ -46,6 +50,9 @@ func version() string {
 			}
 			break // a copy, of which the version says little
 		}
+	}
+	if linked != "" {
+		return linked
 	}
 	path, err := os.Executable()
 	if err != nil {
@@ -75,17 +82,17 @@ func private(dir string) error {
 	return nil
 }
 
-// seal writes the list of an entry's files.
-func seal(dir string) error {
-	text, err := sums(dir)
+// seal writes the list of an entry's files, for the key that it will have.
+func seal(dir, key string) error {
+	text, err := sums(dir, key)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, sumsFile), []byte(text), 0o600)
 }
 
-// verify returns nil if an entry is what seal left, and an error that is
-// [fs.ErrNotExist] if there is none.
+// verify returns nil if an entry is what seal left for its name, and an error
+// that is [fs.ErrNotExist] if there is none.
 func verify(dir string) error {
 	if _, err := os.Lstat(dir); err != nil {
 		return err
@@ -93,7 +100,7 @@ func verify(dir string) error {
 	if err := private(dir); err != nil {
 		return err
 	}
-	found, err := sums(dir)
+	found, err := sums(dir, filepath.Base(dir))
 	if err != nil {
 		return err
 	}
@@ -112,15 +119,29 @@ func verify(dir string) error {
 		return err
 	}
 	if string(text) != found {
-		return errors.New("its files are not those of its list")
+		return errors.New("its files are not those of its list, or it is another module's")
 	}
 	return nil
 }
 
+// oneVersion returns an error if wazero, which has just opened the entry, does
+// not look for code where the compiler has put it: wazero has a directory for
+// each of its versions, and makes its own.
+func oneVersion(dir string) error {
+	files, err := os.ReadDir(dir)
+	files = slices.DeleteFunc(files, func(f fs.DirEntry) bool { return !f.IsDir() })
+	if err == nil && len(files) != 1 {
+		err = fmt.Errorf("the compiler and the host use different versions of wazero: %s has %d directories of code", dir, len(files))
+	}
+	return err
+}
+
 // sums gives the list of an entry's files: those that are there, which must be
 // this user's own, regular, and at least one.
-func sums(dir string) (string, error) {
+func sums(dir, key string) (string, error) {
 	var text strings.Builder
+	fmt.Fprintf(&text, "key %s\n", key)
+	head := text.Len()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -146,7 +167,7 @@ func sums(dir string) (string, error) {
 		fmt.Fprintf(&text, "%x  %s\n", sum, filepath.ToSlash(name))
 		return err
 	})
-	if err == nil && text.Len() == 0 {
+	if err == nil && text.Len() == head {
 		err = errors.New("it holds no code")
 	}
 	return text.String(), err
