@@ -44,6 +44,8 @@ var defences = []defence{
 		"if at, found := m.First(opcode.RefFunc); found {", "if at, found := m.First(opcode.RefFunc); false && found {", "TestInspectRefuses"},
 	{"tables begin small", "host/sandbox/wasm/verify.go",
 		"elements > MaxTable {", "false {", "TestInspectRefuses"},
+	{"types are checked soon", "host/sandbox/wasm/code.go",
+		"m.passed > maxPassed {", "false {", "TestPassedValues"},
 	{"blocks are not nested deep", "host/sandbox/wasm/code.go",
 		"if len(c.blocks) > maxDepth {", "if false {", "TestInspectRefuses|TestCodeRefuses"},
 
@@ -87,6 +89,8 @@ var defences = []defence{
 		"if strings.HasPrefix(e.Name, Reserved) {", "if false {", "TestInspectRefuses"},
 	{"code on disk is checked", "host/sandbox/compile/entry.go",
 		"if string(text) != found {", "if string(text) != found && false {", "TestAlteredEntries"},
+	{"code on disk is its module's", "host/sandbox/compile/entry.go",
+		"fmt.Fprintf(&text, \"key %s\\n\", key)", "", "TestAlteredEntries"},
 	{"the code's directory is private", "host/sandbox/compile/entry.go",
 		"case exposed(info):\n\t\treturn fmt.Errorf(\"cache of", "case false:\n\t\treturn fmt.Errorf(\"cache of", "TestOpenRefuses|TestAlteredEntries|TestOthersCannotReachTheCode"},
 }

@@ -14,13 +14,15 @@ import (
 // Offsets start at arenaBase, because 0 means "none", and blocks are in
 // ascending order of their offset.
 type arena struct {
-	buf    []byte
+	buf    []byte // its length is what guests see; its capacity may be left over
 	blocks []block
 	top    uint64 // where the next block starts
 	high   uint64 // the highest top of this call: what there is to zero
 	max    uint64 // bound of len(buf)
 	next   int    // where the next search for a freed block begins
 	work   int64  // bytes gone through since the caller last cleared it
+	budget budget // of the plugin, for what is beyond firstArena
+	held   int64  // taken from budget
 
 	inputOffset, inputLength   uint64
 	callInput                  uint64 // inputOffset at the start of the call
@@ -47,8 +49,8 @@ const (
 	firstBlock = arenaBase + blockAlign // so that an empty range may end before a block
 )
 
-func newArena() arena {
-	return arena{buf: make([]byte, firstArena), top: firstBlock, max: firstArena}
+func newArena(b budget) arena {
+	return arena{buf: make([]byte, firstArena), top: firstBlock, max: firstArena, budget: b}
 }
 
 // begin starts a call with its input. It reports whether the input fits.
@@ -59,16 +61,24 @@ func (a *arena) begin(input []byte, limit int64) bool {
 	return ok
 }
 
-// end forgets the call. A buffer that grew much is given back.
+// end forgets the call, its size too. A buffer that grew much is given back.
 func (a *arena) end() {
 	a.reset()
 	a.callInput, a.work = 0, 0
-	if len(a.buf) > keptArena {
+	a.buf = a.buf[:firstArena]
+	if cap(a.buf) > keptArena {
+		a.release()
 		a.buf = make([]byte, firstArena)
 	}
 	if cap(a.blocks) > keptArena/blockAlign {
 		a.blocks = nil
 	}
+}
+
+// release gives back what was taken from the budget.
+func (a *arena) release() {
+	a.budget.give(a.held)
+	a.held = 0
 }
 
 // reset frees and zeroes everything.
@@ -94,22 +104,38 @@ func (a *arena) alloc(n uint64) (offset uint64, ok bool) {
 	if a.top+room > a.max {
 		return a.reuse(n, room)
 	}
-	return a.append(n, room), true
+	return a.append(n, room)
 }
 
 // append makes a block behind all others. Freed blocks stay as they are until
 // the arena is full, because guests free blocks twice: go-pdk frees a request
 // that the host has freed already, and would hit the response in its place.
-func (a *arena) append(n, room uint64) uint64 {
+func (a *arena) append(n, room uint64) (offset uint64, ok bool) {
 	offset, end := a.top, a.top+room
-	if end > uint64(len(a.buf)) {
-		grown := make([]byte, min(max(2*uint64(len(a.buf)), end), a.max))
-		a.work += int64(copy(grown, a.buf[:a.high]))
-		a.buf = grown
+	if end > uint64(len(a.buf)) && !a.grow(min(max(2*uint64(len(a.buf)), end), a.max)) {
+		return 0, false
 	}
 	a.blocks = append(a.blocks, block{offset: uint32(offset), size: uint32(n), room: uint32(room)})
 	a.top, a.high = end, max(a.high, end)
-	return offset
+	return offset, true
+}
+
+// grow makes the buffer larger. It costs the same work whether the room is
+// left over from another call or not: what was is no business of this one.
+func (a *arena) grow(size uint64) (ok bool) {
+	a.work += int64(a.high)
+	if size > uint64(cap(a.buf)) {
+		more := int64(size) - int64(cap(a.buf))
+		if !a.budget.tryGrow(more) {
+			return false
+		}
+		a.held += more
+		grown := make([]byte, size)
+		copy(grown, a.buf[:a.high])
+		a.buf = grown
+	}
+	a.buf = a.buf[:size]
+	return true
 }
 
 // reuse gives a part of a freed block, once the arena is full.
@@ -118,7 +144,7 @@ func (a *arena) reuse(n, room uint64) (uint64, bool) {
 	if i < 0 {
 		a.merge()
 		if a.top+room <= a.max {
-			return a.append(n, room), true
+			return a.append(n, room)
 		}
 		if i = a.fit(room); i < 0 {
 			return 0, false

@@ -12,7 +12,7 @@ import (
 // one call is seen in the next.
 func TestArenaModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := newArena()
+		a := newArena(unbounded())
 		for range rapid.IntRange(1, 3).Draw(t, "calls") {
 			limit := rapid.Int64Range(1, 4*firstArena).Draw(t, "limit")
 			a.begin([]byte("input"), limit)
@@ -76,8 +76,11 @@ func TestArenaModel(t *testing.T) {
 	})
 }
 
+// unbounded is a budget that nothing uses up.
+func unbounded() budget { return budget{newShare(1 << 60), newShare(1 << 60)} }
+
 func TestArenaPinsOutput(t *testing.T) {
-	a := newArena()
+	a := newArena(unbounded())
 	a.begin(nil, firstArena)
 	output, _ := a.put([]byte("the output"))
 	a.outputOffset, a.outputLength = output, 10
@@ -95,7 +98,7 @@ func TestArenaPinsOutput(t *testing.T) {
 }
 
 func TestArenaEdges(t *testing.T) {
-	a := newArena()
+	a := newArena(unbounded())
 	if _, ok := a.alloc(1 << 63); ok {
 		t.Error("alloc of 2^63 bytes")
 	}

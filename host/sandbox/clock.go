@@ -13,9 +13,17 @@ import (
 const (
 	// slice is the fuel that a guest is given at a time. At its end the guest
 	// calls the host, which looks at the clock. It is some 0.2 ms of ordinary
-	// instructions, and 20 ms of the slowest: no limit is overrun by more, and
-	// nothing in the host waits longer for a guest, garbage collection included.
+	// instructions, and 20 ms of the slowest. A host function is paid for by
+	// the bytes that it goes through, and the clock is looked at behind it. So
+	// no limit is overrun by more, but for one bulk instruction or one host
+	// function, and nothing in the host waits longer for a guest, garbage
+	// collection included.
 	slice = 200_000
+	// hostCall is the fuel that calling a host function costs.
+	hostCall = 16
+	// long is the guest time behind which a call takes turns, where fuel does
+	// not tell: it may have spent it in host functions.
+	long = time.Millisecond
 	// stackBytes bounds the nested calls of a guest, by the sizes of frames
 	// that the meter estimates. It is less than what the engine's own bound
 	// costs in host memory.
@@ -46,6 +54,14 @@ func (c *clock) start(caller context.Context, limits Limits) {
 	c.since = time.Now()
 }
 
+// goOn begins a call as the continuation of what was counted last.
+func (c *clock) goOn(caller context.Context, limits Limits) {
+	used, spent := c.used(), c.spent
+	c.start(caller, limits)
+	c.granted += used
+	c.spent = spent
+}
+
 // stop ends a call.
 func (c *clock) stop() {
 	c.pause()
@@ -55,19 +71,27 @@ func (c *clock) stop() {
 // used is the fuel that the call has used.
 func (c *clock) used() int64 { return c.granted - int64(c.fuel.Get()) }
 
-// charge counts work that the host does for the guest, in bytes. The guest
-// stops at its next check if it can't pay.
-func (c *clock) charge(bytes int64) {
-	c.fuel.Set(c.fuel.Get() - uint64(bytes/meter.BytesPerFuel))
-}
-
-// pay ends a call that can't pay what it was charged. Host functions whose
-// work has no small bound ask it on the way.
-func (c *clock) pay() *Error {
-	if int64(c.fuel.Get()) >= 0 {
+// charge counts work that the host does for the guest, in bytes, and says why
+// the call must end if it can't pay. Checks in the guest come at loops and
+// functions only, and a function may be long.
+func (c *clock) charge(bytes int64) *Error {
+	left := int64(c.fuel.Get()) - hostCall - bytes/meter.BytesPerFuel
+	c.fuel.Set(uint64(left))
+	if left >= 0 {
 		return nil
 	}
 	return c.refuel()
+}
+
+// look is for host functions whose cost is not in their bytes.
+func (c *clock) look() *Error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.spent > long {
+		return c.takeTurn()
+	}
+	return nil
 }
 
 // pause stops the guest's time while the host waits for others, and gives up
@@ -93,18 +117,27 @@ func (c *clock) refuel() *Error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if !c.turn || c.turns.wanted() {
-		c.pause()
-		if err := c.turns.take(c.caller, c.key, 1); err != nil {
-			c.resume()
-			return c.ended()
-		}
-		c.turn = true
-		c.resume()
+	if err := c.takeTurn(); err != nil {
+		return err
 	}
 	more := min(slice, c.limits.Fuel-c.used())
 	c.granted = c.used() + more
 	c.fuel.Set(uint64(more))
+	return nil
+}
+
+// takeTurn waits for the call's turn, and gives it up to others after a slice.
+func (c *clock) takeTurn() *Error {
+	if c.turn && !c.turns.wanted() {
+		return nil
+	}
+	c.pause()
+	err := c.turns.take(c.caller, c.key, 1)
+	c.resume()
+	if err != nil {
+		return c.ended()
+	}
+	c.turn = true
 	return nil
 }
 

@@ -85,10 +85,13 @@ func (in *instance) log(level, text string) {
 }
 
 // printable makes text safe for a terminal and a log: valid UTF-8, control
-// characters other than tab and newline written as \x1b.
+// characters other than tab and newline, and those that reorder text, written
+// as \x1b.
 func printable(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	control := func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' }
+	control := func(r rune) bool {
+		return (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) && r != '\t' && r != '\n'
+	}
 	if strings.IndexFunc(text, control) < 0 {
 		return text
 	}

@@ -24,6 +24,7 @@ type hostFunction struct {
 	name      string
 	signature signature
 	call      func(in *instance, stack []uint64)
+	looks     bool // its cost is not in its bytes, so the clock is looked at
 }
 
 // signature is a function's type, as package wasm has it.
@@ -40,9 +41,14 @@ func (s signature) gives(results ...api.ValueType) signature {
 // went through: what the host does for a guest is the guest's work.
 func (in *instance) perform(f hostFunction, stack []uint64) {
 	f.call(in, stack)
-	if work := in.arena.work; work > 0 {
-		in.arena.work = 0
-		in.clock.charge(work)
+	work := in.arena.work
+	in.arena.work = 0
+	err := in.clock.charge(work)
+	if err == nil && f.looks {
+		err = in.clock.look()
+	}
+	if err != nil {
+		in.stop(err)
 	}
 }
 
@@ -53,38 +59,38 @@ func (in *instance) perform(f hostFunction, stack []uint64) {
 // the transfer memory, and an output outside of it is logged.
 func extismFunctions() []hostFunction {
 	return []hostFunction{
-		{"alloc", takes(i64).gives(i64), (*instance).alloc},
-		{"free", takes(i64).gives(), func(in *instance, s []uint64) { in.arena.free(s[0]) }},
-		{"length", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.length(s[0]) }},
-		{"length_unsafe", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.length(s[0]) }},
-		{"load_u8", takes(i64).gives(i32), func(in *instance, s []uint64) { s[0] = uint64(in.arena.loadByte(s[0])) }},
-		{"store_u8", takes(i64, i32).gives(), func(in *instance, s []uint64) { in.arena.storeByte(s[0], byte(s[1])) }},
-		{"load_u64", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.load(s[0]) }},
-		{"store_u64", takes(i64, i64).gives(), (*instance).store},
-		{"input_length", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.inputLength }},
-		{"input_offset", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.inputOffset }},
-		{"input_load_u8", takes(i64).gives(i32), (*instance).inputByte},
-		{"input_load_u64", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.load(in.arena.callInput + s[0]) }},
-		{"input_set", takes(i64, i64).gives(), (*instance).setInput},
-		{"output_set", takes(i64, i64).gives(), (*instance).setOutput},
-		{"output_length", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.outputLength }},
-		{"output_offset", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.outputOffset }},
-		{"error_set", takes(i64).gives(), (*instance).setError},
-		{"error_get", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.errorOffset }},
-		{"reset", takes().gives(), func(in *instance, _ []uint64) { in.arena.reset() }},
-		{"memory_bytes", takes().gives(i64), func(in *instance, s []uint64) { s[0] = uint64(len(in.arena.buf)) - arenaBase }},
-		{"config_get", takes(i64).gives(i64), (*instance).configGet},
-		{"var_get", takes(i64).gives(i64), (*instance).varGet},
-		{"var_set", takes(i64, i64).gives(), (*instance).varSet},
-		{"http_request", takes(i64, i64).gives(i64), (*instance).httpRequest},
-		{"http_status_code", takes().gives(i32), func(in *instance, s []uint64) { s[0] = uint64(uint32(in.httpStatus)) }},
-		{"http_headers", takes().gives(i64), (*instance).httpHeaderBlock},
-		{"log_trace", takes(i64).gives(), func(in *instance, s []uint64) { in.arena.free(s[0]) }},
-		{"log_debug", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("debug", s[0]) }},
-		{"log_info", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("info", s[0]) }},
-		{"log_warn", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("warn", s[0]) }},
-		{"log_error", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("error", s[0]) }},
-		{"get_log_level", takes().gives(i32), (*instance).logLevel},
+		{"alloc", takes(i64).gives(i64), (*instance).alloc, false},
+		{"free", takes(i64).gives(), func(in *instance, s []uint64) { in.arena.free(s[0]) }, false},
+		{"length", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.length(s[0]) }, false},
+		{"length_unsafe", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.length(s[0]) }, false},
+		{"load_u8", takes(i64).gives(i32), func(in *instance, s []uint64) { s[0] = uint64(in.arena.loadByte(s[0])) }, false},
+		{"store_u8", takes(i64, i32).gives(), func(in *instance, s []uint64) { in.arena.storeByte(s[0], byte(s[1])) }, false},
+		{"load_u64", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.load(s[0]) }, false},
+		{"store_u64", takes(i64, i64).gives(), (*instance).store, false},
+		{"input_length", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.inputLength }, false},
+		{"input_offset", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.inputOffset }, false},
+		{"input_load_u8", takes(i64).gives(i32), (*instance).inputByte, false},
+		{"input_load_u64", takes(i64).gives(i64), func(in *instance, s []uint64) { s[0] = in.load(in.arena.callInput + s[0]) }, false},
+		{"input_set", takes(i64, i64).gives(), (*instance).setInput, false},
+		{"output_set", takes(i64, i64).gives(), (*instance).setOutput, false},
+		{"output_length", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.outputLength }, false},
+		{"output_offset", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.outputOffset }, false},
+		{"error_set", takes(i64).gives(), (*instance).setError, false},
+		{"error_get", takes().gives(i64), func(in *instance, s []uint64) { s[0] = in.arena.errorOffset }, false},
+		{"reset", takes().gives(), func(in *instance, _ []uint64) { in.arena.reset() }, false},
+		{"memory_bytes", takes().gives(i64), func(in *instance, s []uint64) { s[0] = uint64(len(in.arena.buf)) - arenaBase }, false},
+		{"config_get", takes(i64).gives(i64), (*instance).configGet, true},
+		{"var_get", takes(i64).gives(i64), (*instance).varGet, true},
+		{"var_set", takes(i64, i64).gives(), (*instance).varSet, true},
+		{"http_request", takes(i64, i64).gives(i64), (*instance).httpRequest, true},
+		{"http_status_code", takes().gives(i32), func(in *instance, s []uint64) { s[0] = uint64(uint32(in.httpStatus)) }, false},
+		{"http_headers", takes().gives(i64), (*instance).httpHeaderBlock, true},
+		{"log_trace", takes(i64).gives(), func(in *instance, s []uint64) { in.arena.free(s[0]) }, false},
+		{"log_debug", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("debug", s[0]) }, true},
+		{"log_info", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("info", s[0]) }, true},
+		{"log_warn", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("warn", s[0]) }, true},
+		{"log_error", takes(i64).gives(), func(in *instance, s []uint64) { in.logBlock("error", s[0]) }, true},
+		{"get_log_level", takes().gives(i32), (*instance).logLevel, false},
 	}
 }
 
@@ -158,12 +164,12 @@ func (in *instance) setError(stack []uint64) {
 }
 
 func (in *instance) configGet(stack []uint64) {
-	key := string(in.arena.block(stack[0]))
+	key := in.arena.block(stack[0])
 	stack[0] = 0
-	if in.host == nil {
+	if in.host == nil || len(key) > maxConfigKey {
 		return
 	}
-	if value, ok := in.host.Config(key); ok {
+	if value, ok := in.host.Config(string(key)); ok {
 		stack[0] = in.give([]byte(value))
 	}
 }
@@ -205,6 +211,9 @@ func (in *instance) httpRequest(stack []uint64) {
 		URL     string            `json:"url"`
 		Headers map[string]string `json:"headers"`
 		Method  string            `json:"method"`
+	}
+	if n := in.arena.length(stack[0]); n > maxRequest {
+		in.stop(limitError(LimitHTTP, "http_request: method, URL and headers have %s, over the limit of %s, which no grant raises", size(int64(n)), size(maxRequest)))
 	}
 	if err := json.Unmarshal(in.take(stack[0]), &asked); err != nil {
 		in.stop(newError(KindTrap, "http_request: invalid request: %v", err).because(err))

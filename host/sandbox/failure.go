@@ -54,8 +54,9 @@ func callerError(ctx context.Context, spent time.Duration) *Error {
 
 // crowdedError tells that all plugins together hold too much memory.
 func (in *instance) crowdedError() *Error {
-	e := limitError(LimitMemory, "the plugin crashed after it was refused %s of memory: all plugins together hold the %s that the host gives them; try again later",
-		size(int64(in.memory.refused)), size(in.module.sandbox.config.MemoryBytes))
+	all := in.module.sandbox.config.MemoryBytes
+	e := limitError(LimitMemory, "the plugin crashed after it was refused %s of memory: all plugins together hold the %s that the host gives them, or this one half of it; try again later",
+		size(int64(in.memory.refused)), size(all))
 	e.Err.Retryable = true
 	return e
 }
@@ -72,13 +73,13 @@ func (in *instance) crash(e *Error, err error) *Error {
 		Stderr string   `json:"stderr,omitempty"`
 		Trace  []string `json:"trace,omitempty"`
 	}{Stderr: printable(string(in.stderr.tail))}
-	const deepest = 12
+	const deepest, maxFrame = 12, 400
 	if _, trace, ok := strings.Cut(err.Error(), "wasm stack trace:\n"); ok {
 		for _, frame := range strings.Split(trace, "\n") {
 			if frame = strings.TrimSpace(frame); frame == "" || len(detail.Trace) == deepest {
 				break
 			}
-			detail.Trace = append(detail.Trace, frame)
+			detail.Trace = append(detail.Trace, printable(frame[:min(len(frame), maxFrame)]))
 		}
 	}
 	if data, err := json.Marshal(detail); err == nil && string(data) != "{}" {

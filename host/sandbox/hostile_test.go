@@ -171,15 +171,17 @@ func TestHostileCrowd(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if _, err := s.Compile(ctx, guest(t, "portable"), Options{Memory: 16 * mib}); err != nil {
-		t.Errorf("idle instances make no room: %v", err)
+	m, err := s.Compile(ctx, guest(t, "portable"), Options{Memory: 16 * mib})
+	if err != nil {
+		t.Fatalf("idle instances make no room: %v", err)
 	}
+	modules = append(modules, m)
 	for _, m := range modules {
 		if err := m.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	}
-	s.trimIdle(8 * mib)
+	trimIdle(s.open(), 8*mib)
 	if s.memory.free != 8*mib {
 		t.Errorf("%d bytes are counted for instances that are no more", 8*mib-s.memory.free)
 	}
@@ -188,7 +190,7 @@ func TestHostileCrowd(t *testing.T) {
 // TestIdleMakesRoom: instances that were used just now give way to calls of
 // other plugins, however little memory there is.
 func TestIdleMakesRoom(t *testing.T) {
-	s := open(t, Config{MemoryBytes: 2 * mib}) // one instance has 1 MiB
+	s := open(t, Config{MemoryBytes: 8 * mib}) // an image has 1 MiB, an instance a little more
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var modules []*Module

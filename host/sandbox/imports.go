@@ -3,12 +3,16 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
 	"github.com/trama-run/trama/pdk/abi"
 )
+
+// offered is what offeredFunctions gives, made once: it asks a runtime.
+var offered = sync.OnceValues(offeredFunctions)
 
 // offeredFunctions gives the functions that plugins may import, by module and
 // name. Those of WASI are asked of wazero, so that they are the ones that link.
@@ -24,7 +28,11 @@ func offeredFunctions() (wasm.Offered, error) {
 	}
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	wasi, err := wasiModule(rt).Compile(ctx)
+	builder, err := wasiModule(ctx, rt)
+	if err != nil {
+		return nil, errors.Join(err, rt.Close(ctx))
+	}
+	wasi, err := builder.Compile(ctx)
 	if err != nil {
 		return nil, errors.Join(err, rt.Close(ctx))
 	}

@@ -76,7 +76,7 @@ func instanceOf(ctx context.Context) *instance {
 // image, and runs nothing of the guest. It waits for memory that all guests
 // share.
 func (m *Module) newInstance(ctx context.Context, from *Image) (_ *instance, err error) {
-	in := &instance{module: m, image: from, functions: map[string]api.Function{}, arena: newArena()}
+	in := &instance{module: m, image: from, functions: map[string]api.Function{}, arena: newArena(m.budget)}
 	in.context.in = in
 	in.stdout = console{in: in, level: "info"}
 	in.stderr = console{in: in, level: "warn", keep: true}
@@ -86,15 +86,15 @@ func (m *Module) newInstance(ctx context.Context, from *Image) (_ *instance, err
 	if from != nil {
 		size = from.Bytes()
 	}
-	if err := m.sandbox.takeMemory(ctx, m, size); err != nil {
+	if err := m.sandbox.takeMemory(ctx, m, size+instanceBytes); err != nil {
 		return nil, err
 	}
 	space, err := m.sandbox.space.Reserve(uint64(m.memory))
 	if err != nil {
-		m.sandbox.memory.give(size)
+		m.budget.give(size + instanceBytes)
 		return nil, newError(KindTrap, "%v", err).because(err)
 	}
-	in.memory = &linearMemory{space: space, limit: uint64(m.memory), budget: m.sandbox.memory, held: size}
+	in.memory = &linearMemory{space: space, limit: uint64(m.memory), budget: m.budget, held: size}
 	defer func() {
 		if r := recover(); r != nil {
 			err = newError(KindTrap, "instantiation panicked: %v", r)
@@ -169,19 +169,19 @@ func (in *instance) setGlobals() {
 // rewind brings an instance back into the state of its image. It reports
 // false if it can't.
 func (in *instance) rewind() bool {
-	var err error
-	switch content := in.image.content; {
-	case content == nil:
-	case int64(len(in.memory.space.Bytes())) > in.image.Bytes():
-		err = in.memory.shrink(in.mod.Memory(), content)
-	default:
-		err = in.memory.space.Restore()
-	}
+	ok, err := in.memory.rewind(in.mod.Memory(), in.image.content)
 	if err != nil {
 		in.module.sandbox.config.Log.Error("an instance is discarded: its memory can't be restored", "sha256", in.module.info.SHA256, "error", err)
+	}
+	if !ok || err != nil {
 		return false
 	}
 	in.setGlobals()
+	if in.clock.granted > slice {
+		// A long call may have been a deep one, and the engine keeps the stack
+		// of a function's deepest call with its handle.
+		clear(in.functions)
+	}
 	return true
 }
 
@@ -260,7 +260,11 @@ func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned b
 	if !in.arena.begin(c.Input, c.Limits.transfer()) {
 		return Result{}, true, in.transferError(uint64(len(c.Input)))
 	}
-	in.clock.start(ctx, c.Limits)
+	if in.image != nil {
+		in.clock.start(ctx, c.Limits)
+	} else { // what the instance used to initialise itself is part of the call
+		in.clock.goOn(ctx, c.Limits)
+	}
 	in.stack[0] = 0
 	err := f.CallWithStack(&in.context, in.stack[:])
 	in.clock.stop()
@@ -274,6 +278,8 @@ func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned b
 		failure = in.failure(ctx, err)
 	case result.Fuel > c.Limits.Fuel: // the last block overdrew, and nothing checked after it
 		failure = fuelError(result.Fuel, c.Limits.Fuel)
+	case result.GuestTime > c.Limits.Time:
+		failure = timeError(c.Limits.Time)
 	default:
 		result.Output, failure = in.outcome(uint32(in.stack[0]))
 	}
@@ -293,7 +299,7 @@ func exitedWell(err error) bool {
 func (in *instance) outcome(code uint32) ([]byte, *Error) {
 	a := &in.arena
 	text := a.block(a.errorOffset)
-	if n, limit := int64(len(text)), in.limits.Output; n > limit {
+	if n, limit := int64(len(text)), min(in.limits.Output, maxErrorText); n > limit {
 		return nil, outputError("error text", n, limit)
 	}
 	if len(text) > 0 {
@@ -345,6 +351,8 @@ func (in *instance) close() {
 			log.Error("close an instance", "sha256", in.module.info.SHA256, "error", err)
 		}
 	}
+	in.arena.release()
+	in.module.budget.give(instanceBytes)
 	if err := in.memory.release(); err != nil {
 		log.Error("release an instance's memory", "sha256", in.module.info.SHA256, "error", err)
 	}

@@ -55,16 +55,21 @@ func CeilingLimits() Limits {
 
 // Limits that no grant changes.
 const (
-	maxVars    = mib       // Extism variables of one call, as go-sdk's default
-	maxLine    = 4 * kib   // one log line; the rest of it is cut
-	maxTail    = 2 * kib   // stderr kept for the error of a trap
-	margin     = mib       // transfer memory beyond input, output and bodies
-	maxMemory  = 65535     // pages: with one more, a read could end at 2^32, which panics in wazero
-	pageSize   = 64 * kib  // bytes of a WebAssembly page
-	keptArena  = mib       // transfer memory that an idle instance keeps
-	firstArena = 64 * kib  // transfer memory that an instance starts with
-	bodyShares = 4         // bodies that transfer memory holds at once, as base64
-	maxArena   = 1<<31 - 1 // offsets are cut to 32 bits
+	maxVars       = mib       // Extism variables of one call, as go-sdk's default
+	maxLine       = 4 * kib   // one log line; the rest of it is cut
+	maxTail       = 2 * kib   // stderr kept for the error of a trap
+	maxErrorText  = 256 * kib // what a plugin passes to error_set
+	maxConfigKey  = 4 * kib   // a longer key is of no setting
+	maxRequest    = 64 * kib  // the JSON of Extism's http_request, without its body
+	maxBlock      = 2 * mib   // the request of a function of trama:host/v1 but http_send
+	instanceBytes = 256 * kib // what an instance takes beside its memory, at least
+	margin        = mib       // transfer memory beyond input, output and bodies
+	maxMemory     = 65535     // pages: with one more, a read could end at 2^32, which panics in wazero
+	pageSize      = 64 * kib  // bytes of a WebAssembly page
+	keptArena     = mib       // transfer memory that an idle instance keeps
+	firstArena    = 64 * kib  // transfer memory that an instance starts with
+	bodyShares    = 4         // bodies that transfer memory holds at once, as base64
+	maxArena      = 1<<31 - 1 // offsets are cut to 32 bits
 )
 
 // transfer is how much transfer memory ("kernel memory" in Extism) one call

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -55,7 +56,7 @@ func Inspect(binary []byte) (Info, error) {
 }
 
 func inspect(binary []byte) (*wasm.Module, Info, error) {
-	offered, err := offeredFunctions()
+	offered, err := offered()
 	if err != nil {
 		return nil, Info{}, newError(KindRefused, "%v", err).because(err)
 	}
@@ -76,7 +77,7 @@ func inspect(binary []byte) (*wasm.Module, Info, error) {
 //
 // # Errors
 //
-// Every error is an [*Error]: KindRefused if the module is not acceptable
+// Every error holds an [*Error] (errors.As): KindRefused if the module is not acceptable
 // (holding a [*ModuleError] if it failed the checks), KindLimit if it starts
 // with more memory than it may have, else the kind by which its
 // initialisation failed.
@@ -104,7 +105,9 @@ func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, o
 	}
 	m := &Module{
 		sandbox: s, info: info, memory: o.Memory, rewritten: rewritten, callable: map[string]bool{},
-		slots: make(chan struct{}, maxCalls), images: map[*Image]bool{}, closed: make(chan struct{}),
+		hasMemory: slices.ContainsFunc(info.Sections, func(s Section) bool { return s.Name == "memory" }),
+		budget:    budget{newShare(s.config.MemoryBytes / 2), s.memory},
+		slots:     make(chan struct{}, maxCalls), images: map[*Image]bool{}, closed: make(chan struct{}),
 	}
 	for _, e := range info.Exports {
 		m.callable[e.Name] = e.Callable()
@@ -190,7 +193,11 @@ func (m *Module) link(ctx context.Context, rt wazero.Runtime) error {
 		}
 	}
 	if wanted[abi.ModuleWASI] {
-		if _, err := wasiModule(rt).Instantiate(ctx); err != nil {
+		builder, err := wasiModule(ctx, rt)
+		if err == nil {
+			_, err = builder.Instantiate(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("host module %s: %w", abi.ModuleWASI, err)
 		}
 	}

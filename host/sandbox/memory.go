@@ -19,10 +19,10 @@ import (
 type linearMemory struct {
 	space   *image.Memory
 	limit   uint64 // bytes
-	budget  *share // of all guests
+	budget  budget
 	held    int64  // taken from budget
 	refused uint64 // the size in bytes that was refused last; 0 if none was
-	crowded bool   // it was refused because all guests together hold too much
+	crowded bool   // it was refused because guests together hold too much
 	shrinks bool   // Reallocate is asked by shrink
 }
 
@@ -49,7 +49,7 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if more := int64(size) - m.held; more > 0 {
-		if !m.budget.tryTake(more) {
+		if !m.budget.tryGrow(more) {
 			m.refused, m.crowded = size, true
 			return nil
 		}
@@ -62,25 +62,47 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	return buf
 }
 
+// rewind brings the memory back to an image, or to nothing for a module whose
+// image has no memory. It reports false if it can't.
+func (m *linearMemory) rewind(guest api.Memory, to *image.Image) (bool, error) {
+	want := 0
+	if to != nil {
+		want = len(to.Bytes())
+	}
+	switch have := len(m.space.Bytes()); {
+	case have > want && to == nil:
+		return false, nil // there is nothing that it could be loaded from
+	case have > want:
+		return m.shrink(guest, to)
+	case to == nil:
+		return true, nil
+	}
+	return true, m.space.Restore()
+}
+
 // shrink brings a memory that has grown back to its image. WebAssembly has no
 // way for it, but wazero takes the size of what Reallocate gives for the
 // memory's: so it is asked to grow once more, and gets less. Making another
 // instance instead takes as long as twenty calls of a Go plugin, since wazero
-// fills its table element by element.
-func (m *linearMemory) shrink(guest api.Memory, to *image.Image) error {
+// fills its table element by element. A memory at its module's own maximum is
+// not even asked for.
+func (m *linearMemory) shrink(guest api.Memory, to *image.Image) (bool, error) {
 	if err := m.space.Load(to); err != nil {
-		return err
+		return false, err
 	}
 	m.shrinks = true
 	_, ok := guest.Grow(1)
 	m.shrinks = false
+	if !ok {
+		return false, nil
+	}
 	have := int64(len(m.space.Bytes()))
-	if !ok || int64(guest.Size()) != have {
-		return fmt.Errorf("the memory has %d bytes after it was brought back to %d", guest.Size(), have)
+	if int64(guest.Size()) != have {
+		return false, fmt.Errorf("the memory has %d bytes after it was brought back to %d", guest.Size(), have)
 	}
 	m.budget.give(m.held - have)
 	m.held = have
-	return nil
+	return true, nil
 }
 
 // Free does nothing; see linearMemory.

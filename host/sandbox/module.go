@@ -60,7 +60,9 @@ type Module struct {
 	info      Info
 	callable  map[string]bool // exports () -> i32
 	memory    int64           // bytes
-	rewritten meter.Result    // Wasm is dropped once it is compiled
+	hasMemory bool
+	budget    budget
+	rewritten meter.Result // Wasm is dropped once it is compiled
 	runtime   wazero.Runtime
 	code      *compile.Code // nil for an interpreter
 	compiled  wazero.CompiledModule

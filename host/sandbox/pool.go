@@ -44,11 +44,20 @@ func (m *Module) keep(in *instance) (*Image, error) {
 		i.globals = append(i.globals, g.Get())
 	}
 	if memory := in.memory.space.Bytes(); len(memory) > 0 {
+		n := int64(len(memory))
+		if !m.sandbox.memory.tryGrow(n) {
+			trimIdle(m.sandbox.open(), n)
+			if !m.sandbox.memory.tryGrow(n) {
+				return nil, fmt.Errorf("all plugins together hold the %s of memory that the host gives them; an image of %s finds no room", size(m.sandbox.config.MemoryBytes), size(n))
+			}
+		}
 		content, err := m.sandbox.space.Keep(memory)
 		if err != nil {
+			m.sandbox.memory.give(n)
 			return nil, err
 		}
 		if err := in.memory.space.Load(content); err != nil {
+			m.sandbox.memory.give(n)
 			return nil, errors.Join(err, content.Close())
 		}
 		i.content = content
@@ -123,7 +132,7 @@ func (i *Image) put(in *instance) {
 	i.mu.Unlock()
 	if full {
 		in.close()
-	} else if i.module.sandbox.memory.wanted() {
+	} else if i.module.budget.wanted() {
 		i.trim(0) // calls that wait for memory come before calls that may come
 	}
 }
@@ -156,7 +165,7 @@ func (i *Image) trim(age time.Duration) (released int64) {
 	}
 	i.mu.Unlock()
 	for _, in := range old {
-		released += in.memory.held
+		released += in.memory.held + instanceBytes
 		in.close()
 	}
 	return released
@@ -185,6 +194,7 @@ func (i *Image) Close(ctx context.Context) error {
 func (i *Image) release() {
 	i.trim(0)
 	if i.content != nil {
+		i.module.sandbox.memory.give(i.Bytes())
 		i.closeErr = i.content.Close()
 	}
 	close(i.closed)

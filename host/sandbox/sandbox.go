@@ -119,30 +119,37 @@ func compilerWorks() (works bool) {
 	return wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler()).Close(ctx) == nil
 }
 
-// takeMemory takes memory for an instance of a module. If it is short, idle
-// instances make room; then the call waits.
+// takeMemory takes memory for an instance of a module: of what the plugin may
+// hold, half of all, and of all. If it is short, idle instances make room; then
+// the call waits.
 func (s *Sandbox) takeMemory(ctx context.Context, m *Module, bytes int64) error {
-	if s.memory.tryTake(bytes) {
-		return nil
-	}
-	if bytes > s.config.MemoryBytes {
-		return limitError(LimitMemory, "one instance needs %s of memory, more than the %s that the host gives all plugins together", size(bytes), size(s.config.MemoryBytes))
+	if most := s.config.MemoryBytes / 2; bytes > most {
+		return limitError(LimitMemory, "one instance needs %s of memory, more than the %s that the host gives all instances of one plugin", size(bytes), size(most))
 	}
 	// First the place in the line, which Image.put looks at, then the room that
 	// idle instances make: so none becomes idle unseen in between.
-	waiter := s.memory.ask(m, bytes)
-	s.trimIdle(bytes)
-	if err := s.memory.wait(ctx, waiter); err != nil {
+	waiter := m.budget.own.ask(m, bytes)
+	if waiter != nil {
+		trimIdle([]*Module{m}, bytes)
+	}
+	if err := m.budget.own.wait(ctx, waiter); err != nil {
+		return notBegun(ctx, "the instances of this plugin held the %s of memory that the host gives one plugin", size(s.config.MemoryBytes/2))
+	}
+	if waiter = m.budget.all.ask(m, bytes); waiter != nil {
+		trimIdle(s.open(), bytes)
+	}
+	if err := m.budget.all.wait(ctx, waiter); err != nil {
+		m.budget.own.give(bytes)
 		return notBegun(ctx, "all plugins together held the %s of memory that the host gives them", size(s.config.MemoryBytes))
 	}
 	return nil
 }
 
-// trimIdle closes idle instances, the older ones first, until so many bytes
-// are released.
-func (s *Sandbox) trimIdle(bytes int64) {
+// trimIdle closes idle instances of modules, the older ones first, until so
+// many bytes are released.
+func trimIdle(modules []*Module, bytes int64) {
 	for _, age := range []time.Duration{idleFor / 2, time.Second, 10 * time.Millisecond, 0} {
-		for _, m := range s.open() {
+		for _, m := range modules {
 			for _, i := range m.open() {
 				if bytes -= i.trim(age); bytes <= 0 {
 					return

@@ -41,6 +41,18 @@ func (s *share) tryTake(amount int64) bool {
 	return true
 }
 
+// tryGrow takes an amount if it is free, past those who wait: who has begun
+// can't wait, and comes to its end soonest so.
+func (s *share) tryGrow(amount int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.free < amount {
+		return false
+	}
+	s.free -= amount
+	return true
+}
+
 // take waits for an amount. The error is ctx's; then nothing was taken.
 func (s *share) take(ctx context.Context, key any, amount int64) error {
 	return s.wait(ctx, s.ask(key, amount))
@@ -139,3 +151,25 @@ func (s *share) leave(w *waiter) bool {
 	}
 	return false
 }
+
+// budget is the memory that one plugin may hold: a part of what all may.
+type budget struct{ own, all *share }
+
+func (b budget) tryGrow(bytes int64) bool {
+	if !b.own.tryGrow(bytes) {
+		return false
+	}
+	if !b.all.tryGrow(bytes) {
+		b.own.give(bytes)
+		return false
+	}
+	return true
+}
+
+func (b budget) give(bytes int64) {
+	b.own.give(bytes)
+	b.all.give(bytes)
+}
+
+// wanted reports whether anybody waits for memory.
+func (b budget) wanted() bool { return b.own.wanted() || b.all.wanted() }

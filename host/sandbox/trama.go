@@ -14,13 +14,22 @@ func tramaFunctions() []hostFunction {
 	var all []hostFunction
 	for _, name := range abi.HostFunctions() {
 		all = append(all, hostFunction{name, takes(i64).gives(i64),
-			func(in *instance, stack []uint64) { stack[0] = in.give(in.hostFunction(name, in.take(stack[0]))) }})
+			func(in *instance, stack []uint64) { stack[0] = in.give(in.hostFunction(name, stack[0])) }, true})
 	}
 	return all
 }
 
 // hostFunction gives the reply to a request. A refusal is a reply too.
-func (in *instance) hostFunction(name string, request []byte) []byte {
+func (in *instance) hostFunction(name string, block uint64) []byte {
+	most := int64(maxBlock)
+	if name == abi.HostHTTPSend {
+		most += 2 * in.limits.HTTPBody // as base64, or with escapes
+	}
+	if n := int64(in.arena.length(block)); n > most {
+		in.arena.free(block)
+		return in.refusal(&abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%s: the request has %s, over the limit of %s", name, size(n), size(most))})
+	}
+	request := in.take(block)
 	if in.host == nil {
 		return in.refusal(&abi.Error{Code: abi.CodeDenied, Message: name + ": this call may reach nothing outside"})
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -27,33 +28,66 @@ const (
 // wasiFunction is a function of WASI that is ours. It gives the error number.
 type wasiFunction func(in *instance, memory api.Memory, p []uint64) uint64
 
-// wasiModule is wazero's WASI preview 1 but for the functions that wait, that
-// go through as many bytes as the guest says, or that change the table of open
-// files. The first two must be paid for; the third would carry what one call
-// did into the next, so stdin (at its end), stdout and stderr stay open.
-func wasiModule(rt wazero.Runtime) wazero.HostModuleBuilder {
+// wasiFunctions are those of WASI that wait, that go through as many bytes as
+// the guest says, or that change the table of open files. The first two must
+// be paid for; the third would carry what one call did into the next, so stdin
+// (at its end), stdout and stderr stay open.
+func wasiFunctions() map[string]wasiFunction {
+	return map[string]wasiFunction{
+		"fd_close": fdClose, "fd_read": fdRead, "fd_pread": fdNoSeek, "fd_pwrite": fdNoSeek, "fd_write": fdWrite,
+		"fd_renumber": func(*instance, api.Memory, []uint64) uint64 { return wasiNotSupported },
+		"poll_oneoff": pollOneoff, "random_get": randomGet,
+	}
+}
+
+// wasiOfWazero are the functions that wazero's own WASI serves: what they do
+// has a small bound and changes nothing. All others find no file.
+func wasiOfWazero() []string {
+	return []string{
+		"args_get", "args_sizes_get", "environ_get", "environ_sizes_get", "clock_res_get", "clock_time_get",
+		"fd_fdstat_get", "fd_fdstat_set_flags", "fd_filestat_get", "proc_exit", "sched_yield",
+	}
+}
+
+// wasiModule gives a plugin WASI preview 1 without files and sockets.
+func wasiModule(ctx context.Context, rt wazero.Runtime) (wazero.HostModuleBuilder, error) {
 	builder := rt.NewHostModuleBuilder(abi.ModuleWASI)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(builder)
-	for _, f := range []struct {
-		name   string
-		params []api.ValueType
-		call   wasiFunction
-	}{
-		{"fd_close", []api.ValueType{i32}, fdClose},
-		{"fd_renumber", []api.ValueType{i32, i32}, func(*instance, api.Memory, []uint64) uint64 { return wasiNotSupported }},
-		{"fd_read", []api.ValueType{i32, i32, i32, i32}, fdRead},
-		{"fd_pread", []api.ValueType{i32, i32, i32, i64, i32}, fdNoSeek},
-		{"fd_pwrite", []api.ValueType{i32, i32, i32, i64, i32}, fdNoSeek},
-		{"fd_write", []api.ValueType{i32, i32, i32, i32}, fdWrite},
-		{"poll_oneoff", []api.ValueType{i32, i32, i32, i32}, pollOneoff},
-		{"random_get", []api.ValueType{i32, i32}, randomGet},
-	} {
-		builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
-			stack[0] = f.call(instanceOf(ctx), m.Memory(), stack)
-		}), f.params, []api.ValueType{i32}).Export(f.name)
+	all, err := builder.Compile(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return builder
+	ours, kept := wasiFunctions(), wasiOfWazero()
+	for name, d := range all.ExportedFunctions() {
+		call := ours[name]
+		switch {
+		case slices.Contains(kept, name):
+			continue
+		case call == nil:
+			call = func(*instance, api.Memory, []uint64) uint64 { return wasiBadFile }
+		}
+		builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
+			in := instanceOf(ctx)
+			if !in.module.hasMemory {
+				stack[0] = wasiFault
+				return
+			}
+			stack[0] = call(in, m.Memory(), stack)
+			in.pay(0)
+		}), d.ParamTypes(), d.ResultTypes()).Export(name)
+	}
+	return builder, all.Close(ctx)
 }
+
+// pay charges for bytes, and ends the call if it can't.
+func (in *instance) pay(bytes int) {
+	if err := in.clock.charge(int64(bytes)); err != nil {
+		in.stop(err)
+	}
+}
+
+// piece is how many bytes are gone through before they are paid for.
+const piece = 64 * kib
 
 func fdClose(_ *instance, _ api.Memory, p []uint64) uint64 {
 	if uint32(p[0]) > 2 {
@@ -106,11 +140,10 @@ func fdWrite(in *instance, memory api.Memory, p []uint64) uint64 {
 		if !ok {
 			return wasiFault
 		}
-		to.write(data)
 		total += uint32(len(data))
-		in.clock.charge(int64(len(data) + vector))
-		if err := in.clock.pay(); err != nil { // one call may write the memory a million times
-			in.stop(err)
+		for part := range slices.Chunk(data, piece) { // one call may write the memory a million times
+			to.write(part)
+			in.pay(len(part))
 		}
 	}
 	if !memory.WriteUint32Le(uint32(p[3]), total) {
@@ -124,8 +157,10 @@ func randomGet(in *instance, memory api.Memory, p []uint64) uint64 {
 	if !ok {
 		return wasiFault
 	}
-	rand.Read(data) //nolint:errcheck // never fails since Go 1.24
-	in.clock.charge(int64(len(data)))
+	for part := range slices.Chunk(data, piece) {
+		rand.Read(part) //nolint:errcheck // never fails since Go 1.24
+		in.pay(len(part))
+	}
 	return wasiSuccess
 }
 
@@ -145,7 +180,7 @@ func pollOneoff(in *instance, memory api.Memory, p []uint64) uint64 {
 	if count == 0 || count > most {
 		return wasiInvalid
 	}
-	in.clock.charge(int64(count) * (subscription + event))
+	in.pay(int(count) * (subscription + event))
 	wanted, ok := memory.Read(uint32(p[0]), count*subscription)
 	if !ok {
 		return wasiFault
