@@ -63,6 +63,9 @@ func (c *Cache) Load(ctx context.Context, wasm []byte) (*Code, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("compile: open the code: %w", err), c.leave(f))
 	}
+	if err := oneVersion(f.dir); err != nil {
+		c.config.Log.Warn("a module is compiled inside of the host, where nothing bounds that; start the compiler from the same build as the host", "error", err)
+	}
 	return &Code{Cache: opened, cache: c, flight: f}, nil
 }
 
@@ -161,7 +164,7 @@ func (c *Cache) kept(ctx context.Context, dir string, wasm []byte) error {
 	if err := c.compile(ctx, made, wasm); err != nil {
 		return err
 	}
-	if err := seal(made); err != nil {
+	if err := seal(made, filepath.Base(dir)); err != nil {
 		return err
 	}
 	if err := os.Rename(made, dir); err != nil {

@@ -128,6 +128,11 @@ func TestAlteredEntries(t *testing.T) {
 		"the entry is a file": func(entry string) error {
 			return errors.Join(os.RemoveAll(entry), write(entry, []byte("x"), 0o600))
 		},
+		"another module's": func(entry string) error {
+			other := open(t, childCompiles, nil)
+			load(t, other.Cache, module(3))
+			return errors.Join(os.RemoveAll(entry), os.Rename(other.entry(module(3)), entry))
+		},
 		"writable by others":    func(entry string) error { return os.Chmod(codeFile(entry), 0o666) },
 		"directory open to all": func(entry string) error { return os.Chmod(entry, 0o777) },
 	} {
@@ -153,6 +158,23 @@ func TestAlteredEntries(t *testing.T) {
 				t.Errorf("log: %s", w.log)
 			}
 		})
+	}
+}
+
+// TestAnotherCompiler: code that this program's wazero does not find is told of.
+func TestAnotherCompiler(t *testing.T) {
+	for child, told := range map[string]bool{childCompiles: false, childDiffers: true} {
+		w := open(t, child, nil)
+		wasm := module(2)
+		for range 2 { // made, and kept
+			if got := answer(t, load(t, w.Cache, wasm), wasm); got != 42 {
+				t.Errorf("f gives %d", got)
+			}
+			if got := strings.Contains(w.log.String(), "different versions of wazero"); got != told {
+				t.Errorf("%s: log: %s", child, w.log)
+			}
+			w.log.Reset()
+		}
 	}
 }
 

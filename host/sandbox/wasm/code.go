@@ -30,6 +30,7 @@ type Code struct {
 	height  int // of the operand stack
 	highest int
 	targets uint32 // of all br_table instructions
+	passed  int    // values, by the instruction
 	calls   bool
 }
 
@@ -62,7 +63,13 @@ func (m *Module) Code(i int) *Code {
 func (m *Module) check(i int) error {
 	c := m.Code(i)
 	b := &m.Bodies[i]
+	t := m.Type(uint32(m.ImportedFunctions + i))
+	m.passed += int64(len(t.Params) + len(t.Results))
 	for c.Next() {
+		if m.passed += int64(c.passed); m.passed > maxPassed {
+			c.r.refuseAt(c.At, "blocks, calls and branches until here pass over %d values: the engine would take long to check their types", maxPassed)
+			break
+		}
 		b.Vectors = b.Vectors || c.Op >= opcode.Vector
 		if m.first[c.Op] == 0 {
 			m.first[c.Op] = int32(c.At)
@@ -103,6 +110,7 @@ func (c *Code) Next() bool {
 	if r.err != nil {
 		return false
 	}
+	c.passed = 0
 	info := c.Op.Info()
 	if info.Operand >= opcode.Control {
 		return c.control(info)
@@ -124,6 +132,7 @@ func (c *Code) Next() bool {
 func (c *Code) control(info *opcode.Info) bool {
 	r := &c.r
 	t, arity := c.typed(info)
+	c.passed += len(t.Params) + len(t.Results) + arity
 	c.pop(int(info.Pops))
 	c.push(int(info.Pushes))
 	switch c.Op {
@@ -138,6 +147,7 @@ func (c *Code) control(info *opcode.Info) bool {
 		c.pop(arity)
 		c.push(arity)
 	case opcode.Return:
+		c.passed += c.blocks[0].results
 		c.pop(c.blocks[0].results)
 		c.dead()
 	case opcode.Unreachable:
@@ -234,7 +244,7 @@ func (c *Code) labels() (arity int) {
 		r.refuseAt(c.At, "the function has br_table instructions with over %d labels", maxTargets)
 	}
 	for range n {
-		if c.label(); r.err != nil {
+		if c.passed += c.label(); r.err != nil {
 			return 0
 		}
 	}

@@ -233,6 +233,58 @@ func TestCodeRefuses(t *testing.T) {
 	}
 }
 
+// TestPassedValues: what the engine must go through to check types ends, in
+// whatever form it comes.
+func TestPassedValues(t *testing.T) {
+	const loop = "\x03\x00\x00" // of type 0, and never passed
+	types := vec(
+		slices.Concat([]byte{0x60}, str(strings.Repeat("\x7e", 256)), str(strings.Repeat("\x7e", 32))),
+		[]byte{0x60, 0, 0},
+		slices.Concat([]byte{0x60, 0}, str(strings.Repeat("\x7e", 32))),
+	)
+	for _, test := range []struct {
+		name          string
+		function      byte   // its type
+		before, after string // the repeated instruction
+		instruction   string
+		each          int // values of one
+	}{
+		{"block", 1, "\x00", "\x00", "\x02\x00\x00\x0b", 288},
+		{"if", 1, "\x00", "\x00", "\x04\x00\x00\x05\x00\x0b", 288},
+		{"call", 1, "\x00", "\x00", "\x10\x00\x00", 288},
+		{"call_indirect", 1, "\x00", "\x00", "\x11\x00\x00\x00", 288},
+		{"br", 1, "\x00" + loop, "\x0b\x00", "\x0c\x00", 256},
+		{"br_if", 1, "\x00" + loop, "\x0b\x00", "\x0d\x00\x00", 256},
+		{"br_table", 1, "\x00" + loop, "\x0b\x00", "\x0e\x01\x00\x00", 512},
+		{"return", 2, "\x00", "", "\x0f", 32},
+	} {
+		module := func(n int) (data []byte, instructions int) {
+			body := "\x00" + test.before + strings.Repeat(test.instruction, n) + test.after + "\x0b"
+			whole := slices.Concat(leb(len(body)), []byte(body))
+			empty := []byte{3, 0, 0, 0x0b}
+			data = mod(sec(1, types...), sec(3, vec([]byte{0}, []byte{test.function})...), sec(4, 1, 0x70, 0, 1), sec(10, vec(empty, whole)...))
+			return data, len(data) - len(body) + 1 + len(test.before)
+		}
+		rest := 2 * 288 // the functions and the loop, at most
+		most := (5_000_000 - rest) / test.each
+		if data, _ := module(most); parse(data) != nil {
+			t.Errorf("%d of %s: %v", most, test.name, parse(data))
+		}
+		data, begin := module(most + 20)
+		var e *wasm.ModuleError
+		if err := parse(data); !errors.As(err, &e) || e.Stage != "verify" || !strings.Contains(e.Reason, "pass over 5000000 values") {
+			t.Errorf("%d of %s: %v", most+20, test.name, err)
+		} else if behind := (int(e.Offset) - begin) / len(test.instruction); behind < most || behind > most+20 {
+			t.Errorf("%s: refused at offset %d", test.name, e.Offset)
+		}
+	}
+}
+
+func parse(data []byte) error {
+	_, err := wasm.Parse(data)
+	return err
+}
+
 // codeStart gives where the code of the first function of around starts.
 func codeStart(t *testing.T, module []byte) int {
 	t.Helper()

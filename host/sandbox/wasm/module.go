@@ -43,6 +43,7 @@ type Module struct {
 
 	declared []bool              // functions which ref.func may name
 	first    [opcode.Count]int32 // where an opcode stands first; 0 if nowhere
+	passed   int64               // values; see maxPassed
 	segments int64               // as the data count section has it; -1 without one
 }
 

@@ -151,8 +151,8 @@ func (p *parser) functionType() {
 	if form := r.byte(); r.err == nil && form != 0x60 {
 		r.refuse("type form 0x%x belongs to a proposal that is not supported", form)
 	}
-	params := r.valueTypes()
-	results := r.valueTypes()
+	params := r.valueTypes("parameter", maxParams)
+	results := r.valueTypes("result", maxResults)
 	p.m.Types = append(p.m.Types, Signature{params, results})
 }
 

@@ -224,8 +224,8 @@ func (r *reader) refType() byte {
 }
 
 // valueTypes reads a vector of value types, one byte each.
-func (r *reader) valueTypes() string {
-	n := r.count("value type", maxName)
+func (r *reader) valueTypes(what string, most uint32) string {
+	n := r.count(what, most)
 	start := r.at
 	for range n {
 		r.valueType()

@@ -32,6 +32,8 @@ const Reserved = "trama:"
 // JavaScript engine about 1 MB.
 const (
 	maxTypes        = 10_000
+	maxParams       = 256
+	maxResults      = 32
 	maxImports      = 1_000
 	maxFunctions    = 50_000
 	maxTables       = 16
@@ -44,10 +46,14 @@ const (
 	maxBody         = mib     // bytes of one function
 	maxLocals       = 50_000  // of one function
 	maxAllLocals    = 2_000_000
-	maxTargets      = 65_536  // labels of all br_table of one function
-	maxDepth        = 1_000   // blocks within blocks
-	maxName         = 1_000   // bytes
-	maxCustom       = 8 * mib // bytes of all custom sections
+	maxTargets      = 65_536 // labels of all br_table of one function
+	maxDepth        = 1_000  // blocks within blocks
+	// What all blocks, calls and branches of a module pass, in values, and its
+	// functions take and give. The engine's time to check types goes with it, in
+	// the host, each time that a module is loaded: 5 million are a quarter of a second.
+	maxPassed = 5_000_000
+	maxName   = 1_000   // bytes
+	maxCustom = 8 * mib // bytes of all custom sections
 )
 
 // Offered is what the host offers: functions by module and name.

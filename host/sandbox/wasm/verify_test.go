@@ -151,6 +151,8 @@ func TestInspectRefuses(t *testing.T) {
 		{"load without memory", mod(typ, fun, exp, sec(10, vec([]byte{7, 0, 0x41, 0, 0x28, 2, 0, 0x0b})...)), "parse", "i32.load: there is no memory"},
 		{"memory.size without memory", mod(typ, fun, exp, sec(10, vec([]byte{4, 0, 0x3f, 0, 0x0b})...)), "parse", "memory.size: there is no memory"},
 		{"ref.func", mod(typ, fun, exp, sec(10, vec([]byte{7, 0, 0xd2, 0, 0x1a, 0x41, 0, 0x0b})...)), "verify", `function 0 at offset 33: ref.func in a function: the engine keeps host memory at each execution`},
+		{"many parameters", mod(sec(1, vec(slices.Concat([]byte{0x60}, leb(257), make([]byte, 257), []byte{0}))...)), "verify", "257 entries (parameter), over the limit of 256"},
+		{"many results", mod(sec(1, vec(slices.Concat([]byte{0x60, 0}, leb(33), make([]byte, 33)))...)), "verify", "33 entries (result), over the limit of 32"},
 		{"custom sections", mod(typ, fun, exp, code, sec(0, append(str("a"), make([]byte, 5<<20)...)...), sec(0, append(str(".debug_info"), make([]byte, 4<<20)...)...)), "verify", "custom .debug_info at offset 5242928: custom sections have over 8MiB"},
 		{"custom section without a name", mod(sec(0)), "parse", "it ends early"},
 		{"long name", mod(typ, fun, sec(7, vec(append(str(strings.Repeat("n", 1001)), 0, 0))...), code), "verify", "a name has 1001 bytes, over the limit of 1000"},
