@@ -21,6 +21,13 @@ var defences = []defence{
 	{"the caller can end a call", "host/sandbox/clock.go",
 		"if c.caller.Err() == nil {", "if true {", "TestCallerEndsCall"},
 
+	{"the clock is looked at behind the host's work", "host/sandbox/extism.go",
+		"if err == nil && f.looks {", "if false {", "TestHostWorkIsBounded/secret_ref"},
+	{"a charge that can't be paid ends the call at once", "host/sandbox/clock.go",
+		"\tif left >= 0 {\n", "\tif true {\n", "TestHostWorkIsBounded/random_get"},
+	{"functions of WASI are ours unless they are listed", "host/sandbox/wasi.go",
+		"case slices.Contains(kept, name):", "case call == nil || slices.Contains(kept, name):", "TestHostWorkIsBounded/path_create_directory"},
+
 	// What takes the host's memory.
 	{"calls can't nest without end", "host/sandbox/instance.go",
 		"if reason == meter.ReasonStack {", "if false {", "TestHostileRecursion"},
@@ -56,6 +63,8 @@ var defences = []defence{
 		"\tin.setGlobals()\n\tif in.clock", "\tif in.clock", "TestCallsLeaveNothing|TestHostileTraces"},
 	{"grown memory shrinks", "host/sandbox/memory.go",
 		"return m.shrink(guest, to)", "return true, nil", "TestGrownMemoryShrinks"},
+	{"memory that began with no pages goes back to none", "host/sandbox/memory.go",
+		"\t\treturn false, nil // there is", "\t\treturn true, nil // there is", "TestEmptyMemoryLeavesNothing"},
 	{"a crashed instance is not used again", "host/sandbox/instance.go",
 		"poisoned = err != nil || in.poisoned()", "poisoned = false", "TestFreshInstances|TestCallsLeaveNothing"},
 	{"tables are not forgotten", "host/sandbox/meter/meter.go",
