@@ -131,8 +131,8 @@ func callsOf(ctx context.Context, s settings, box *sandbox.Sandbox, g guest) (ro
 	return []Row{row, fresh, heap}, firstOf(err, closeOurs(), closeTheirs())
 }
 
-// growing measures a call that grows its memory, so that its instance can't
-// be used again.
+// growing measures a call that grows its memory: the instance is used again, so
+// the memory has to shrink to the image's size.
 func growing(ctx context.Context, s settings, box *sandbox.Sandbox) (Row, error) {
 	wasm, err := os.ReadFile(goGuest)
 	if err != nil {

@@ -5,12 +5,14 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,9 +116,9 @@ func build(dir string) (string, error) {
 	}
 	files["plugins/bench_spin.wasm"], files["plugins/bench_spin.yaml"] = string(hostile), spinManifest
 	fmt.Fprintf(&grants, "- {plugin: bench_spin, of: \"sha256:%s\", limits: {time: 1m, fuel: 100G}}\n", plugin.Digest(hostile, []byte(spinManifest)))
-	built, err := filepath.Glob("build/plugins/*.wasm")
-	if err != nil || len(built) == 0 {
-		return "", fmt.Errorf("build/plugins has no plugins: run make build (%v)", err)
+	built, err := builtPlugins()
+	if err != nil {
+		return "", err
 	}
 	for _, path := range built {
 		data, err := os.ReadFile(path)
@@ -129,9 +131,7 @@ func build(dir string) (string, error) {
 	}
 	for i := len(built) + 2; i < installed; i++ {
 		name := "filler_" + strconv.Itoa(i)
-		// A custom section makes each a content of its own.
-		section := append([]byte{0, byte(len(name) + 1), byte(len(name))}, name...)
-		files["plugins/"+name+".wasm"] = string(append(append([]byte{}, guest...), section...))
+		files["plugins/"+name+".wasm"] = string(marked(guest, name))
 		files["plugins/"+name+".yaml"] = strings.Replace(manifest, "bench_json", name, 1)
 	}
 	files["grants.yaml"] = grants.String()
@@ -145,6 +145,22 @@ func build(dir string) (string, error) {
 		}
 	}
 	return dir, nil
+}
+
+// builtPlugins lists the files of our own plugins.
+func builtPlugins() ([]string, error) {
+	built, err := filepath.Glob("build/plugins/*.wasm")
+	if err == nil && len(built) == 0 {
+		err = errors.New("build/plugins has no plugins: run make build")
+	}
+	return built, err
+}
+
+// marked gives a module that does the same and is a content of its own: a
+// custom section holds the mark, of fewer than 127 bytes.
+func marked(wasm []byte, mark string) []byte {
+	section := append([]byte{0, byte(len(mark) + 1), byte(len(mark))}, mark...)
+	return append(slices.Clone(wasm), section...)
 }
 
 // process is a child that serves.

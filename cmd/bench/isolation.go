@@ -34,8 +34,12 @@ func isolation(s settings, dir string) ([]Row, error) {
 	return rows, nil
 }
 
-// spinning has a plugin spin on every core: how long beyond its limit, and how
-// long garbage collection takes meanwhile.
+// hostile are the functions of hostile.wasm that never end: a loop that calls
+// nothing, calls without end, and an instruction that writes a MiB, in a loop.
+var hostile = []string{"spin", "tree", "fill"}
+
+// spinning has a plugin spin: how long beyond its limit and, with one on every
+// core, how long garbage collection takes meanwhile.
 func spinning(s settings, dir string) ([]Row, error) {
 	ctx := context.Background()
 	box, err := openBox(dir)
@@ -54,30 +58,47 @@ func spinning(s settings, dir string) ([]Row, error) {
 	limits.Time = 100 * time.Millisecond
 	var over, pauses []float64
 	for range s.rounds {
-		for _, export := range []string{"spin", "tree", "fill"} {
+		for _, export := range hostile {
 			begun := time.Now()
 			if _, err := m.Call(ctx, sandbox.Call{Export: export, Limits: limits}); err == nil {
 				return nil, fmt.Errorf("%s ended by itself", export)
 			}
 			over = append(over, float64(time.Since(begun)-limits.Time)/1e6)
 		}
-		var wg sync.WaitGroup
-		for range runtime.GOMAXPROCS(0) {
-			wg.Go(func() { m.Call(ctx, sandbox.Call{Export: "spin", Limits: limits}) }) //nolint:errcheck // it ends by its limit, as measured above
+		var pause float64
+		for _, export := range hostile {
+			pause = max(pause, collecting(func() {
+				m.Call(ctx, sandbox.Call{Export: export, Limits: limits}) //nolint:errcheck // it ends by its limit, as measured above
+			}))
 		}
-		for range 10 {
-			time.Sleep(5 * time.Millisecond)
-			begun := time.Now()
-			runtime.GC()
-			pauses = append(pauses, float64(time.Since(begun))/1e6)
-		}
-		wg.Wait()
+		pauses = append(pauses, pause)
 	}
 	worst, pause := highest(over), median(pauses)
 	return []Row{
 		{Name: "isolation.stop", Unit: "ms over the limit, worst", Value: worst, Goal: "<= 50 ms", Met: worst <= 50},
-		{Name: "isolation.gc", Unit: "ms, median", Value: pause, Goal: "<= 15 ms", Met: pause <= 15},
+		{Name: "isolation.gc", Unit: "ms, longest of a round", Value: pause, Goal: "<= 15 ms", Met: pause <= 15},
 	}, box.Close(ctx)
+}
+
+// collecting returns the milliseconds of the longest garbage collection while
+// every core runs f.
+func collecting(f func()) (longest float64) {
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(f)
+	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	for {
+		select {
+		case <-ended:
+			return longest
+		case <-time.After(5 * time.Millisecond):
+		}
+		begun := time.Now()
+		runtime.GC()
+		longest = max(longest, float64(time.Since(begun))/1e6)
+	}
 }
 
 // neighbours measures a route's latency beside as many spinning plugins as
