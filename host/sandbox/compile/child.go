@@ -95,6 +95,10 @@ func compileInto(ctx context.Context, dir string, wasm []byte) (err error) {
 	return err
 }
 
+// patience is how many times its processor time a child may take by the clock:
+// it has the lowest priority, and a busy machine is not the module's fault.
+const patience = 5
+
 // compile fills a directory with a module's code, in a child if there is a
 // command for one. It waits for its turn; the bound of time begins after that.
 // An [fs.PathError] is of the directory, [ErrModule] of the module.
@@ -112,7 +116,7 @@ func (c *Cache) compile(ctx context.Context, dir string, wasm []byte) error {
 		}
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, c.config.Time)
+	bounded, cancel := context.WithTimeout(ctx, patience*c.config.Time)
 	defer cancel()
 	seconds := int64((c.config.Time + time.Second - 1) / time.Second)
 	args := append(c.config.Command[1:len(c.config.Command):len(c.config.Command)], dir, strconv.FormatInt(seconds, 10), strconv.FormatInt(c.config.Memory, 10))
@@ -132,7 +136,7 @@ func (c *Cache) compile(ctx context.Context, dir string, wasm []byte) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case bounded.Err() != nil:
-		return fmt.Errorf("%w: it took more than %v, the bound; make it smaller, or its functions simpler", ErrModule, c.config.Time)
+		return fmt.Errorf("the machine is too busy: the compiler did not get %v of processor time within %v", c.config.Time, patience*c.config.Time)
 	}
 	return c.ended(err, dir, stderr.text())
 }
@@ -169,7 +173,7 @@ func (c *Cache) ended(err error, dir, text string) error {
 	case exit.ExitCode() == exitModule:
 		return fmt.Errorf("%w: %s", ErrModule, text)
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
-		return fmt.Errorf("%w: the compiler was killed: it computed for more than %v, the bound, or the machine is short of memory", ErrModule, c.config.Time)
+		return fmt.Errorf("%w: the compiler was killed: it computed for more than %v, the bound, or the machine is short of memory; make it smaller, or its functions simpler", ErrModule, c.config.Time)
 	}
 	line, _, _ := strings.Cut(text, "\n")
 	return fmt.Errorf("%w: the compiler crashed (%v): %s", ErrModule, exit, line)

@@ -38,7 +38,7 @@ import (
 
 // Bounds where [Config] does not say otherwise.
 const (
-	defaultTime   = 60 * time.Second // one compilation
+	defaultTime   = 60 * time.Second // of the processor, for one compilation
 	defaultMemory = 2 << 30          // bytes that a child may write to
 	defaultSize   = 1 << 30          // bytes of all entries together
 	defaultAge    = 30 * 24 * time.Hour
@@ -80,7 +80,7 @@ type Config struct {
 	// can stop it; for tests and tools that trust their modules.
 	Command []string
 
-	Time   time.Duration // that one compilation may take; 0: 60 s
+	Time   time.Duration // of the processor, that one compilation may take; 0: 60 s
 	Memory int64         // bytes that a child may write to; 0: 2 GiB
 	Size   int64         // bytes of all entries, above which old ones go; 0: 1 GiB
 	Age    time.Duration // after which an unused entry goes; 0: 30 days
