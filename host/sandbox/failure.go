@@ -22,7 +22,8 @@ func (in *instance) failure(ctx context.Context, err error) *Error {
 	case ctx.Err() != nil:
 		return callerError(ctx, in.clock.spent)
 	case in.fault != nil && in.fault.Kind == KindTrap && in.fault.cause == nil:
-		return in.crash(in.fault, err)
+		in.crash(in.fault, err) // which is no cause: it wraps the fault itself
+		return in.fault
 	case in.fault != nil:
 		return in.fault
 	case in.memory.crowded:
@@ -32,11 +33,11 @@ func (in *instance) failure(ctx context.Context, err error) *Error {
 		return limitError(LimitMemory, "the plugin crashed after it was refused %s of memory, over the limit of %s; %s",
 			size(need), size(limit), bytesRemedy(LimitMemory, need, CeilingLimits().Memory)).because(err)
 	case errors.As(err, &exit):
-		return in.crash(newError(KindExit, "the plugin ended itself with code %d", exit.ExitCode()), err)
+		return in.crash(newError(KindExit, "the plugin ended itself with code %d", exit.ExitCode()), err).because(err)
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	text = strings.TrimSuffix(text, " (recovered by wazero)")
-	return in.crash(newError(KindTrap, "the plugin crashed: %s", strings.TrimPrefix(text, "wasm error: ")), err)
+	return in.crash(newError(KindTrap, "the plugin crashed: %s", strings.TrimPrefix(text, "wasm error: ")), err).because(err)
 }
 
 // callerError tells that the caller's context ended.
@@ -85,7 +86,7 @@ func (in *instance) crash(e *Error, err error) *Error {
 	if data, err := json.Marshal(detail); err == nil && string(data) != "{}" {
 		e.Err.Detail = data
 	}
-	return e.because(err)
+	return e
 }
 
 func outputError(what string, n, limit int64) *Error {

@@ -54,9 +54,15 @@ func call(m *Module, export, input string) (Result, error) {
 	return m.Call(context.Background(), Call{Export: export, Input: []byte(input), Limits: DefaultLimits()})
 }
 
-// kindOf gives the Error in err, which must be there.
+// kindOf gives the Error in err, which must be there, and have an end: an
+// error that wraps itself hangs whoever asks what it is.
 func kindOf(t testing.TB, err error) *Error {
 	t.Helper()
+	for cause, deep := err, 0; cause != nil; cause, deep = errors.Unwrap(cause), deep+1 {
+		if deep > 20 {
+			t.Fatalf("an error wraps itself: %T", cause)
+		}
+	}
 	var e *Error
 	if !errors.As(err, &e) {
 		t.Fatalf("error is %T (%v), want *Error", err, err)
