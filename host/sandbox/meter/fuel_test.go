@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/trama-run/trama/host/sandbox/wasm"
 )
 
 // Opcodes of the tests.
@@ -192,6 +194,7 @@ func TestStackOfEngine(t *testing.T) {
 		return asm(bytes.Repeat(operand, 1000), before, bytes.Repeat(after, 1000))
 	}
 	again := []byte{get, 0, call, 0}
+	globals := sec(6, vec(asm([]byte{wasm.V128, 1, 0xfd, 12}, make([]byte, 16), []byte{end}), []byte{wasm.I32, 1, 0x41, 0, end})...)
 	for _, test := range []struct {
 		name string
 		f    fn
@@ -199,9 +202,14 @@ func TestStackOfEngine(t *testing.T) {
 		{"least", fn{nil, nil, nil, []byte{call, 0}}},
 		{"operands", fn{one, one, nil, many(again, []byte{get, 0, load, 2, 0}, []byte{add})}},
 		{"vectors", fn{one, one, nil, asm(many(asm(again, []byte{0xfd, 0x11}), []byte{get, 0, 0xfd, 0, 4, 0}, []byte{0xfd, 0xae, 1}), []byte{0xfd, 0x1b, 0})}},
+		{"kept by calls", fn{one, one, nil, asm(bytes.Repeat([]byte{call, 1, call, 1, drop, call, 2}, 3000), again)}},
+		{"vectors of others", fn{one, one, nil, asm(bytes.Repeat([]byte{call, 3, call, 1, drop, call, 4}, 3000), again)}},
+		{"vectors of globals", fn{one, one, nil, asm(bytes.Repeat([]byte{0x23, 0, call, 1, drop, call, 4}, 3000), again)}},
+		{"operands without calls", fn{one, one, nil, asm(bytes.Repeat(many(nil, []byte{get, 0, load, 2, 0}, []byte{0x24, 1}), 20), again)}},
 		{"between calls", fn{one, one, nil, asm(bytes.Repeat([]byte{get, 0, load, 2, 0, call, 1, add, drop}, 1000), again)}},
 	} {
-		g := start(t, build([]fn{test.f, {nil, one, nil, []byte{0x41, 1}}}))
+		g := start(t, build([]fn{test.f, {nil, one, nil, []byte{0x41, 1}}, {one, nil, nil, nil},
+			{nil, []byte{wasm.V128}, nil, asm([]byte{0xfd, 12}, make([]byte, 16))}, {[]byte{wasm.V128}, nil, nil, nil}}, globals))
 		g.set(testFuel, 16<<20)
 		if _, err := g.call(t, "f0", make([]uint64, len(test.f.params))...); !errors.Is(err, errStack) {
 			t.Errorf("%s: %.80v", test.name, err)

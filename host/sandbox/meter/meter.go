@@ -26,7 +26,8 @@
 // # Stack
 //
 // A function that calls others, or has a large frame, takes from the stack
-// what its frame is estimated at, and gives it back when it returns. After a
+// what its frame is estimated at, and gives it back when it returns. A module
+// that is written for it can take more than the estimate: see frame. After a
 // trap the host must set both globals again.
 //
 // The package knows no engine and no ABI. The result is for an engine that

@@ -28,10 +28,12 @@ type Code struct {
 	locals  uint64
 	blocks  []Block
 	height  int // of the operand stack
+	low     int // the least height while the instruction worked
 	highest int
 	targets uint32 // of all br_table instructions
 	passed  int    // values, by the instruction
 	calls   bool
+	vectors bool // a type of a block or call until here has one
 }
 
 // Block is a block of instructions: the function's body, a block, loop or if.
@@ -64,18 +66,22 @@ func (m *Module) check(i int) error {
 	c := m.Code(i)
 	b := &m.Bodies[i]
 	t := m.Type(uint32(m.ImportedFunctions + i))
+	b.Vectors = b.Vectors || t.vectors()
 	m.passed += int64(len(t.Params) + len(t.Results))
+	var keeps kept
 	for c.Next() {
 		if m.passed += int64(c.passed); m.passed > maxPassed {
 			c.r.refuseAt(c.At, "blocks, calls and branches until here pass over %d values: the engine would take long to check their types", maxPassed)
 			break
 		}
-		b.Vectors = b.Vectors || c.Op >= opcode.Vector
+		keeps.step(c)
+		b.Vectors = b.Vectors || c.Op >= opcode.Vector || c.vectors ||
+			c.Op == opcode.GlobalGet && m.Globals[c.Index].Type == V128
 		if m.first[c.Op] == 0 {
 			m.first[c.Op] = int32(c.At)
 		}
 	}
-	b.Height, b.Calls = c.highest, c.calls
+	b.Height, b.Calls, b.Kept = c.highest, c.calls, keeps.n
 	return c.Err()
 }
 
@@ -110,7 +116,7 @@ func (c *Code) Next() bool {
 	if r.err != nil {
 		return false
 	}
-	c.passed = 0
+	c.passed, c.low = 0, c.height
 	info := c.Op.Info()
 	if info.Operand >= opcode.Control {
 		return c.control(info)
@@ -120,7 +126,8 @@ func (c *Code) Next() bool {
 		c.pop(int(info.Pops))
 		c.push(int(info.Pushes))
 	} else {
-		c.height += int(info.Pushes) - int(info.Pops)
+		c.low = c.height - int(info.Pops)
+		c.height = c.low + int(info.Pushes)
 		c.highest = max(c.highest, c.height)
 	}
 	c.End = r.at
@@ -133,6 +140,7 @@ func (c *Code) control(info *opcode.Info) bool {
 	r := &c.r
 	t, arity := c.typed(info)
 	c.passed += len(t.Params) + len(t.Results) + arity
+	c.vectors = c.vectors || t.vectors()
 	c.pop(int(info.Pops))
 	c.push(int(info.Pushes))
 	switch c.Op {
@@ -170,6 +178,7 @@ func (c *Code) pop(n int) {
 		}
 		c.height = top.base
 	}
+	c.low = min(c.low, c.height)
 }
 
 func (c *Code) push(n int) {
@@ -182,6 +191,7 @@ func (c *Code) dead() {
 	top := &c.blocks[len(c.blocks)-1]
 	top.dead = true
 	c.height = top.base
+	c.low = min(c.low, c.height)
 }
 
 func (c *Code) open(t Signature) {

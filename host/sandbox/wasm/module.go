@@ -149,8 +149,9 @@ type Body struct {
 	GroupCount uint32
 	Locals     uint32 // without the parameters
 	Height     int    // the most operands that the body has on its stack
+	Kept       int    // operands that an engine may have to keep in memory, with a place for each
 	Calls      bool   // it has a call instruction
-	Vectors    bool   // it has a vector instruction
+	Vectors    bool   // it may have vectors among its values
 }
 
 // Type gives the signature of a function.

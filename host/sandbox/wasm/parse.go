@@ -289,7 +289,7 @@ func (p *parser) body() {
 	var locals uint64
 	for range b.GroupCount {
 		locals += uint64(r.u32())
-		r.valueType()
+		b.Vectors = r.valueType() == V128 || b.Vectors
 		if r.err != nil {
 			return
 		}

@@ -48,6 +48,11 @@ func (s Signature) String() string {
 	return "(" + typeNames(s.Params) + ") -> " + results
 }
 
+// vectors reports whether one of them is a v128.
+func (s Signature) vectors() bool {
+	return strings.IndexByte(s.Params, V128) >= 0 || strings.IndexByte(s.Results, V128) >= 0
+}
+
 func typeNames(types string) string {
 	list := make([]string, len(types))
 	for i := range types {
