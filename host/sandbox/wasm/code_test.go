@@ -280,6 +280,33 @@ func TestPassedValues(t *testing.T) {
 	}
 }
 
+// TestVectors: a body may have vectors from wherever they come.
+func TestVectors(t *testing.T) {
+	vector := slices.Concat([]byte{0xfd, 12}, make([]byte, 16))
+	for i, test := range []struct {
+		kind byte // 0 is () -> (), 1 is () -> (v128)
+		body []byte
+		want bool
+	}{
+		{0, []byte{0, 0x0b}, false},
+		{0, slices.Concat([]byte{0}, vector, []byte{0x1a, 0x0b}), true},
+		{0, []byte{0, 0x10, 0, 0x1a, 0x0b}, true},                   // call
+		{0, []byte{0, 0x02, 1, 0x10, 0, 0x0b, 0x1a, 0x0b}, true},    // block
+		{0, []byte{0, 0x23, 0, 0x1a, 0x0b}, true},                   // global.get
+		{0, []byte{1, 1, 0x7b, 0x20, 0, 0x1a, 0x0b}, true},          // local
+		{0, []byte{2, 1, 0x7b, 1, 0x7f, 0x20, 1, 0x1a, 0x0b}, true}, // a local that is not the last
+		{1, []byte{0, 0x00, 0x0b}, true},                            // result
+	} {
+		first := slices.Concat([]byte{0}, vector, []byte{0x0b})
+		m, err := wasm.Parse(mod(sec(1, vec([]byte{0x60, 0, 0}, []byte{0x60, 0, 1, 0x7b})...), sec(3, vec([]byte{1}, []byte{test.kind})...),
+			sec(6, vec(slices.Concat([]byte{0x7b, 0}, vector, []byte{0x0b}))...),
+			sec(10, vec(slices.Concat(leb(len(first)), first), slices.Concat(leb(len(test.body)), test.body))...)))
+		if err != nil || m.Bodies[1].Vectors != test.want {
+			t.Errorf("%d: vectors %v, %v", i, !test.want, err)
+		}
+	}
+}
+
 func parse(data []byte) error {
 	_, err := wasm.Parse(data)
 	return err
