@@ -110,12 +110,20 @@ func (a api) listPlugins(c *fiber.Ctx) error {
 	return c.JSON(list)
 }
 
-// showPlugin shows every file with a plugin of this name.
+// showPlugin shows the file that a name belongs to or, if there is none, one
+// that has the name and can't be used.
 func (a api) showPlugin(c *fiber.Ctx) error {
+	var named []plugin.Status
 	for _, s := range a.Plugins.List() {
 		if s.Name == c.Params("name") {
-			return c.JSON(s)
+			named = append(named, s)
 		}
+	}
+	if i := slices.IndexFunc(named, func(s plugin.Status) bool { return s.State != plugin.StateBroken && s.State != plugin.StateRetired }); i >= 0 {
+		return c.JSON(named[i])
+	}
+	if len(named) > 0 {
+		return c.JSON(named[0])
 	}
 	return problem.New(404, "no_plugin", fmt.Sprintf("there is no plugin %q in the plugin directories", c.Params("name")))
 }

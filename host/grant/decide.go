@@ -63,7 +63,7 @@ func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decisio
 		d := Decision{Status: Pending, Reason: "no grant names it", Missing: missing(ask, m, Grant{})}
 		d.Remedy = remedy("add to", ask, m)
 		if former.Plugin != "" {
-			d.Reason = "the file changed: what is granted was granted to another content"
+			d.Reason = "what is granted to a plugin of this name was granted to another content"
 			d.Remedy = remedy("look at the file and, if it is what you want, leave the line of its former content to the sessions that began with that, and add to", union(former, ask), m)
 		}
 		return d

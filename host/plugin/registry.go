@@ -33,8 +33,9 @@ import (
 
 // Config joins a registry to its surroundings.
 type Config struct {
-	// Dirs hold the .wasm files; a later directory loses against an earlier
-	// one when both have a plugin of the same name.
+	// Dirs hold the .wasm files. A name belongs to one file: a plugin of this
+	// build, then one that is granted, then the one that had it first, and of
+	// equal ones that of the earlier directory.
 	Dirs []string
 	// DataDir keeps the contents that have served, for the sessions that
 	// began with them.

@@ -139,7 +139,7 @@ func TestFromFileToCall(t *testing.T) {
 
 	// A changed file needs a grant of its own.
 	w.put(t, "adder.wasm", guest(t, "json", "v2"))
-	if now := w.status(t); now.State != StatePending || !strings.Contains(now.Reason, "changed") || now.Serving != s.Digest {
+	if now := w.status(t); now.State != StatePending || !strings.Contains(now.Reason, "another content") || now.Serving != s.Digest {
 		t.Errorf("a changed file: %+v, want it pending and %s serving", now, s.Digest)
 	}
 	if out, err := w.total(t); err != nil || out != `{"total":15,"items":1}` {

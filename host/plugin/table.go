@@ -15,6 +15,7 @@ import (
 type table struct {
 	byName   map[string]*plugin // what serves
 	byDigest map[string]*plugin // every content that has served, or waits to
+	owners   map[string]string  // the file that a name belongs to
 	status   []Status
 }
 
@@ -66,7 +67,7 @@ func (r *Registry) republish() {
 // publish makes the table anew, and ends contents that nothing needs. The
 // caller holds mu.
 func (r *Registry) publish() {
-	t := &table{byName: map[string]*plugin{}, byDigest: map[string]*plugin{}}
+	t := &table{byName: map[string]*plugin{}, byDigest: map[string]*plugin{}, owners: r.owners()}
 	for _, file := range r.inOrder() {
 		r.add(t, r.entries[file])
 	}
@@ -75,7 +76,7 @@ func (r *Registry) publish() {
 }
 
 // add gives a file its place in a table: one line of the list, and what serves
-// under its name.
+// under the names that belong to it.
 func (r *Registry) add(t *table, e *entry) {
 	var status Status
 	if e.present == nil {
@@ -84,21 +85,22 @@ func (r *Registry) add(t *table, e *entry) {
 		p := r.decide(e.present)
 		t.byDigest[p.digest] = p
 		status = p.status(e.file)
-		if p.decision.Status == grant.Granted {
-			e.former = nil
+		if owner := t.owners[p.manifest.Name]; owner == e.file {
+			t.byName[p.manifest.Name] = p
+			if p.decision.Status == grant.Granted {
+				e.former = nil
+				p.served = p.served || r.Scanned() // before that, the name may still go to another file
+			}
+		} else {
+			status.State, status.Grant = StateBroken, nil
+			status.Reason = fmt.Sprintf("the name %q belongs to the plugin in %s", p.manifest.Name, owner)
+			status.Remedy = "remove one of the two files"
 		}
-		if !t.take(p, &status) {
-			t.status = append(t.status, status)
-			return
-		}
-		p.served = p.served || p.decision.Status == grant.Granted
 	}
-	if r.mayServe(e.former) {
+	if r.mayServe(e.former) && t.owners[e.former.manifest.Name] == e.file {
 		p := r.decide(e.former)
-		if other := t.byName[p.manifest.Name]; other == nil || other.generation == e.present {
-			t.byName[p.manifest.Name], p.served = p, true
-			status.Serving = p.digest
-		}
+		t.byName[p.manifest.Name], p.served = p, true
+		status.Serving = p.digest
 	}
 	t.status = append(t.status, status)
 }
@@ -145,18 +147,6 @@ func (p *plugin) retired(sessions int) Status {
 		s.Reason = fmt.Sprintf("it was replaced or removed; sessions that began with it, and fail: %d, since %s", sessions, s.Reason)
 	}
 	return s
-}
-
-// take puts a plugin under its name, or refuses it if the name is taken.
-func (t *table) take(p *plugin, status *Status) bool {
-	if other, taken := t.byName[p.manifest.Name]; taken {
-		status.State, status.Grant = StateBroken, nil
-		status.Reason = fmt.Sprintf("a plugin named %q is in %s already", p.manifest.Name, other.path())
-		status.Remedy = "remove one of the two files"
-		return false
-	}
-	t.byName[p.manifest.Name] = p
-	return true
 }
 
 // status is what an operator sees of a content that could be read.
