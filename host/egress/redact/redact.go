@@ -1,6 +1,7 @@
 // Package redact takes texts that must not be seen out of what comes back from
 // other systems: as they are, and in the spellings in which systems commonly
-// give them back.
+// give them back. Escapes of JSON, URLs, HTML and XML are read as they come, a
+// character at a time, so that every mix of them is found.
 //
 // It is a guard against accidents: a system that was given a secret can always
 // return it in a form that nobody recognises (reversed, in pieces, encrypted).
@@ -11,6 +12,7 @@ import (
 	"cmp"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -58,11 +60,12 @@ func (s *Set) matcher() *matcher {
 // Redact takes the hidden texts out of a text.
 func (s *Set) Redact(text string) string {
 	m := s.matcher()
-	if m == nil || !m.in(text) {
+	if m == nil {
 		return text
 	}
-	out, _ := m.replace(nil, []byte(text), len(text))
-	return string(out)
+	var out strings.Builder
+	io.Copy(&out, m.reader(strings.NewReader(text))) //nolint:errcheck // neither end of it fails
+	return out.String()
 }
 
 // Reader takes the hidden texts out of a stream, wherever it is cut into
@@ -72,96 +75,121 @@ func (s *Set) Reader(from io.Reader) io.Reader {
 	if m == nil {
 		return from
 	}
-	return &reader{from: from, matcher: m, chunk: make([]byte, 32<<10)}
+	return m.reader(from)
 }
 
-// matcher finds the forms of hidden texts.
+// matcher is what to look for in each view of a source.
 type matcher struct {
-	forms   [256][]string // by first byte, longest first: no part of one stays behind
-	longest int
+	plain, unescaped, twice, compact []needle
 }
 
 func newMatcher(hidden []string) *matcher {
-	m := &matcher{}
-	var all []string
+	var unescaped, twice, compacted []string
 	for _, text := range hidden {
-		all = append(all, forms(text)...)
+		unescaped = append(unescaped, unescapings(text)...)
+		compacted = append(compacted, encodings(text)...)
 	}
-	slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	for _, form := range slices.Compact(all) {
-		m.forms[form[0]] = append(m.forms[form[0]], form)
-		m.longest = max(m.longest, len(form))
+	for _, text := range unescaped {
+		twice = append(twice, strings.ReplaceAll(text, "+", " "))
 	}
-	return m
+	return &matcher{newNeedles(hidden), newNeedles(unescaped), newNeedles(twice), newNeedles(compacted)}
 }
 
-// at returns the length of the form that b begins with, 0 for none.
-func (m *matcher) at(b []byte) int {
-	for _, form := range m.forms[b[0]] {
-		if len(form) <= len(b) && string(b[:len(form)]) == form {
-			return len(form)
-		}
+func newNeedles(texts []string) []needle {
+	var all []needle
+	slices.Sort(texts)
+	for _, text := range slices.Compact(texts) {
+		all = append(all, newNeedle(text))
 	}
-	return 0
+	return all
 }
 
-func (m *matcher) in(text string) bool {
-	b := []byte(text)
-	for i := range b {
-		if m.at(b[i:]) > 0 {
-			return true
-		}
+func (m *matcher) reader(from io.Reader) *reader {
+	return &reader{
+		from: from, chunk: make([]byte, 4<<10),
+		plain: newFinder(same, m.plain), unescaped: newFinder(unescape, m.unescaped),
+		twice: newFinder(spaced, m.twice), compact: newFinder(compact, m.compact),
 	}
-	return false
 }
 
-// replace appends to out what is left of b, as far as forms begin before end,
-// and says how much of b that was.
-func (m *matcher) replace(out, b []byte, end int) ([]byte, int) {
-	i := 0
-	for i < end {
-		if n := m.at(b[i:]); n > 0 {
-			out = append(out, Mark...)
-			i += n
-			continue
-		}
-		out = append(out, b[i])
-		i++
-	}
-	return out, i
-}
-
-// reader redacts a stream. It holds back as much as could be the beginning of
-// a form.
+// reader redacts a stream. It holds back what could be the beginning of a
+// hidden text.
 type reader struct {
-	from    io.Reader
-	matcher *matcher
-	chunk   []byte
-	in      []byte // read and not yet looked at
+	from  io.Reader
+	chunk []byte
+	err   error // of from; nothing is read after it
+
+	plain     *finder // of the source
+	unescaped *finder // of plain
+	twice     *finder // of unescaped: JSON in JSON, and forms
+	compact   *finder // of unescaped
+
+	in      []byte // read and not yet given out
+	at      int    // offset of in
+	found   []span // that begin at or after at
+	covered int    // offset of the end of the last span that was taken out
 	out     []byte // ready
-	err     error  // of from; nothing is read after it
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	for len(r.out) == 0 {
-		end := len(r.in) - r.matcher.longest + 1
-		if r.err != nil {
-			end = len(r.in)
-		}
-		if end > 0 {
-			var used int
-			r.out, used = r.matcher.replace(r.out[:0], r.in, end)
-			r.in = append(r.in[:0], r.in[used:]...)
-			continue
-		}
 		if r.err != nil {
 			return 0, r.err
 		}
 		var n int
 		n, r.err = r.from.Read(r.chunk)
-		r.in = append(r.in, r.chunk[:n]...)
+		r.feed(r.chunk[:n], r.err != nil)
 	}
 	n := copy(p, r.out)
 	r.out = r.out[n:]
 	return n, nil
+}
+
+// feed takes a piece of the source, or the last one, and makes out of it what
+// can be given out.
+func (r *reader) feed(piece []byte, end bool) {
+	var source view
+	for i, b := range piece {
+		offset := r.at + len(r.in) + i
+		source.add(b, offset, offset+1)
+	}
+	r.in = append(r.in, piece...)
+	found := func(s span) { r.found = append(r.found, s) }
+	plain := r.plain.feed(source, end, found)
+	unescaped := r.unescaped.feed(plain, end, found)
+	r.twice.feed(unescaped, end, found)
+	r.compact.feed(unescaped, end, found)
+	safe := r.at + len(r.in)
+	if !end {
+		for _, f := range []*finder{r.plain, r.unescaped, r.twice, r.compact} {
+			safe = f.safe(safe)
+		}
+	}
+	r.release(safe)
+}
+
+// release gives out the source up to an offset, without what was found. Spans
+// that overlap are one.
+func (r *reader) release(safe int) {
+	slices.SortFunc(r.found, func(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(b.to, a.to)) })
+	r.out = r.out[:0]
+	begin, at := r.at, r.at
+	upTo := func(offset int) { // what is not covered goes out
+		if from := max(at, r.covered); from < offset {
+			r.out = append(r.out, r.in[from-begin:offset-begin]...)
+		}
+		at = max(at, offset)
+	}
+	n := 0
+	for ; n < len(r.found) && r.found[n].from < safe; n++ {
+		s := r.found[n]
+		if s.from >= r.covered {
+			upTo(s.from)
+			r.out = append(r.out, Mark...)
+		}
+		r.covered = max(r.covered, s.to)
+	}
+	upTo(safe)
+	r.found = append(r.found[:0], r.found[n:]...)
+	r.in, r.at = append(r.in[:0], r.in[safe-begin:]...), safe
 }
