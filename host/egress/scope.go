@@ -32,6 +32,9 @@ type Policy struct {
 	HTTPBytes int64         // one body, either way, after decompression
 	Requests  int           // of the call, redirects included
 	Timeout   time.Duration // of one request, redirects and body included
+	// Unsafe: a repeat of the call may do it twice, so a request that may have
+	// arrived and failed then ends as unknown, not as unreachable.
+	Unsafe bool
 	// Blobs are those that the call can refer to; nil: it has none.
 	Blobs     Blobs
 	BlobBytes int64 // all blobs that the call makes

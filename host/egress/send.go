@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -34,7 +36,7 @@ type outgoing struct {
 
 // Send performs one request, following redirects. Any status is an answer;
 // an error is an [*abi.Error] of code denied, invalid, limit, timeout,
-// unreachable or no_secret, and names no query and no secret.
+// unreachable, unknown or no_secret, and names no query and no secret.
 func (s *Scope) Send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse, error) {
 	timeout := s.policy.Timeout
 	if wish := time.Duration(req.TimeoutMillis) * time.Millisecond; req.TimeoutMillis > 0 && req.TimeoutMillis < timeout.Milliseconds() {
@@ -42,15 +44,22 @@ func (s *Scope) Send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	response, failure := s.send(ctx, req)
+	// A connection that is ready gets the request at once: from then on, some
+	// of it may have arrived.
+	var sent atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
+	response, failure := s.send(ctx, req, trace)
 	if failure != nil {
+		if s.policy.Unsafe && sent.Load() && failure.Code == abi.CodeUnreachable {
+			failure = fail(abi.CodeUnknown, "the request may have arrived: %s", failure.Message)
+		}
 		failure.Message = s.Redact(failure.Message)
 		return abi.HTTPResponse{}, failure
 	}
 	return response, nil
 }
 
-func (s *Scope) send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse, *abi.Error) {
+func (s *Scope) send(ctx context.Context, req abi.HTTPRequest, trace *httptrace.ClientTrace) (abi.HTTPResponse, *abi.Error) {
 	out, to, failure := s.prepare(ctx, req)
 	if failure != nil {
 		return abi.HTTPResponse{}, failure
@@ -60,7 +69,7 @@ func (s *Scope) send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse
 		return abi.HTTPResponse{}, failure
 	}
 	for hop := 0; ; hop++ {
-		response, failure := s.exchange(ctx, out, to, named)
+		response, failure := s.exchange(ctx, out, to, named, trace)
 		if failure != nil {
 			return abi.HTTPResponse{}, failure
 		}
@@ -140,13 +149,17 @@ func (s *Scope) setHeader(out *outgoing, to target, headers map[string]string) *
 	// an encoded answer would pass unseen.
 	out.header.Set("Accept-Encoding", "gzip")
 	if out.header.Get("Range") != "" {
+		// By parts, a plugin could fetch a secret in pieces that nobody knows.
+		if to.connected || !s.hidden.Empty() {
+			return fail(abi.CodeDenied, "%s: header Range can't go with credentials or secrets, because a part of an answer can't be searched for them: leave it out and ask for the whole", to.name())
+		}
 		out.header.Set("Accept-Encoding", "identity") // a part of a gzip file can't be unpacked
 	}
 	return nil
 }
 
 // exchange sends one request and waits for the head of its answer.
-func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named string) (*http.Response, *abi.Error) {
+func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named string, trace *httptrace.ClientTrace) (*http.Response, *abi.Error) {
 	if failure := s.count(); failure != nil {
 		return nil, failure
 	}
@@ -155,6 +168,7 @@ func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named str
 		if failure != nil {
 			return nil, failure
 		}
+		request = request.WithContext(httptrace.WithClientTrace(ctx, trace)) // not that of a token
 		response, err := s.client.transports[to.reach].RoundTrip(request)
 		if err != nil {
 			return nil, broken(ctx, named, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trama-run/trama/host/egress"
@@ -101,7 +102,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	scope := r.config.Egress.Open(egress.Policy{
 		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets, Bound: granted.Bound,
 		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,
-		Blobs: c.Blobs, BlobBytes: int64(granted.Limits.Blob),
+		Blobs: c.Blobs, BlobBytes: int64(granted.Limits.Blob), Unsafe: unsafe(p.manifest, c.Export),
 	})
 	outside := hostfn.Call{
 		Scope: scope, Secrets: r.config.Secrets, Keys: granted.Keys, KVGranted: granted.KV > 0,
@@ -144,6 +145,14 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 		return nil, usage, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("plugin %s: function %q returned %d bytes that are not JSON", c.Plugin, c.Export, len(output))}
 	}
 	return output, usage, nil
+}
+
+// unsafe says whether a function is that of an operation whose repeat may do
+// it twice, or runs scripts, which may do anything.
+func unsafe(m abi.Manifest, export string) bool {
+	return m.Kind == abi.KindLanguage && export == abi.FuncRun || slices.ContainsFunc(m.Operations, func(op abi.Operation) bool {
+		return ExportOf(op) == export && op.Effect == abi.EffectUnsafe
+	})
 }
 
 // limitsOf gives the limits of a decision, all of which are set, as the
