@@ -31,7 +31,9 @@ type wanted struct {
 }
 
 // Apply makes the objects of origin "file" equal to a set: in one commit, or
-// in several if there is more than one takes (see edit.batches). A change that widens a grant is held back unless allowWider is set. Errors:
+// in several if there is more than one takes (see edit.batches). A change that
+// widens a grant is held back unless allowWider is set; what the same change
+// takes back holds at once. Errors:
 // source.Problems where a name is taken, by a file or by the API; the store's.
 func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change, error) {
 	want, err := set.objects()
@@ -53,6 +55,13 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 		w := want[key]
 		old := c.objects[key]
 		if !allowWider && wider(old, key, w.value) {
+			if narrow, is, err := narrowed(old, w.value); err != nil {
+				return nil, err
+			} else if is { // what was taken back does not wait
+				if err := e.put(ctx, key, w.origin, narrow); err != nil {
+					return nil, err
+				}
+			}
 			e.changes = append(e.changes, Change{Object: key, Action: "widened", Origin: w.origin,
 				Held: "it would let a plugin reach more: run `trama apply DIR` to confirm it"})
 			continue
@@ -130,6 +139,22 @@ func wider(old object, key string, value json.RawMessage) bool {
 		return true
 	}
 	return !after.Within(before)
+}
+
+// narrowed gives what a grant's old and new values both give, and says whether
+// that is less than the old one.
+func narrowed(old object, value json.RawMessage) (json.RawMessage, bool, error) {
+	var before, after Grant
+	if json.Unmarshal(old.Value, &before) != nil || json.Unmarshal(value, &after) != nil {
+		return nil, false, nil // a new grant has no old value
+	}
+	both := after.Both(before.Grant)
+	if before.Within(both) {
+		return nil, false, nil
+	}
+	after.Grant = both
+	data, err := json.Marshal(after)
+	return data, true, err
 }
 
 // PutFlow publishes a version of a flow through the API.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,6 +140,22 @@ func TestWiderGrantsWait(t *testing.T) {
 	}
 	if got := c.Snapshot().Grants[0].Limits.Memory; got != grant.KiB {
 		t.Errorf("memory %s holds, want the narrower 1KiB", got)
+	}
+	mixed := someGrant(1, 2*grant.MiB)
+	mixed.Egress = []string{"https://b.com"}
+	before := someGrant(1, grant.MiB)
+	before.Egress = []string{"https://a.com", "https://b.com"}
+	apply(t, c, Set{Grants: []Grant{before}}, true)
+	for i, want := range []string{"updated grant/acme bundled, widened grant/acme bundled", "widened grant/acme bundled"} {
+		if got := apply(t, c, Set{Grants: []Grant{mixed}}, false); got != want {
+			t.Errorf("reading %d of what both widens and narrows: %q, want %q", i+1, got, want)
+		}
+		if got := c.Snapshot().Grants[0]; got.Limits.Memory != grant.MiB || !slices.Equal(got.Egress, []string{"https://b.com"}) {
+			t.Errorf("reading %d: %s holds, want what is in both", i+1, got)
+		}
+	}
+	if got := apply(t, c, Set{Grants: []Grant{mixed}}, true); got != "updated grant/acme bundled" {
+		t.Errorf("confirmed: %q", got)
 	}
 	if got := apply(t, c, Set{}, false); got != "removed grant/acme bundled" {
 		t.Errorf("a grant taken out needs no confirmation: %q", got)

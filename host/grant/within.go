@@ -65,3 +65,57 @@ func entryCovers(wide, narrow string) bool {
 	n, errN := ParseOrigin(narrow)
 	return errW == nil && errN == nil && w.Covers(n)
 }
+
+// Both gives what g and old both give, for the content that g is of; it is
+// within each of them. A secret whose bounds have no origin in common is left
+// out.
+func (g Grant) Both(old Grant) Grant {
+	b := Grant{Plugin: g.Plugin, Of: g.Of, Egress: common(g.Egress, old.Egress), KV: min(g.KV, old.KV)}
+	for _, name := range g.Keys {
+		if slices.Contains(old.Keys, name) {
+			b.Keys = append(b.Keys, name)
+		}
+	}
+	for _, name := range g.Secrets {
+		if !slices.Contains(old.Secrets, name) {
+			continue
+		}
+		bound, isBound := g.Bound[name]
+		if former, wasBound := old.Bound[name]; wasBound && isBound {
+			if bound = common(bound, former); len(bound) == 0 {
+				continue
+			}
+		} else if wasBound {
+			bound, isBound = former, true
+		}
+		b.Secrets = append(b.Secrets, name)
+		if isBound {
+			if b.Bound == nil {
+				b.Bound = map[string][]string{}
+			}
+			b.Bound[name] = slices.Clone(bound)
+		}
+	}
+	usual := Default()
+	for i, l := range b.Limits.all() {
+		d := usual.all()[i].value
+		one, other := g.Limits.all()[i].value, old.Limits.all()[i].value
+		if v := min(cmp.Or(one, d), cmp.Or(other, d)); v != d || one != 0 && other != 0 {
+			l.set(v)
+		}
+	}
+	return b
+}
+
+// common gives the entries of each list that one of the other covers.
+func common(a, b []string) []string {
+	var both []string
+	for _, pair := range [][2][]string{{a, b}, {b, a}} {
+		for _, e := range pair[0] {
+			if !slices.Contains(both, e) && slices.ContainsFunc(pair[1], func(o string) bool { return entryCovers(o, e) }) {
+				both = append(both, e)
+			}
+		}
+	}
+	return both
+}
