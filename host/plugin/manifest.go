@@ -70,6 +70,11 @@ func checkManifest(m abi.Manifest) error {
 	if m.Capabilities.KVBytes < 0 {
 		report("kv_bytes %d: want how much to remember of each contact, or nothing", m.Capabilities.KVBytes)
 	}
+	if namePattern.MatchString(m.Name) {
+		for _, problem := range grant.Request(m, strings.Repeat("0", 64)).Validate() {
+			report("no grant can give what it asks for: %s", problem)
+		}
+	}
 	for _, s := range m.Capabilities.Secrets {
 		for _, o := range s.Origins {
 			if _, err := grant.ParseOrigin(o); err != nil && o != abi.EgressConnection {

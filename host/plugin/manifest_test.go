@@ -13,7 +13,11 @@ func TestManifestAsks(t *testing.T) {
 		`{"kv_bytes": -1}`: "kv_bytes -1",
 		`{"secrets": [{"name": "key", "origins": ["api.acme.com"]}]}`: `secret "key": origin "api.acme.com"`,
 		`{"secrets": [{"name": "key", "origins": ["*"]}]}`:            "the whole Internet",
-		`{"kv": true}`: `unknown field "kv"`,
+		`{"egress": ["https://*.acme.com", "connection"]}`:            "",
+		`{"egress": ["https://*"]}`:                                   `no grant can give what it asks for: egress: origin "https://*"`,
+		`{"egress": ["https://*.com"]}`:                               "two labels",
+		`{"secrets": [{"name": "API key"}]}`:                          `"API key" is not a secret's name`,
+		`{"kv": true}`:                                                `unknown field "kv"`,
 	} {
 		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "connector", "capabilities": ` + capabilities + `}`))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
