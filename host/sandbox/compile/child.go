@@ -96,7 +96,7 @@ func compileInto(ctx context.Context, dir string, wasm []byte) (err error) {
 }
 
 // patience is how many times its processor time a child may take by the clock:
-// it has the lowest priority, and a busy machine is not the module's fault.
+// it has a low priority, and a busy machine is not the module's fault.
 const patience = 5
 
 // compile fills a directory with a module's code, in a child if there is a

@@ -65,7 +65,7 @@ func TestLastContextKillsTheChild(t *testing.T) {
 	})
 	waitFor(t, "the lowest priority", func() bool {
 		priority, err := syscall.Getpriority(syscall.PRIO_PROCESS, id)
-		return err == nil && priority == 1 // as Linux has it: 20 - niceness
+		return err == nil && priority == 20-niceness // as Linux has it
 	})
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) || errors.Is(err, ErrModule) {
