@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -94,8 +93,8 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	}()
 	s := config.Settings
 	for _, dir := range []string{s.Data, s.Cache} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("data directory: %w", err)
+		if err := private(dir, config.Log); err != nil {
+			return nil, err
 		}
 	}
 	if h.public, err = server.Listen(s.Addr); err != nil {
@@ -265,7 +264,7 @@ func (h *Host) Run(ctx context.Context) error {
 	operators := server.NewAdmin(h.config.Log)
 	admin.Mount(operators, admin.Config{
 		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
-		Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
+		Sessions: h.runs.Pinned, Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
 		Metrics: h.metrics.Handler(),
 		Pending: func() (source.Problems, []catalog.Change) {
 			p := h.pending.Load()

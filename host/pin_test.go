@@ -55,6 +55,15 @@ func TestPins(t *testing.T) {
 	i.accepted("d2", unit{ID: "u2", From: "ana", Text: "again"}, unit{ID: "u3", From: "bob", Text: "hi"})
 	p.wait(i, 3)
 
+	if err := status(plugin.StateRetired, sha(first), 1)(); err != nil {
+		t.Errorf("the session of the old content is not counted when asked: %v", err)
+	}
+	for _, g := range read[[]admin.GrantInfo](i, "/v1/grants") {
+		if g.Plugin == "acme" && g.Sessions != 1 {
+			t.Errorf("%s has %d sessions, want 1", g, g.Sessions)
+		}
+	}
+
 	i.restart()
 	i.eventually("the old content to be retired, for one session", status(plugin.StateRetired, sha(first), 1))
 	if findings := read[[]admin.Finding](i, "/v1/doctor"); slices.ContainsFunc(findings, func(f admin.Finding) bool { return strings.Contains(f.Object, "acme") }) {

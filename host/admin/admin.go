@@ -43,6 +43,9 @@ type Config struct {
 	Catalog  *catalog.Catalog
 	Plugins  *plugin.Registry
 	Channels *channel.Channels
+	// Sessions counts the sessions that began with each content of a plugin, by
+	// its digest. It reads all of them.
+	Sessions func(ctx context.Context) (map[string]int, error)
 	// Held says why a flow can't run now.
 	Held func(p *engine.Program) *abi.Error
 	// Operations looks up what plugins offer, to check flows against.

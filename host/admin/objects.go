@@ -102,7 +102,20 @@ func (a api) changed(c *fiber.Ctx, changes []catalog.Change, err error) error {
 	return c.JSON(changes)
 }
 
+// count counts the sessions of plugins' contents now: whether one may be
+// revoked depends on it.
+func (a api) count(c *fiber.Ctx) (map[string]int, error) {
+	sessions, err := a.Sessions(c.UserContext())
+	if err == nil {
+		a.Plugins.Counted(sessions)
+	}
+	return sessions, err
+}
+
 func (a api) listPlugins(c *fiber.Ctx) error {
+	if _, err := a.count(c); err != nil {
+		return err
+	}
 	list := a.Plugins.List()
 	if list == nil {
 		list = []plugin.Status{}
@@ -113,6 +126,9 @@ func (a api) listPlugins(c *fiber.Ctx) error {
 // showPlugin shows the file that a name belongs to or, if there is none, one
 // that has the name and can't be used.
 func (a api) showPlugin(c *fiber.Ctx) error {
+	if _, err := a.count(c); err != nil {
+		return err
+	}
 	var named []plugin.Status
 	for _, s := range a.Plugins.List() {
 		if s.Name == c.Params("name") {
@@ -132,13 +148,27 @@ func (a api) showPlugin(c *fiber.Ctx) error {
 type GrantInfo struct {
 	grant.Grant
 	Origin catalog.Origin `json:"origin"`
+	// Sessions is how many began with what the grant is of, and have not ended.
+	Sessions int `json:"sessions"`
 }
 
 func (a api) listGrants(c *fiber.Ctx) error {
+	sessions, err := a.count(c)
+	if err != nil {
+		return err
+	}
 	s := a.Catalog.Snapshot()
 	list := []GrantInfo{}
 	for _, g := range s.Grants {
-		list = append(list, GrantInfo{g.Grant, s.Origins["grant/"+g.Name()]})
+		info := GrantInfo{g.Grant, s.Origins["grant/"+g.Name()], sessions[strings.TrimPrefix(g.Of, "sha256:")]}
+		if g.Of == grant.OfBundled {
+			for _, p := range a.Plugins.List() {
+				if p.Name == g.Plugin && p.Bundled {
+					info.Sessions += sessions[p.Digest]
+				}
+			}
+		}
+		list = append(list, info)
 	}
 	return c.JSON(list)
 }

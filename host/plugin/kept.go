@@ -134,6 +134,14 @@ func (r *Registry) Retired() bool {
 	return slices.ContainsFunc(r.List(), func(s Status) bool { return s.State == StateRetired })
 }
 
+// Counted takes over how many sessions began with each content, by its digest.
+func (r *Registry) Counted(sessions map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sessions = sessions
+	r.publish()
+}
+
 // Sweep takes over how many sessions began with each content, by its digest,
 // and removes retired contents that none did and that have lingered.
 func (r *Registry) Sweep(sessions map[string]int) error {
