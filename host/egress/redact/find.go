@@ -53,7 +53,7 @@ func (f *finder) feed(in view, end bool, found func(span)) view {
 	for i, n := range f.needles {
 		f.matched[i] = f.search(n, f.matched[i], from, found)
 	}
-	return f.seen.after(from)
+	return f.seen.part(from, len(f.seen.bytes))
 }
 
 func (f *finder) search(n needle, k, from int, found func(span)) int {

@@ -148,10 +148,9 @@ func (r *reader) Read(p []byte) (int, error) {
 // feed takes a piece of the source, or the last one, and makes out of it what
 // can be given out.
 func (r *reader) feed(piece []byte, end bool) {
-	var source view
-	for i, b := range piece {
-		offset := r.at + len(r.in) + i
-		source.add(b, offset, offset+1)
+	source := view{piece, make([]int, len(piece)), make([]int, len(piece))}
+	for i := range piece {
+		source.from[i], source.to[i] = r.at+len(r.in)+i, r.at+len(r.in)+i+1
 	}
 	r.in = append(r.in, piece...)
 	found := func(s span) { r.found = append(r.found, s) }

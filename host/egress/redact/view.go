@@ -22,9 +22,9 @@ func (v *view) append(w view) {
 	v.bytes, v.from, v.to = append(v.bytes, w.bytes...), append(v.from, w.from...), append(v.to, w.to...)
 }
 
-// after is the view without its first n bytes.
-func (v *view) after(n int) view {
-	return view{v.bytes[n:], v.from[n:], v.to[n:]}
+// part is the view from one byte to before another.
+func (v *view) part(from, to int) view {
+	return view{v.bytes[from:to], v.from[from:to], v.to[from:to]}
 }
 
 // drop takes the first n bytes away, in place.
@@ -63,8 +63,12 @@ func unescape(in *view, end bool, out *view) int {
 			}
 			i += n
 		default:
-			out.add(in.bytes[i], in.from[i], in.to[i])
-			i++
+			to := i + 1
+			for to < len(in.bytes) && in.bytes[to] != '\\' && in.bytes[to] != '%' && in.bytes[to] != '&' {
+				to++
+			}
+			out.append(in.part(i, to))
+			i = to
 		}
 	}
 	return i
@@ -90,33 +94,36 @@ const maxGap = 64
 // broken into lines, and writes base64url as base64.
 func compact(in *view, end bool, out *view) int {
 	for i := 0; i < len(in.bytes); {
-		gap := i
-		for gap < len(in.bytes) && gap-i < maxGap && strings.IndexByte(" \t\r\n", in.bytes[gap]) >= 0 {
-			gap++
+		to := i
+		for to < len(in.bytes) && !isSpace(in.bytes[to]) {
+			to++
 		}
-		if gap == len(in.bytes) && gap-i < maxGap && !end && gap > i {
+		from := len(out.bytes)
+		out.append(in.part(i, to))
+		for k := from; k < len(out.bytes); k++ {
+			switch out.bytes[k] {
+			case '-':
+				out.bytes[k] = '+'
+			case '_':
+				out.bytes[k] = '/'
+			}
+		}
+		i = to
+		for to < len(in.bytes) && to-i < maxGap && isSpace(in.bytes[to]) {
+			to++
+		}
+		switch {
+		case to-i == maxGap:
+			out.add(' ', in.from[i], in.to[to-1])
+		case to == len(in.bytes) && !end:
 			return i
 		}
-		if gap-i == maxGap {
-			out.add(' ', in.from[i], in.to[gap-1])
-			i = gap
-			continue
-		}
-		if i = gap; i == len(in.bytes) {
-			break
-		}
-		b := in.bytes[i]
-		switch b {
-		case '-':
-			b = '+'
-		case '_':
-			b = '/'
-		}
-		out.add(b, in.from[i], in.to[i])
-		i++
+		i = to
 	}
 	return len(in.bytes)
 }
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
 
 // escape reads the escape that b begins with, and gives its length. A byte
 // that begins none is its own value.
