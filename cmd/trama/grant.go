@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -107,20 +108,29 @@ func (p *program) confirm(status plugin.Status, given grant.Grant) error {
 	return errors.New("nothing was granted")
 }
 
+var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
 func (p *program) revokeCommand() *cobra.Command {
+	var digest string
 	c := &cobra.Command{
 		Use:   "revoke NAME",
 		Short: "Take back what a plugin was given",
 		Long: `Take back what the plugin NAME was given by "plugin grant" or the API, whatever
-content it was given to. What a workspace's grants.yaml gives is taken back there.`,
+content it was given to, or with --digest to that content alone. Sessions that
+began with such a content fail from then on; it says how many. What a workspace's grants.yaml gives is taken back there.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return p.revoke(c.Context(), args[0]) },
+		RunE: func(c *cobra.Command, args []string) error { return p.revoke(c.Context(), args[0], digest) },
 	}
 	p.clientFlags(c)
+	c.Flags().StringVar(&digest, "digest", "", "take back only what was given to the content with this `sha256`:...")
 	return c
 }
 
-func (p *program) revoke(ctx context.Context, name string) error {
+func (p *program) revoke(ctx context.Context, name, digest string) error {
+	of := "sha256:" + strings.TrimPrefix(digest, "sha256:")
+	if digest != "" && !digestPattern.MatchString(of) {
+		return usageError{fmt.Sprintf("--digest %q: want sha256: and 64 lower-case hexadecimal digits, as `trama plugin inspect` prints them", digest)}
+	}
 	c, err := p.client()
 	if err != nil {
 		return err
@@ -133,10 +143,13 @@ func (p *program) revoke(ctx context.Context, name string) error {
 	all := []catalog.Change{}
 	for _, g := range grants {
 		switch {
-		case g.Plugin != name:
+		case g.Plugin != name || digest != "" && g.Of != of:
 		case g.Origin.Kind == "file":
 			owners = append(owners, g.Origin.String())
 		default:
+			if g.Sessions > 0 {
+				fmt.Fprintf(p.stderr, "warning: sessions that began with %s of plugin %s, and fail at it from now on: %d\n", g.Of, name, g.Sessions)
+			}
 			var changes []catalog.Change
 			path := "/v1/grants/" + url.PathEscape(name) + "?" + url.Values{"of": {g.Of}}.Encode()
 			if _, err := c.do(ctx, "DELETE", path, nil, &changes); err != nil {
@@ -152,6 +165,9 @@ func (p *program) revoke(ctx context.Context, name string) error {
 	}
 	if len(owners) > 0 {
 		return fmt.Errorf("plugin %s has a grant in %s: remove it there", name, strings.Join(owners, ", "))
+	}
+	if len(all) == 0 && digest != "" {
+		return fmt.Errorf("plugin %s has no grant of %s", name, of)
 	}
 	if len(all) == 0 {
 		return fmt.Errorf("plugin %s has no grant", name)

@@ -10,6 +10,7 @@ import (
 	"github.com/trama-run/trama/host/admin"
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/plugin"
 	record "github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -114,5 +115,20 @@ messages
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", &out, want)
+	}
+}
+
+func TestStateOf(t *testing.T) {
+	for _, c := range []struct {
+		status plugin.Status
+		want   string
+	}{
+		{plugin.Status{State: plugin.StateReady}, "ready"},
+		{plugin.Status{State: plugin.StatePending}, "pending"},
+		{plugin.Status{State: plugin.StatePending, Serving: strings.Repeat("9f", 32)}, "pending; sha256:9f9f9f9f9f9f serves"},
+	} {
+		if got := stateOf(c.status); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }

@@ -66,9 +66,18 @@ func (p *program) listPlugins(ctx context.Context) error {
 		if s.Bundled {
 			digest = "bundled"
 		}
-		t.row(s.Name, version, kind, string(s.State), digest, s.File, s.Reason)
+		t.row(s.Name, version, kind, stateOf(s), digest, s.File, s.Reason)
 	}
 	return t.end()
+}
+
+// stateOf tells the state of a file's content and, where another answers its
+// calls, which.
+func stateOf(s plugin.Status) string {
+	if s.Serving == "" {
+		return string(s.State)
+	}
+	return fmt.Sprintf("%s; sha256:%s serves", s.State, s.Serving[:min(12, len(s.Serving))])
 }
 
 // installed asks the server for one plugin.
