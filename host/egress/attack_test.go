@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trama-run/trama/host/egress/auth"
+	"github.com/trama-run/trama/host/egress/redact"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -21,7 +23,8 @@ import (
 // CRLF (TestMethodsAndHeaders, TestURLs, TestPlaces), slow bodies (TestTimeouts),
 // endless bodies and decompression bombs (TestLimits, TestEndlessBlob,
 // TestUnreadableEncodings), proxy variables (TestProxyEnvironmentIsIgnored),
-// secrets that come back (TestCanary, TestRedactProperty) or that data asks for
+// secrets that come back (TestCanary, TestRedactProperty,
+// TestSpellingsOfCredentials) or that data asks for
 // (TestHandleLookAlikes, TestDataIsNeverReplaced).
 
 func TestGrantedOriginAnswers(t *testing.T) {
@@ -309,5 +312,21 @@ func TestHTTP2AndVerification(t *testing.T) {
 	t.Cleanup(client.Close)
 	if got := ok(t, client.Open(Policy{Origins: []string{s.URL}}), abi.HTTPRequest{URL: s.URL}); got.Body != "HTTP/2.0" {
 		t.Errorf("spoke %s", got.Body)
+	}
+}
+
+// TestSpellingsOfCredentials: a system that gives a token back with some of its
+// characters escaped gives nothing away.
+func TestSpellingsOfCredentials(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for i, b := range []byte(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+			fmt.Fprintf(w, []string{`\u%04x`, `%c`, `%%%02X`, `&#%d;`}[i%4], b)
+			w.(http.Flusher).Flush() // each in a piece of its own
+		}
+	})
+	connection := &Connection{ID: "c", BaseURL: s.URL, Auth: auth.Auth{Type: auth.Bearer, Secret: "plain"}}
+	scope := newClient(t, nil).Open(Policy{Origins: []string{"connection"}, Connection: connection})
+	if got := ok(t, scope, abi.HTTPRequest{URL: "/"}); got.Body != redact.Mark {
+		t.Errorf("got %q", got.Body)
 	}
 }
