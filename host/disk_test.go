@@ -37,7 +37,7 @@ func mount(t *testing.T, source, dir, kind string, flags uintptr, data string) {
 func TestReadOnlyData(t *testing.T) {
 	t.Parallel()
 	i := install(t, nil, nil)
-	mount(t, "tmpfs", i.data, "tmpfs", 0, "size=800m")
+	mount(t, "tmpfs", i.data, "tmpfs", 0, "size=800m,mode=0700")
 	t.Cleanup(i.close) // before the volume goes
 	i.start()          // a store that was written before
 	i.stop()
@@ -65,7 +65,7 @@ func TestFullDisk(t *testing.T) {
 	files["flows/hello.yaml"] = "schema: 1\nid: hello\ntriggers: [{id: start, type: gateway}]\nnodes: [{id: say, type: response.json, with: {body: hello}}]\nedges: [{from: start, to: say}]\n"
 	i := install(t, nil, files)
 	i.secrets = map[string]string{"post_key": postKey, "peer_token": "x"}
-	mount(t, "tmpfs", i.data, "tmpfs", 0, "size=800m")
+	mount(t, "tmpfs", i.data, "tmpfs", 0, "size=800m,mode=0700")
 	t.Cleanup(i.close) // before the volume goes
 	i.start()
 	filler := filepath.Join(i.data, "filler")
