@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/trama-run/trama/host/sandbox/wasm"
 )
 
 // Limits bound one call. Every field must be set: a zero field is an error,
@@ -140,12 +142,4 @@ func units(n int64) string {
 }
 
 // size writes a number of bytes the way grants.yaml takes it.
-func size(n int64) string {
-	switch {
-	case n >= mib && n%mib == 0:
-		return fmt.Sprintf("%dMiB", n/mib)
-	case n >= kib && n%kib == 0:
-		return fmt.Sprintf("%dKiB", n/kib)
-	}
-	return fmt.Sprintf("%dB", n)
-}
+func size(n int64) string { return wasm.Size(n) }

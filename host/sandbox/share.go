@@ -30,17 +30,6 @@ type waiter struct {
 
 func newShare(amount int64) *share { return &share{free: amount} }
 
-// tryTake takes an amount if it is free and nobody waits.
-func (s *share) tryTake(amount int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.lines) > 0 || s.free < amount {
-		return false
-	}
-	s.free -= amount
-	return true
-}
-
 // tryGrow takes an amount if it is free, past those who wait: who has begun
 // can't wait, and comes to its end soonest so.
 func (s *share) tryGrow(amount int64) bool {

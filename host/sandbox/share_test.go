@@ -11,6 +11,17 @@ import (
 	"time"
 )
 
+// tryTake takes an amount if it is free and nobody waits.
+func (s *share) tryTake(amount int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lines) > 0 || s.free < amount {
+		return false
+	}
+	s.free -= amount
+	return true
+}
+
 // TestShareTakesTurns: whatever one plugin has waiting, each other plugin is
 // served in the next round.
 func TestShareTakesTurns(t *testing.T) {

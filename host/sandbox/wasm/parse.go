@@ -52,7 +52,7 @@ var sectionOrder = []byte{SectionType, SectionImport, SectionFunction, SectionTa
 func (p *parser) module() {
 	r := &p.r
 	if r.end > MaxModule {
-		r.refuse("%s is over the limit of %s for one plugin", size(int64(r.end)), size(MaxModule))
+		r.refuse("%s is over the limit of %s for one plugin", Size(int64(r.end)), Size(MaxModule))
 		return
 	}
 	switch head := string(r.data[:min(8, r.end)]); {
@@ -275,7 +275,7 @@ func (p *parser) body() {
 		return
 	}
 	if n > maxBody {
-		r.refuse("the body has %s, over the limit of %s for one function", size(int64(n)), size(maxBody))
+		r.refuse("the body has %s, over the limit of %s for one function", Size(int64(n)), Size(maxBody))
 		return
 	}
 	if i >= len(m.Functions)-m.ImportedFunctions {

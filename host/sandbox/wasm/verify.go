@@ -131,7 +131,7 @@ func (v *reader) custom(m *Module) {
 		}
 		if total += s.Bytes; total > maxCustom {
 			v.reading("section " + s.Name)
-			v.refuseAt(int(s.Offset), "custom sections have over %s: build without debug information (-ldflags=-s -w, strip)", size(maxCustom))
+			v.refuseAt(int(s.Offset), "custom sections have over %s: build without debug information (-ldflags=-s -w, strip)", Size(maxCustom))
 		}
 	}
 }
@@ -196,8 +196,8 @@ func foreignModule(module string) string {
 	return ""
 }
 
-// size writes a number of bytes: 16MiB.
-func size(n int64) string {
+// Size writes a number of bytes the way documents take it: 16MiB.
+func Size(n int64) string {
 	switch {
 	case n >= mib && n%mib == 0:
 		return fmt.Sprintf("%dMiB", n/mib)
