@@ -99,20 +99,6 @@ type RunCode struct {
 	Input    Template `json:"input,omitempty,omitzero" jsonschema_description:"What the script sees as input; the node's input if left out."`
 }
 
-// SendMessage is "with" of send_message.
-type SendMessage struct {
-	Text    Text     `json:"text" source:"required" jsonschema_description:"The text of the message."`
-	Buttons []Button `json:"buttons,omitempty" jsonschema_description:"Reply buttons, three at most."`
-}
-
-// Button is a reply button of a message.
-type Button struct {
-	At source.Place `json:"-"`
-
-	ID    Text `json:"id" source:"required" jsonschema_description:"The reply's payload."`
-	Title Text `json:"title" source:"required" jsonschema_description:"What the button says."`
-}
-
 // WaitReply is "with" of wait_reply.
 type WaitReply struct {
 	SaveAs string `json:"save_as,omitempty" jsonschema_description:"Variable of the run that gets the reply's text."`
@@ -228,19 +214,6 @@ func (c *RunCode) check(n *Node) (problems source.Problems) {
 	}
 	if code, ok := n.With.Get("code").Any().(string); ok && strings.TrimSpace(code) == "" {
 		problems.Add(n.With.Place("code"), `write a script, such as "return input"`, "the code is empty")
-	}
-	return problems
-}
-
-// MaxButtons is how many reply buttons one message may have.
-const MaxButtons = 3
-
-func (m *SendMessage) check(n *Node) (problems source.Problems) {
-	if n.With.Get("text").Any() == "" {
-		problems.Add(n.With.Place("text"), "write what the contact reads", "the text is empty")
-	}
-	if len(m.Buttons) > MaxButtons {
-		problems.Add(n.With.Place("buttons"), "ask in two messages", "%d buttons, over the limit of %d", len(m.Buttons), MaxButtons)
 	}
 	return problems
 }
