@@ -130,39 +130,6 @@ func (m *move) call(n *node, c Call) {
 	m.run.Pending = &c
 }
 
-func (m *move) sendMessage(n *node, c *flow.SendMessage, step *Step) (string, *abi.Error) {
-	if err := m.needs(flow.TriggerMessage, n, "sends a message to a contact"); err != nil {
-		return "", err
-	}
-	scope := m.scope()
-	var problem error
-	text := func(t flow.Text) string {
-		s, err := t.Text(scope)
-		problem = errors.Join(problem, err)
-		return s
-	}
-	message := abi.Message{Type: abi.MessageText, Text: text(c.Text)}
-	var ids []string
-	for _, b := range c.Buttons {
-		button := abi.Button{ID: text(b.ID), Title: text(b.Title)}
-		message.Type = abi.MessageButtons
-		message.Buttons = append(message.Buttons, button)
-		if problem == nil && (button.ID == "" || button.Title == "" || slices.Contains(ids, button.ID)) {
-			return "", invalid("the button with id %q and title %q: both must be set, and the id only once", button.ID, button.Title)
-		}
-		ids = append(ids, button.ID)
-	}
-	if problem != nil {
-		return "", failed(problem)
-	}
-	if strings.TrimSpace(message.Text) == "" {
-		return "", invalid(`the text of the message is empty; give a default for what may be missing: {{ input.name ?? "..." }}`)
-	}
-	step.EffectID, step.Output = m.effectID(), MessageValue(message)
-	m.effects = append(m.effects, Effect{ID: step.EffectID, Node: n.ID, Send: &Send{Message: message}})
-	return flow.PortNext, nil
-}
-
 func (m *move) respond(n *node, c *flow.Respond, step *Step) (string, *abi.Error) {
 	if err := m.needs(flow.TriggerGateway, n, "answers a call of the gateway"); err != nil {
 		return "", err
