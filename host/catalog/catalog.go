@@ -150,7 +150,7 @@ func (c *Catalog) Program(ctx context.Context, id string, version int) (*engine.
 	if err != nil {
 		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
 	}
-	program, err := engine.Compile(document)
+	program, err := engine.Compile(document, version)
 	if err != nil {
 		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
 	}

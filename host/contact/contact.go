@@ -5,6 +5,7 @@ package contact
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +39,21 @@ type Contact struct {
 	Name      string    `json:"name,omitempty"`
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
-	// Vars are the variables that flows set.
+	// Vars are the variables that flows set, Tags the tags.
 	Vars map[string]any `json:"vars,omitempty"`
+	Tags []string       `json:"tags,omitempty"`
+	// WithHuman says that a person attends to the contact: flows stay silent.
+	WithHuman bool `json:"with_human,omitempty"`
+	// Later are the starts of flows that wait for the present run to end.
+	Later []Start `json:"later,omitempty"`
+}
+
+// Start is a flow that is to begin in a contact's conversation.
+type Start struct {
+	ID      string `json:"id"` // of the run
+	Flow    string `json:"flow"`
+	Trigger string `json:"trigger"` // id of the trigger
+	Value   any    `json:"value"`   // the event
 }
 
 // Names that the scope "user" has for every contact; flows can't set them.
@@ -47,28 +61,49 @@ const (
 	FieldChannel     = "channel"
 	FieldAddress     = "address"
 	FieldProfileName = "profile_name"
+	FieldTags        = "tags" // nodes of type user_tag change it
+	FieldKey         = "key"
 )
+
+// Fields lists these names.
+func Fields() []string {
+	return []string{FieldChannel, FieldAddress, FieldProfileName, FieldTags, FieldKey}
+}
+
+// Key names the contact.
+func (c Contact) Key() Key { return KeyOf(c.Channel, c.Address) }
 
 // Scope returns what flows see as "user": the variables, and the fields above.
 func (c Contact) Scope() map[string]any {
-	scope := make(map[string]any, len(c.Vars)+3)
+	scope := make(map[string]any, len(c.Vars)+5)
 	for name, value := range c.Vars {
 		scope[name] = value
+	}
+	tags := make([]any, len(c.Tags))
+	for i, tag := range c.Tags {
+		tags[i] = tag
 	}
 	scope[FieldChannel] = c.Channel
 	scope[FieldAddress] = c.Address.Path
 	scope[FieldProfileName] = c.Name
+	scope[FieldTags] = tags
+	scope[FieldKey] = string(c.Key())
 	return scope
 }
 
-// SetScope takes over the variables of a scope after a run has changed it.
+// SetScope takes over the variables and the tags of a scope after a run has
+// changed it.
 func (c *Contact) SetScope(scope map[string]any) {
-	c.Vars = make(map[string]any, len(scope))
+	c.Vars, c.Tags = make(map[string]any, len(scope)), nil
 	for name, value := range scope {
-		switch name {
-		case FieldChannel, FieldAddress, FieldProfileName:
-		default:
+		if !slices.Contains(Fields(), name) {
 			c.Vars[name] = value
+		}
+	}
+	tags, _ := scope[FieldTags].([]any)
+	for _, tag := range tags {
+		if text, ok := tag.(string); ok {
+			c.Tags = append(c.Tags, text)
 		}
 	}
 }

@@ -28,7 +28,10 @@ type event struct {
 	Env     map[string]any `json:"env"`
 	Start   *start         `json:"start"`
 	Result  *result        `json:"result"`
-	Message any            `json:"message"`
+	Message map[string]any `json:"message"`
+	Tick    bool           `json:"tick"`
+	Retry   bool           `json:"retry"`
+	After   string         `json:"after"` // time that passes before it, instead of a second
 }
 
 type start struct {
@@ -45,7 +48,7 @@ type result struct {
 // outcome is one entry of want.json.
 type outcome struct {
 	Error   string          `json:"error,omitempty"`
-	Run     *engine.Run     `json:"run,omitempty"`
+	Session *engine.Session `json:"session,omitempty"`
 	User    map[string]any  `json:"user,omitempty"`
 	Effects []engine.Effect `json:"effects,omitempty"`
 	Steps   []engine.Step   `json:"steps,omitempty"`
@@ -56,12 +59,12 @@ var began = time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 // player plays events on a program. It writes the run out and reads it back
 // between all events, and holds Advance to what it promises.
 type player struct {
-	program *engine.Program
-	stored  bool // write the run as JSON between events
-	run     engine.Run
-	user    map[string]any
-	env     map[string]any
-	turn    int
+	programs engine.Programs
+	stored   bool // write the session as JSON between events
+	session  engine.Session
+	user     map[string]any
+	env      map[string]any
+	now      time.Time
 }
 
 func (p *player) play(t rapid.TB, e event) outcome {
@@ -72,23 +75,37 @@ func (p *player) play(t rapid.TB, e event) outcome {
 	if e.Env != nil {
 		p.env = e.Env
 	}
-	in := engine.Event{Now: began.Add(time.Duration(p.turn) * time.Second), User: p.user, Env: p.env}
-	p.turn++
+	if p.now.IsZero() {
+		p.now = began
+	}
+	in := engine.Event{Now: p.now, User: p.user, Env: p.env}
+	if e.After != "" {
+		span, err := flow.ParseSpan(e.After)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Now = p.now.Add(span - time.Second)
+	}
+	p.now = in.Now.Add(time.Second)
 	switch {
 	case e.Start != nil:
-		p.run = engine.Run{ID: "run-1", Flow: "f", Version: 3}
+		p.session = begin("run-1", p.programs, e.Start.Trigger)
 		in.Start = &engine.Start{Trigger: e.Start.Trigger, Value: e.Start.Value}
 	case e.Result != nil:
 		in.Result = &engine.Result{EffectID: e.Result.EffectID, Output: e.Result.Output, Error: e.Result.Error}
-		if in.Result.EffectID == "" && p.run.Pending != nil {
-			in.Result.EffectID = p.run.Pending.EffectID
+		if calls := p.session.Calls(); in.Result.EffectID == "" && len(calls) > 0 {
+			in.Result.EffectID = calls[0].EffectID
 		}
+	case e.Tick:
+		in.Tick = true
+	case e.Retry:
+		in.Retry = true
 	default:
 		in.Message = &engine.Message{Value: e.Message}
 	}
-	before := dump(t, []any{p.run, in})
-	out, err := p.program.Advance(p.run, in)
-	if after := dump(t, []any{p.run, in}); before != after {
+	before := dump(t, []any{p.session, in})
+	out, err := p.programs.Advance(p.session, in)
+	if after := dump(t, []any{p.session, in}); before != after {
 		t.Fatalf("Advance changed its input:\n%s\nbecame\n%s", before, after)
 	}
 	if err != nil {
@@ -97,25 +114,42 @@ func (p *player) play(t rapid.TB, e event) outcome {
 		}
 		return outcome{Error: err.Error()}
 	}
-	p.run, p.user = out.Run, out.User
+	p.session, p.user = out.Session, out.User
 	if p.stored {
-		p.run = engine.Run{}
-		if err := json.Unmarshal([]byte(dump(t, out.Run)), &p.run); err != nil {
+		p.session = engine.Session{}
+		if err := json.Unmarshal([]byte(dump(t, out.Session)), &p.session); err != nil {
 			t.Fatal(err)
 		}
-		if again := dump(t, p.run); again != dump(t, out.Run) {
-			t.Fatalf("the run changed in the store:\n%s\nbecame\n%s", dump(t, out.Run), again)
+		if again := dump(t, p.session); again != dump(t, out.Session) {
+			t.Fatalf("the session changed in the store:\n%s\nbecame\n%s", dump(t, out.Session), again)
 		}
-		if !reflect.DeepEqual(values(&p.run), values(&out.Run)) {
-			t.Fatalf("values changed in the store:\n%#v\nbecame\n%#v", values(&out.Run), values(&p.run))
+		if !reflect.DeepEqual(values(p.session.Run), values(out.Session.Run)) {
+			t.Fatalf("values changed in the store:\n%#v\nbecame\n%#v", values(out.Session.Run), values(p.session.Run))
 		}
 	}
-	return outcome{Run: &out.Run, User: out.User, Effects: out.Effects, Steps: out.Steps}
+	return outcome{Session: &out.Session, User: out.User, Effects: out.Effects, Steps: out.Steps}
 }
 
-// values gives the free-form parts of a run, whose numbers must keep their
-// types.
+// begin gives a session of the flow "f" that has not started: a contact's or a
+// caller's, as the trigger says.
+func begin(id string, programs engine.Programs, trigger string) engine.Session {
+	s := engine.Session{ID: id, Run: &engine.Run{Flow: "f", Version: 3}}
+	t, _ := programs["f"].Flow().Trigger(trigger)
+	switch t.Type {
+	case flow.TriggerGateway:
+		s.Caller = true
+	case flow.TriggerMessage, flow.TriggerReferral, flow.TriggerActivate:
+		s.Contact = "wa/tel:1"
+	}
+	return s
+}
+
+// values gives the free-form parts of a run and those below it, whose numbers
+// must keep their types.
 func values(r *engine.Run) []any {
+	if r == nil {
+		return nil
+	}
 	all := []any{r.Trigger, r.Result}
 	for _, m := range []map[string]any{r.Vars, r.Nodes} {
 		if len(m) > 0 {
@@ -124,6 +158,16 @@ func values(r *engine.Run) []any {
 	}
 	if r.Pending != nil {
 		all = append(all, r.Pending.Input)
+	}
+	if r.Wait != nil && len(r.Wait.Gathered) > 0 {
+		all = append(all, r.Wait.Gathered)
+	}
+	all = append(all, values(r.Called)...)
+	if r.Group != nil {
+		for _, sub := range r.Group.Subs {
+			all = append(all, sub.Input, sub.Result)
+			all = append(all, values(sub.Run)...)
+		}
 	}
 	return all
 }
@@ -152,7 +196,7 @@ func compile(t testing.TB, document []byte) *engine.Program {
 	if err := json.Unmarshal(data, &stored); err != nil {
 		t.Fatal(err)
 	}
-	program, err := engine.Compile(&stored)
+	program, err := engine.Compile(&stored, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,15 +219,27 @@ func TestRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(archive.Files) != 3 {
-				t.Fatalf("want flow.yaml, events.yaml and want.json")
-			}
+			programs := engine.Programs{}
 			var events []event
-			if problems := source.Decode("events.yaml", archive.Files[1].Data, &events); problems != nil {
-				t.Fatal(problems)
+			for i, f := range archive.Files[:len(archive.Files)-1] {
+				switch {
+				case f.Name == "events.yaml":
+					if problems := source.Decode(f.Name, f.Data, &events); problems != nil {
+						t.Fatal(problems)
+					}
+				case i == 0: // the flow that begins
+					programs["f"] = compile(t, f.Data)
+				default:
+					p := compile(t, f.Data)
+					programs[p.Flow().ID] = p
+				}
 			}
-			stored := player{program: compile(t, archive.Files[0].Data), stored: true}
-			kept := player{program: stored.program}
+			want := &archive.Files[len(archive.Files)-1]
+			if len(events) == 0 || want.Name != "want.json" {
+				t.Fatal("want flow.yaml, other flows, events.yaml and want.json")
+			}
+			stored := player{programs: programs, stored: true}
+			kept := player{programs: programs}
 			var outcomes []outcome
 			for _, e := range events {
 				o := stored.play(t, e)
@@ -197,9 +253,9 @@ func TestRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := string(data) + "\n"
-			if want := string(archive.Files[2].Data); got != want {
+			if want := string(want.Data); got != want {
 				if *update {
-					archive.Files[2].Data = []byte(got)
+					archive.Files[len(archive.Files)-1].Data = []byte(got)
 					if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
 						t.Fatal(err)
 					}
@@ -224,7 +280,7 @@ func TestEveryKindHasACase(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	program := compile(t, []byte(`
+	programs := engine.Programs{"f": compile(t, []byte(`
 schema: 1
 id: l
 triggers: [{id: start, type: message}]
@@ -243,39 +299,39 @@ edges:
   - {from: pick, port: call, to: call}
   - {from: call, to: call}
   - {from: call, port: error, to: caught}
-`))
+`))}
 	play := func(value map[string]any) *engine.Run {
-		p := player{program: program}
-		return p.play(t, event{Start: &start{Trigger: "start", Value: value}}).Run
+		p := player{programs: programs}
+		return p.play(t, event{Start: &start{Trigger: "start", Value: value}}).Session.Run
 	}
 	wants := func(run *engine.Run, want string) {
 		t.Helper()
-		if run.Status != engine.Failed || run.Failure == nil || run.Failure.Code != abi.CodeLimit || run.Pending != nil ||
+		if run.Status != engine.Failed || run.Failure == nil || run.Failure.Code != abi.CodeLimit ||
 			!strings.Contains(run.Failure.Message, want) {
 			t.Errorf("got %s, %+v; want a limit: %s", run.Status, run.Failure, want)
 		}
 	}
-	wants(play(map[string]any{}), `node "loop": the run passed 1000 nodes without waiting`)
+	wants(play(map[string]any{}), `node "loop": the run passed 1000 nodes without a wait`)
 	text := strings.Repeat("x", 300<<10)
 	wants(play(map[string]any{"wait": true, "text": text}), `node "wait": the run holds`)
-	big, err := program.Advance(engine.Run{ID: "r"}, engine.Event{Now: began, Start: &engine.Start{
+	big, err := programs.Advance(begin("r", programs, "start"), engine.Event{Now: began, Start: &engine.Start{
 		Trigger: "start", Value: map[string]any{"call": true, "text": strings.Repeat("x", 8<<20)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(&big.Run, `over the limit of 16777216`)
+	wants(big.Session.Run, `over the limit of 16777216`)
 	if run := play(map[string]any{"call": true, "text": text}); run.Status != engine.Running {
 		t.Errorf("a run that only calls: %s, %+v", run.Status, run.Failure)
 	}
 
 	// A loop of calls is a loop, too.
-	p := player{program: program}
-	run := p.play(t, event{Start: &start{Trigger: "start", Value: map[string]any{"call": true}}}).Run
+	p := player{programs: programs}
+	run := p.play(t, event{Start: &start{Trigger: "start", Value: map[string]any{"call": true}}}).Session.Run
 	for n := 0; run.Status == engine.Running; n++ {
 		if n > 1100 {
 			t.Fatal("it never ends")
 		}
-		run = p.play(t, event{Result: &result{Output: map[string]any{"text": "x"}}}).Run
+		run = p.play(t, event{Result: &result{Output: map[string]any{"text": "x"}}}).Session.Run
 	}
 	wants(run, "1000 nodes")
 }
@@ -284,7 +340,7 @@ edges:
 // that is not, Advance changes nothing that it is given (see play), and each
 // effect has an id of its own.
 func TestAnyRun(t *testing.T) {
-	program := compile(t, []byte(`
+	programs := engine.Programs{"f": compile(t, []byte(`
 schema: 1
 id: any
 triggers: [{id: start, type: message}]
@@ -310,7 +366,7 @@ edges:
   - {from: wait, to: pick}
   - {from: pick, port: stop, to: stop}
   - {from: pick, port: else, to: keep}
-`))
+`))}
 	leaf := rapid.OneOf(
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), rapid.Float64().AsAny(),
 		rapid.SampledFrom([]string{"", "stop", "{{ env.X }}", "{text}", "é"}).AsAny())
@@ -328,8 +384,8 @@ edges:
 		return v
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		stored := player{program: program, stored: true}
-		kept := player{program: program}
+		stored := player{programs: programs, stored: true}
+		kept := player{programs: programs}
 		ids := map[string]string{}
 		e := event{Start: &start{Trigger: "start", Value: value(t, object.AsAny())}}
 		for range 12 {
@@ -352,10 +408,10 @@ edges:
 				}
 				own(effect.ID, "an effect of "+effect.Node)
 			}
-			if call := a.Run.Pending; call != nil {
-				own(call.EffectID, fmt.Sprintf("call %d of %s", a.Run.Steps, call.Node))
+			for _, call := range a.Session.Calls() {
+				own(call.EffectID, fmt.Sprintf("call %d of %s", a.Session.Run.Steps, call.Node))
 			}
-			switch a.Run.Status {
+			switch a.Session.Run.Status {
 			case engine.Running:
 				e = event{Result: &result{Output: value(t, anything)}}
 				if rapid.Bool().Draw(t, "fails") {
@@ -365,7 +421,7 @@ edges:
 					}}
 				}
 			case engine.Waiting:
-				e = event{Message: value(t, object.AsAny())}
+				e = event{Message: value(t, object.AsAny()).(map[string]any)}
 			default:
 				return
 			}
@@ -374,31 +430,36 @@ edges:
 }
 
 func TestAdvanceRefusesWhatDoesNotFit(t *testing.T) {
-	program := compile(t, []byte(`
+	programs := engine.Programs{"f": compile(t, []byte(`
 schema: 1
 id: l
 triggers: [{id: start, type: message}]
 nodes: [{id: wait, type: wait_reply}]
 edges: [{from: start, to: wait}]
-`))
-	waiting, err := program.Advance(engine.Run{ID: "r"}, engine.Event{Start: &engine.Start{Trigger: "start"}})
+`))}
+	fresh := begin("r", programs, "start")
+	waiting, err := programs.Advance(fresh, engine.Event{Start: &engine.Start{Trigger: "start"}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	run := func(r engine.Run) engine.Session { return engine.Session{ID: "r", Run: &r} }
 	tests := []struct {
-		run   engine.Run
-		event engine.Event
-		want  string
+		session engine.Session
+		event   engine.Event
+		want    string
 	}{
-		{engine.Run{}, engine.Event{}, "the event is empty"},
-		{engine.Run{}, engine.Event{Start: &engine.Start{Trigger: "x"}}, `has no trigger "x"`},
-		{waiting.Run, engine.Event{Start: &engine.Start{Trigger: "start"}}, "it has started already and is waiting"},
-		{waiting.Run, engine.Event{Result: &engine.Result{}}, "the run is waiting and calls nothing"},
-		{engine.Run{Status: engine.Done}, engine.Event{Message: &engine.Message{}}, "the run is done and does not wait"},
-		{engine.Run{Status: engine.Waiting, Node: "gone"}, engine.Event{Message: &engine.Message{}}, "another version"},
+		{fresh, engine.Event{}, "the event is empty"},
+		{engine.Session{}, engine.Event{Tick: true}, "it has no run"},
+		{fresh, engine.Event{Start: &engine.Start{Trigger: "x"}}, `has no trigger "x"`},
+		{run(engine.Run{Flow: "g"}), engine.Event{Start: &engine.Start{Trigger: "start"}}, `flow "g" is not among its programs`},
+		{waiting.Session, engine.Event{Start: &engine.Start{Trigger: "start"}}, "it has started already and is waiting"},
+		{waiting.Session, engine.Event{Result: &engine.Result{}}, "the run is waiting"},
+		{waiting.Session, engine.Event{Retry: true}, "it is waiting and has not failed"},
+		{run(engine.Run{Flow: "f", Status: engine.Done}), engine.Event{Message: &engine.Message{}}, "the run is done"},
+		{run(engine.Run{Flow: "f", Status: engine.Waiting, Node: "gone", Wait: &engine.Wait{Reply: true}}), engine.Event{Message: &engine.Message{}}, "another version"},
 	}
 	for _, test := range tests {
-		if _, err := program.Advance(test.run, test.event); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := programs.Advance(test.session, test.event); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("got %v, want %s", err, test.want)
 		}
 	}
@@ -420,7 +481,7 @@ func BenchmarkAdvance(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	program := compile(b, archive.Files[0].Data)
+	programs := engine.Programs{"f": compile(b, archive.Files[0].Data)}
 	value, err := expr.ParseJSON([]byte(`{"method": "POST", "body": "<order/>"}`))
 	if err != nil {
 		b.Fatal(err)
@@ -429,15 +490,15 @@ func BenchmarkAdvance(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		event := engine.Event{Now: began, Start: &engine.Start{Trigger: "start", Value: value}}
-		out, err := program.Advance(engine.Run{ID: "r"}, event)
+		out, err := programs.Advance(begin("r", programs, "start"), event)
 		for _, output := range outputs {
 			if err != nil {
 				b.Fatal(err)
 			}
-			out, err = program.Advance(out.Run, engine.Event{Now: began, Result: &engine.Result{EffectID: out.Run.Pending.EffectID, Output: output}})
+			out, err = programs.Advance(out.Session, engine.Event{Now: began, Result: &engine.Result{EffectID: out.Session.Calls()[0].EffectID, Output: output}})
 		}
-		if err != nil || out.Run.Status != engine.Done || !out.Run.Responded {
-			b.Fatal(out.Run.Status, err)
+		if err != nil || !out.Session.Over() || !out.Session.Responded {
+			b.Fatal(out.Session.Run.Status, err)
 		}
 	}
 }

@@ -2,15 +2,17 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/trama-run/trama/host/flow"
 )
 
 // Program is a compiled flow. It may be used by many goroutines.
 type Program struct {
-	flow  *flow.Flow
-	nodes map[string]*node
-	next  map[port]string // the node that follows a port
+	flow    *flow.Flow
+	version int
+	nodes   map[string]*node
+	next    map[port]string // the node that follows a port
 }
 
 type port struct{ of, name string }
@@ -18,12 +20,17 @@ type port struct{ of, name string }
 type node struct {
 	*flow.Node
 	config any // see flow.Node.Config
+	needs  flow.Need
 }
 
-// Compile compiles all expressions of a flow that [flow.Parse] took. The flow
-// may not be changed afterwards.
-func Compile(f *flow.Flow) (*Program, error) {
-	p := &Program{flow: f, nodes: map[string]*node{}, next: map[port]string{}}
+// Compile compiles all expressions of a version of a flow that [flow.Parse]
+// took. The flow may not be changed afterwards.
+func Compile(f *flow.Flow, version int) (*Program, error) {
+	p := &Program{flow: f, version: version, nodes: map[string]*node{}, next: map[port]string{}}
+	needs := map[string]flow.Need{}
+	for _, k := range flow.Kinds() {
+		needs[k.Type] = k.Needs
+	}
 	for i := range f.Nodes {
 		n := &f.Nodes[i]
 		config, problems := n.Config()
@@ -33,7 +40,7 @@ func Compile(f *flow.Flow) (*Program, error) {
 		if config == nil {
 			return nil, fmt.Errorf("compile flow %q: node %q: %q is not a type of node", f.ID, n.ID, n.Type)
 		}
-		p.nodes[n.ID] = &node{n, config}
+		p.nodes[n.ID] = &node{n, config, needs[n.Type]}
 	}
 	for _, e := range f.Edges {
 		if _, ok := p.nodes[e.To]; !ok {
@@ -44,5 +51,24 @@ func Compile(f *flow.Flow) (*Program, error) {
 	return p, nil
 }
 
-// Flow gives the flow that was compiled.
+// Flow gives the flow that was compiled, Version its version.
 func (p *Program) Flow() *flow.Flow { return p.flow }
+
+// Version gives the version of the flow that was compiled.
+func (p *Program) Version() int { return p.version }
+
+// entry gives the trigger where a jump begins.
+func (p *Program) entry(named string) (string, bool) {
+	if named != "" {
+		_, ok := p.flow.Trigger(named)
+		return named, ok
+	}
+	if i := slices.IndexFunc(p.flow.Triggers, func(t flow.Trigger) bool { return t.Type == flow.TriggerCall }); i >= 0 {
+		return p.flow.Triggers[i].ID, true
+	}
+	return p.flow.Triggers[0].ID, true
+}
+
+// Has says whether the flow has a node with this id: whether a session that
+// stands there can go on in this version.
+func (p *Program) Has(id string) bool { return p.nodes[id] != nil }

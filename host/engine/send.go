@@ -10,9 +10,6 @@ import (
 )
 
 func (m *move) sendMessage(n *node, c *flow.SendMessage, step *Step) (string, *abi.Error) {
-	if err := m.needs(flow.TriggerMessage, n, "sends a message to a contact"); err != nil {
-		return "", err
-	}
 	scope := m.scope()
 	var problem error
 	text := func(t flow.Text) string {
@@ -37,7 +34,7 @@ func (m *move) sendMessage(n *node, c *flow.SendMessage, step *Step) (string, *a
 	if strings.TrimSpace(message.Text) == "" {
 		return "", invalid(`the text of the message is empty; give a default for what may be missing: {{ input.name ?? "..." }}`)
 	}
-	step.EffectID, step.Output = m.effectID(), MessageValue(message)
-	m.effects = append(m.effects, Effect{ID: step.EffectID, Node: n.ID, Send: &Send{Message: message}})
+	step.Output = MessageValue(message)
+	m.effect(n, step, Effect{Send: &Send{Message: message}})
 	return flow.PortNext, nil
 }

@@ -36,7 +36,7 @@ func (c *checker) document() {
 	if f.Schema != 0 && f.Schema != Version {
 		c.problems.Add(f.At, fmt.Sprintf("write schema: %d, or use a newer trama", Version), "schema %d is not known", f.Schema)
 	}
-	if f.ID != "" && (!isName(f.ID, "_-") || strings.ToLower(f.ID) != f.ID) {
+	if f.ID != "" && !flowName(f.ID) {
 		c.problems.Add(f.At, "use lower-case letters, digits, - and _, a letter first", "%q is not a flow id", f.ID)
 	}
 	if len(f.Nodes) > maxNodes {
@@ -66,13 +66,7 @@ func (c *checker) triggers() {
 	for _, t := range c.flow.Triggers {
 		c.id(t.ID, t.At)
 		c.ports[t.ID] = []string{PortNext}
-		types := []string{TriggerGateway, TriggerMessage}
-		if t.Type != "" && !slices.Contains(types, t.Type) {
-			c.problems.Add(t.At, source.Suggest(t.Type, types), "%q is not a type of trigger", t.Type)
-		}
-		if t.Channel != "" && t.Type == TriggerGateway {
-			c.problems.Add(t.At, "leave it out, or use type message", "a gateway trigger has no channel")
-		}
+		c.problems = append(c.problems, t.check()...)
 	}
 }
 
@@ -107,16 +101,17 @@ func (c *checker) kind(n *Node, kind Kind) {
 	if n.Connection != "" && kind.Type != typeRunCode {
 		c.problems.Add(n.At, "leave it out", "%s uses no connection", kind.Type)
 	}
-	if kind.Trigger == "" {
+	if kind.Needs == NeedsNothing || slices.ContainsFunc(c.flow.Triggers, func(t Trigger) bool { return t.gives(kind.Needs) }) {
 		return
 	}
-	for _, t := range c.flow.Triggers {
-		if t.Type == kind.Trigger {
-			return
+	var types []string
+	for _, k := range triggerKinds {
+		if slices.Contains(k.gives, kind.Needs) {
+			types = append(types, k.Type)
 		}
 	}
-	c.problems.Add(n.At, fmt.Sprintf("add a trigger of type %s, or leave the node out", kind.Trigger),
-		"%s has no use in a flow without a trigger of type %s", kind.Type, kind.Trigger)
+	c.problems.Add(n.At, fmt.Sprintf("add a trigger of type %s, or leave the node out", strings.Join(types, " or ")),
+		"%s needs a %s, which no trigger of this flow gives", kind.Type, kind.Needs)
 }
 
 func (c *checker) edges() {
@@ -126,6 +121,9 @@ func (c *checker) edges() {
 	}
 	for _, n := range c.flow.Nodes {
 		ids, targets = append(ids, n.ID), append(targets, n.ID)
+	}
+	if on := c.flow.OnError; on != "" && !slices.Contains(targets, on) {
+		c.problems.Add(c.flow.At, source.Suggest(on, targets), "on_error names %q, which is no node", on)
 	}
 	first := map[[2]string]source.Place{}
 	for _, e := range c.flow.Edges {
@@ -155,6 +153,11 @@ func (c *checker) reach() {
 	for _, e := range c.flow.Edges {
 		next[e.From] = append(next[e.From], e.To)
 	}
+	if _, ok := c.flow.Node(c.flow.OnError); ok {
+		for _, t := range c.flow.Triggers {
+			next[t.ID] = append(next[t.ID], c.flow.OnError)
+		}
+	}
 	seen := map[string]bool{}
 	var visit func(id string)
 	visit = func(id string) {
@@ -166,7 +169,7 @@ func (c *checker) reach() {
 		}
 	}
 	for _, t := range c.flow.Triggers {
-		if len(next[t.ID]) == 0 {
+		if !slices.ContainsFunc(c.flow.Edges, func(e Edge) bool { return e.From == t.ID }) {
 			c.problems.Add(t.At, fmt.Sprintf("add an edge {from: %s, to: ...}", t.ID), "the trigger %q leads to no node", t.ID)
 		}
 		visit(t.ID)

@@ -23,17 +23,15 @@ import (
 // Version is the version of the document's shape: its field "schema".
 const Version = 1
 
-// Types of triggers.
-const (
-	TriggerGateway = "gateway" // a call of a gateway route
-	TriggerMessage = "message" // a message of a contact on a channel
-)
-
 // Ports that nodes share.
 const (
-	PortNext  = "next"
-	PortElse  = "else"
-	PortError = "error"
+	PortNext     = "next"
+	PortElse     = "else"
+	PortError    = "error"
+	PortEach     = "each"
+	PortTimeout  = "timeout"
+	PortInvalid  = "invalid"
+	PortInactive = "inactive"
 )
 
 // Flow is one flow document.
@@ -46,16 +44,8 @@ type Flow struct {
 	Triggers []Trigger    `json:"triggers" source:"required" jsonschema_description:"How the flow starts."`
 	Nodes    []Node       `json:"nodes" source:"required" jsonschema_description:"The steps."`
 	Edges    []Edge       `json:"edges,omitempty" jsonschema_description:"Which node follows which port."`
+	OnError  string       `json:"on_error,omitempty" jsonschema_description:"Node at which a run goes on, once, after an error that no error port took."`
 	UI       source.Value `json:"ui,omitempty,omitzero" jsonschema_description:"Layout for a canvas; without meaning for the run."`
-}
-
-// Trigger is a declared way for the flow to start.
-type Trigger struct {
-	At source.Place `json:"-"`
-
-	ID      string `json:"id" source:"required" jsonschema_description:"Name by which edges start here."`
-	Type    string `json:"type" source:"required" jsonschema_description:"gateway: a call of a route; message: a message of a contact."`
-	Channel string `json:"channel,omitempty" jsonschema_description:"Type message: the only channel that starts the flow; without it, every channel does."`
 }
 
 // Node is one step. What With means depends on Type; see [Node.Config].
@@ -164,6 +154,20 @@ func (f *Flow) Plugins() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Jumps lists the flows that nodes jump to, sorted.
+func (f *Flow) Jumps() []string {
+	var ids []string
+	for i := range f.Nodes {
+		if n := &f.Nodes[i]; n.Type == typeJump {
+			if id, ok := n.With.Get("flow").Any().(string); ok {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // Calls gives the plugin that the node calls and the operation; for a

@@ -22,7 +22,11 @@ func Schema() []byte {
 	root.ID = "https://trama.run/schema/flow-1.json"
 	root.Title = "Trama flow"
 	set(root, "schema").Const = Version
-	enum(set(item(root, "triggers"), "type"), TriggerGateway, TriggerMessage)
+	var triggers []string
+	for _, k := range triggerKinds {
+		triggers = append(triggers, k.Type)
+	}
+	enum(set(item(root, "triggers"), "type"), triggers...)
 
 	node := item(root, "nodes")
 	var builtin []string
@@ -58,7 +62,7 @@ func Schema() []byte {
 // mapped gives the schema of the types that are not what they seem.
 func mapped(t reflect.Type) *jsonschema.Schema {
 	switch t {
-	case reflect.TypeFor[source.Value](), reflect.TypeFor[Template]():
+	case reflect.TypeFor[source.Value](), reflect.TypeFor[Template](), reflect.TypeFor[Span]():
 		return &jsonschema.Schema{} // anything
 	case reflect.TypeFor[Text]():
 		return &jsonschema.Schema{Type: "string"}

@@ -46,7 +46,9 @@ func (c *Call) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.memory.mu.Lock()
 	c.part, c.sizes = p, maps.Clone(p.sizes)
+	c.memory.mu.Unlock()
 	for key, size := range c.sizes {
 		c.used += int64(len(key) + size)
 	}
@@ -64,10 +66,14 @@ func (c *Call) Get(ctx context.Context, key string) (value []byte, found bool, e
 	if _, found = c.sizes[key]; !found {
 		return nil, false, nil
 	}
-	for _, changes := range []map[string]change{c.changes, c.part.changes} {
-		if own, ok := changes[key]; ok {
-			return bytes.Clone(own.value), true, nil
-		}
+	own, ok := c.changes[key]
+	if !ok {
+		c.memory.mu.Lock()
+		own, ok = c.part.changes[key]
+		c.memory.mu.Unlock()
+	}
+	if ok {
+		return bytes.Clone(own.value), !own.gone, nil
 	}
 	record, err := c.memory.store.Load(ctx, c.memory.valueID(c.plugin, key))
 	if errors.Is(err, store.ErrNotFound) {
@@ -152,12 +158,21 @@ func (c *Call) List(ctx context.Context, prefix, after string, max int) (keys []
 }
 
 // Keep hands the call's writes to the memory, for the next commit: the call
-// succeeded. It says whether there were any. The Call is not used any more.
+// succeeded. It says whether there were any. The Call is not used any more. Of
+// two calls at once that wrote the same key, the one that ended last holds.
 func (c *Call) Keep() bool {
 	if len(c.changes) == 0 {
 		return false
 	}
-	c.part.sizes = c.sizes
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
+	for key, own := range c.changes {
+		if own.gone {
+			delete(c.part.sizes, key)
+		} else {
+			c.part.sizes[key] = len(own.value)
+		}
+	}
 	maps.Copy(c.part.changes, c.changes)
 	return true
 }

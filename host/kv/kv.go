@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/trama-run/trama/host/store"
 )
@@ -32,11 +33,13 @@ const (
 )
 
 // Memory is what the plugins remember of one contact, as one run sees it. It is
-// used by one goroutine at a time.
+// used by one goroutine at a time, but its calls may go on meanwhile.
 type Memory struct {
 	store   store.Store
 	contact string
-	plugins map[string]*part
+
+	mu      sync.Mutex
+	plugins map[string]*part // guarded by mu, with what is in the parts
 }
 
 // part is what one plugin remembers: what is stored, and what waits for a
@@ -74,6 +77,8 @@ func (m *Memory) valueID(plugin, key string) store.ID {
 
 // load returns a plugin's part, read at its first use.
 func (m *Memory) load(ctx context.Context, plugin string) (*part, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if p, ok := m.plugins[plugin]; ok {
 		return p, nil
 	}
@@ -104,6 +109,8 @@ func (m *Memory) Begin(plugin string, quota int64) *Call {
 
 // Dirty says whether something waits for a commit.
 func (m *Memory) Dirty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, p := range m.plugins {
 		if len(p.changes) > 0 {
 			return true
@@ -114,6 +121,8 @@ func (m *Memory) Dirty() bool {
 
 // Save adds what waits to a batch. Saved or Forget says what became of it.
 func (m *Memory) Save(b *store.Batch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(m.plugins)) {
 		p := m.plugins[name]
 		if len(p.changes) == 0 {
@@ -143,6 +152,8 @@ func (m *Memory) Save(b *store.Batch) error {
 
 // Saved says that the batch of Save is on disk, with this revision.
 func (m *Memory) Saved(revision store.Revision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, p := range m.plugins {
 		if len(p.changes) == 0 {
 			continue
@@ -156,4 +167,8 @@ func (m *Memory) Saved(revision store.Revision) {
 }
 
 // Forget drops what waits: the run is given up.
-func (m *Memory) Forget() { clear(m.plugins) }
+func (m *Memory) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.plugins)
+}

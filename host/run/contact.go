@@ -1,13 +1,11 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,14 +30,17 @@ const (
 
 // HeldPause is how long work that waits since an instant waits before it looks
 // again: many held keys must not keep the store busy.
-func HeldPause(since time.Time) time.Duration {
-	return min(max(time.Since(since)/4, heldPause), maxHeldPause)
+func HeldPause(waited time.Duration) time.Duration {
+	return min(max(waited/4, heldPause), maxHeldPause)
 }
 
-// Letter is one item of a contact's mailbox: a unit that a channel received.
+// Letter is one item of a contact's mailbox: a unit that a channel received,
+// or one of Start and WithHuman.
 type Letter struct {
-	Unit     abi.Unit  `json:"unit"`
-	Received time.Time `json:"received"`
+	Unit      abi.Unit       `json:"unit,omitzero"`
+	Start     *contact.Start `json:"start,omitempty"`
+	WithHuman *bool          `json:"with_human,omitempty"`
+	Received  time.Time      `json:"received"`
 }
 
 // Outgoing is one item of a contact's outbox: a message to be sent. Being
@@ -62,6 +63,12 @@ const PrefixOutbox = "outbox"
 // of their queue.
 func OutboxKey(k contact.Key) string { return PrefixOutbox + ":" + string(k) }
 
+// Bounds of what a conversation keeps.
+const (
+	maxScanned = 100 // letters that are looked at for one that interrupts
+	maxLater   = 20  // flows that wait for the present one to end
+)
+
 // Contact does the work of one conversation: it is the dispatcher's handler of
 // PrefixContact.
 func (r *Runner) Contact(ctx context.Context, key string) (time.Time, error) {
@@ -70,20 +77,12 @@ func (r *Runner) Contact(ctx context.Context, key string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: now()}}
-	again, err := c.next(ctx)
-	if err != nil || !again.IsZero() {
-		return again, err
-	}
-	more, err := r.config.Store.Read(ctx, key, 0, 1)
-	if err != nil || len(more) == 0 {
-		return time.Time{}, err
-	}
-	return now(), nil // one thing at a time, so that a stop has to wait for one
+	c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: r.now()}}
+	return c.next(ctx) // one thing at a time, so that a stop has to wait for one
 }
 
-// conversation is the work on one unit of a contact, or on what a crash or a
-// retry left to do.
+// conversation is the work on one letter of a contact, or on what a crash, a
+// retry or a timer left to do.
 type conversation struct {
 	runner  *Runner
 	key     string
@@ -91,116 +90,330 @@ type conversation struct {
 	contact contact.Contact
 }
 
-// next does one thing and says when to look again, if not now.
+// next does one thing and says when to look again; zero: when a letter comes.
 func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	s := c.runner.config.Store
 	if _, _, err := load(ctx, s, store.ID{Kind: KindContact, Key: string(c.who)}, &c.contact); err != nil {
 		return time.Time{}, err
 	}
-	j := &journey{runner: c.runner, key: c.key, memory: kv.Open(s, string(c.who))}
-	var found bool
-	var err error
-	j.revision, found, err = load(ctx, s, store.ID{Kind: kindSession, Key: c.key}, &j.session)
+	j := &journey{runner: c.runner, key: c.key, memory: kv.Open(s, string(c.who)), user: c.contact.Scope()}
+	found, err := j.load(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	j.effect, j.saved = c.send(j), c.save(j)
-	if found {
-		if _, _, err := load(ctx, s, store.ID{Kind: KindRecord, Key: j.session.Run.ID}, &j.record); err != nil {
-			return time.Time{}, err
-		}
-		if j.program, err = c.runner.config.Catalog().Program(ctx, j.session.Run.Flow, j.session.Run.Version); err != nil {
-			return time.Time{}, err
-		}
-		if j.session.Run.Status == engine.Running {
-			if held := c.runner.held(j.program, j.session.Pins); held != nil {
-				return c.hold(held)
-			}
-			j.user = c.contact.Scope()
-			return c.drive(ctx, j)
-		}
+	if found && len(j.session.Calls()) > 0 {
+		return c.resume(ctx, j)
 	}
-	items, err := s.Read(ctx, c.key, 0, 1)
+	letters, err := c.letters(ctx, s)
 	if err != nil {
 		return time.Time{}, err
 	}
-	if len(items) == 0 {
-		return time.Time{}, nil
+	switch {
+	case len(letters) > 0 && letters[0].WithHuman != nil:
+		return c.hand(ctx, j, letters[0])
+	case c.contact.WithHuman:
+		return c.attended(ctx, j, letters)
+	case found:
+		return c.wait(ctx, j, letters)
+	case len(c.contact.Later) > 0:
+		later := c.contact.Later[0]
+		c.contact.Later = c.contact.Later[1:]
+		return c.begin(ctx, j, later)
+	case len(letters) > 0:
+		return c.open(ctx, j, letters[0])
 	}
-	return c.open(ctx, j, items[0])
+	return time.Time{}, nil
 }
 
-// open takes a unit from the mailbox into the conversation: to the run that
-// waits for it, or else to the flow that begins with it.
-func (c *conversation) open(ctx context.Context, j *journey, item store.Item) (time.Time, error) {
-	var letter Letter
-	if err := json.Unmarshal(item.Value, &letter); err != nil {
-		return time.Time{}, fmt.Errorf("mailbox %s: %w", c.key, err)
+// load reads the session of a key, with its record and its flows.
+func (j *journey) load(ctx context.Context) (found bool, err error) {
+	r := j.runner
+	if j.revision, found, err = load(ctx, r.config.Store, sessionID(j.key), &j.session); err != nil || !found {
+		return false, err
 	}
-	c.contact.LastSeen = letter.Received
-	if letter.Unit.Name != "" {
-		c.contact.Name = letter.Unit.Name
+	j.found = map[string]bool{}
+	for _, id := range j.session.Intents {
+		j.found[id] = true
+	}
+	if _, _, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: j.session.ID}, &j.record); err != nil {
+		return false, err
+	}
+	j.programs, err = r.programs(ctx, j.session)
+	return true, err
+}
+
+// letter is an item of the mailbox.
+type letter struct {
+	Letter
+	position store.Position
+}
+
+// letters reads the beginning of the mailbox.
+func (c *conversation) letters(ctx context.Context, s store.Store) ([]letter, error) {
+	items, err := s.Read(ctx, c.key, 0, maxScanned)
+	if err != nil {
+		return nil, err
+	}
+	letters := make([]letter, len(items))
+	for i, item := range items {
+		letters[i].position = item.Position
+		if err := json.Unmarshal(item.Value, &letters[i].Letter); err != nil {
+			return nil, fmt.Errorf("mailbox %s: %w", c.key, err)
+		}
+	}
+	return letters, nil
+}
+
+// consume takes letters out of the mailbox with the next commit.
+func (c *conversation) consume(j *journey, letters ...letter) {
+	for _, l := range letters {
+		j.changes.Remove = append(j.changes.Remove, store.ItemRef{Queue: c.key, Position: l.position})
+		if l.Unit.ID == "" {
+			continue
+		}
+		if l.Received.After(c.contact.LastSeen) {
+			c.contact.LastSeen = l.Received
+		}
+		if l.Unit.Name != "" {
+			c.contact.Name = l.Unit.Name
+		}
 	}
 	j.user = c.contact.Scope()
-	j.changes.Remove = append(j.changes.Remove, store.ItemRef{Queue: c.key, Position: item.Position})
-	value := messageValue(c.contact.Channel, letter.Unit)
+}
 
-	if j.program != nil { // a run waits
-		if held := c.runner.held(j.program, j.session.Pins); held != nil {
-			return c.hold(held)
+// wait does what is due in a session that makes no call: whichever was first, a
+// timer or a letter.
+func (c *conversation) wait(ctx context.Context, j *journey, letters []letter) (time.Time, error) {
+	due, now := j.session.Due(), c.runner.now()
+	overdue := !due.IsZero() && !due.After(now)
+	if len(letters) == 0 && !overdue {
+		return due, nil
+	}
+	if held := c.runner.held(j.programs, j.session.Pins); held != nil {
+		return c.hold(held)
+	}
+	if overdue && (len(letters) == 0 || due.Before(letters[0].Received)) {
+		return c.tick(ctx, j, letters)
+	}
+	for i, l := range letters {
+		found, ok := c.interrupts(l)
+		if !ok {
+			if j.session.Listens() {
+				break // the first letter is the session's
+			}
+			continue
 		}
-		if err := j.advance(engine.Event{Message: &engine.Message{Value: value}}); err != nil {
+		return c.interrupt(ctx, j, letters[:i+1], found)
+	}
+	switch first := letters[0]; {
+	case first.Start != nil:
+		return c.postpone(ctx, j, first)
+	case j.session.Listens():
+		c.consume(j, first)
+		value := messageValue(c.contact.Channel, first.Unit)
+		if err := j.advance(engine.Event{Message: &engine.Message{Value: value, At: first.Received}}); err != nil {
 			return time.Time{}, err
 		}
 		return c.drive(ctx, j)
+	case overdue:
+		return c.tick(ctx, j, letters)
 	}
+	return due, nil
+}
 
-	published, trigger, ok := listener(c.runner.config.Catalog().Snapshot(), c.contact.Channel)
-	if !ok {
-		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("no flow has a message trigger for channel %q: publish one", c.contact.Channel)})
+// tick lets happen what is due.
+func (c *conversation) tick(ctx context.Context, j *journey, letters []letter) (time.Time, error) {
+	heard := c.contact.LastSeen
+	for _, l := range letters {
+		if l.Unit.ID != "" {
+			heard = l.Received
+		}
 	}
-	if held := c.runner.Held(published.Program); held != nil {
+	if err := j.advance(engine.Event{Tick: true, Heard: heard}); err != nil {
+		return time.Time{}, err
+	}
+	return c.drive(ctx, j)
+}
+
+// interrupts gives the flow that a letter starts even while another waits.
+func (c *conversation) interrupts(l letter) (candidate, bool) {
+	s := c.runner.config.Catalog().Snapshot()
+	if l.Start != nil {
+		f, ok := s.Flows[l.Start.Flow]
+		if !ok {
+			return candidate{}, false
+		}
+		t, ok := f.Flow.Trigger(l.Start.Trigger)
+		return candidate{f, t}, ok && t.Interrupt
+	}
+	if l.Unit.Message == nil {
+		return candidate{}, false
+	}
+	return listener(s, c.contact.Channel, *l.Unit.Message, true)
+}
+
+// interrupt cancels the session and starts another run in its place. Letters
+// before the one that interrupts go with the cancelled run.
+func (c *conversation) interrupt(ctx context.Context, j *journey, letters []letter, by candidate) (time.Time, error) {
+	last := letters[len(letters)-1]
+	for _, l := range letters[:len(letters)-1] {
+		if l.Start != nil {
+			return c.postpone(ctx, j, l) // it has waited longer, and waits on
+		}
+	}
+	if held := c.runner.Held(by.flow); held != nil {
+		return c.hold(held)
+	}
+	old := &journey{runner: j.runner, session: j.session, record: j.record}
+	if skipped := len(letters) - 1; skipped > 0 {
+		old.record.line(Line{Node: j.record.Node, At: c.runner.now(), Level: "info", Text: fmt.Sprintf("%d messages came while the run did not listen, and were left when it was interrupted", skipped)})
+	}
+	old.record.cancel(fmt.Sprintf("interrupted by flow %s", by.flow.Flow.ID), c.runner.now())
+	put, err := old.record.put()
+	if err != nil {
+		return time.Time{}, err
+	}
+	j.changes.Put = append(j.changes.Put, put)
+	c.consume(j, letters...)
+	if last.Start != nil {
+		return c.start(ctx, j, by, last.Start.ID, last.Start.Value)
+	}
+	id, err := newID()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.start(ctx, j, by, id, messageValue(c.contact.Channel, last.Unit))
+}
+
+// postpone keeps a start until the present run has ended.
+func (c *conversation) postpone(ctx context.Context, j *journey, l letter) (time.Time, error) {
+	if len(c.contact.Later) >= maxLater {
+		return c.hold(&abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%d flows wait for the present one to end, the limit", maxLater)})
+	}
+	c.contact.Later = append(c.contact.Later, *l.Start)
+	c.consume(j, l)
+	return c.runner.now(), j.saveOnly(ctx)
+}
+
+// hand takes over that a person attends to the contact, or does no more.
+func (c *conversation) hand(ctx context.Context, j *journey, l letter) (time.Time, error) {
+	c.contact.WithHuman = *l.WithHuman
+	c.consume(j, l)
+	return c.runner.now(), j.saveOnly(ctx)
+}
+
+// attended takes letters while a person attends to the contact: messages are
+// the person's, and flows begin later.
+func (c *conversation) attended(ctx context.Context, j *journey, letters []letter) (time.Time, error) {
+	if len(letters) == 0 {
+		return time.Time{}, nil // timers too wait until the person is done
+	}
+	if letters[0].Start != nil {
+		return c.postpone(ctx, j, letters[0])
+	}
+	c.consume(j, letters[0])
+	return c.runner.now(), j.saveOnly(ctx)
+}
+
+// open takes a letter into a conversation without a run: to the flow that
+// begins with it.
+func (c *conversation) open(ctx context.Context, j *journey, l letter) (time.Time, error) {
+	if l.Start != nil {
+		c.consume(j, l)
+		return c.begin(ctx, j, *l.Start)
+	}
+	found, ok := listener(c.runner.config.Catalog().Snapshot(), c.contact.Channel, *l.Unit.Message, false)
+	if !ok {
+		return c.unheard(ctx, j, l)
+	}
+	if held := c.runner.Held(found.flow); held != nil {
 		return c.hold(held)
 	}
 	id, err := newID()
 	if err != nil {
 		return time.Time{}, err
 	}
-	j.program = published.Program
-	j.session.Run = engine.Run{ID: id, Flow: published.Flow.ID, Version: published.Version}
-	j.session.Pins = c.runner.pins(published.Program)
-	j.record = Record{ID: id, Flow: published.Flow.ID, Version: published.Version, Key: c.key, Trigger: trigger, Started: now()}
-	j.event = value
-	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: value}}); err != nil {
+	c.consume(j, l)
+	return c.start(ctx, j, found, id, messageValue(c.contact.Channel, l.Unit))
+}
+
+// unheard is for a message that no flow takes. If a flow listens to the
+// channel, and this message only is not for it, the message is consumed; else
+// it waits until there is one.
+func (c *conversation) unheard(ctx context.Context, j *journey, l letter) (time.Time, error) {
+	if !listens(c.runner.config.Catalog().Snapshot(), c.contact.Channel) {
+		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("no flow has a message trigger for channel %q: publish one", c.contact.Channel)})
+	}
+	c.runner.config.Log.Info("no flow takes the message", "contact", c.who, "unit", l.Unit.ID)
+	c.consume(j, l)
+	return c.runner.now(), j.saveOnly(ctx)
+}
+
+// begin starts a flow that an activation or an event asked for.
+func (c *conversation) begin(ctx context.Context, j *journey, s contact.Start) (time.Time, error) {
+	f, ok := c.runner.config.Catalog().Snapshot().Flows[s.Flow]
+	if !ok {
+		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("flow %q is not published any more: publish it", s.Flow)})
+	}
+	t, ok := f.Flow.Trigger(s.Trigger)
+	if !ok {
+		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("flow %q has no trigger %q any more: publish one that has", s.Flow, s.Trigger)})
+	}
+	if held := c.runner.Held(f); held != nil {
+		return c.hold(held)
+	}
+	value, _ := s.Value.(map[string]any)
+	return c.start(ctx, j, candidate{f, t}, s.ID, value)
+}
+
+// start begins a run in the conversation.
+func (c *conversation) start(ctx context.Context, j *journey, by candidate, id string, value any) (time.Time, error) {
+	j.session, j.programs = c.runner.newSession(id, by.flow)
+	j.session.Contact = string(c.who)
+	j.record = Record{ID: id, Flow: by.flow.Flow.ID, Version: by.flow.Version, Key: c.key, Trigger: by.trigger.ID, Started: c.runner.now()}
+	j.event, _ = value.(map[string]any)
+	j.found = nil
+	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: by.trigger.ID, Value: value}}); err != nil {
 		return time.Time{}, err
 	}
 	return c.drive(ctx, j)
 }
 
-// hold leaves the unit where it is until what is missing is there.
+// hold leaves things as they are until what is missing is there.
 func (c *conversation) hold(reason *abi.Error) (time.Time, error) {
-	level := slog.LevelDebug // said once; the doctor says it as long as it holds
-	if time.Since(c.contact.LastSeen) < heldPause {
+	level, waited := slog.LevelDebug, c.runner.now().Sub(c.contact.LastSeen) // said once; the doctor says it as long as it holds
+	if waited < heldPause {
 		level = slog.LevelWarn
 	}
 	c.runner.config.Log.Log(context.Background(), level, "conversation held", "contact", c.who, "reason", reason.Message)
-	return now().Add(HeldPause(c.contact.LastSeen)), nil
+	return c.runner.now().Add(HeldPause(waited)), nil
 }
 
-// drive lets the run go on and stores where it stands.
+// resume goes on with calls that a crash or a retry left to make.
+func (c *conversation) resume(ctx context.Context, j *journey) (time.Time, error) {
+	if held := c.runner.held(j.programs, j.session.Pins); held != nil {
+		return c.hold(held)
+	}
+	return c.drive(ctx, j)
+}
+
+// drive lets the session go on and stores where it stands.
 func (c *conversation) drive(ctx context.Context, j *journey) (time.Time, error) {
 	again, err := j.drive(ctx)
 	switch {
-	case err != nil || !again.IsZero():
-	case j.session.Run.Status == engine.Waiting:
-		err = j.commit(ctx)
+	case err != nil:
+	case j.session.Over():
+		again, err = c.runner.now(), j.finish(ctx) // there may be letters, or flows that waited for the end
 	default:
-		err = j.finish(ctx)
+		if err = j.commit(ctx); len(j.session.Calls()) == 0 {
+			again = c.runner.now() // a letter may wait: next looks
+		}
 	}
 	if errors.Is(err, store.ErrTooBig) {
 		j.saved = nil // the contact stays as it was
 		code, reason := tooBig(err)
-		err = j.abandon(ctx, code, reason)
+		again, err = c.runner.now(), j.abandon(ctx, code, reason)
 	}
 	return again, err
 }
@@ -218,21 +431,29 @@ func (c *conversation) save(j *journey) func(*store.Batch) error {
 	}
 }
 
+// saveOnly commits what waits, and leaves the session as it is.
+func (j *journey) saveOnly(ctx context.Context) error {
+	b := store.Batch{Remove: j.changes.Remove, Expect: []store.Expect{{ID: sessionID(j.key), Revision: j.revision}}}
+	if err := j.saved(&b); err != nil {
+		return err
+	}
+	_, err := j.runner.config.Store.Commit(ctx, &b)
+	return err
+}
+
 // send puts messages into the outbox, with the next commit.
 func (c *conversation) send(j *journey) func(engine.Effect) error {
 	return func(effect engine.Effect) error {
 		if effect.Send == nil {
 			return fmt.Errorf("run %s: a conversation can't answer a gateway request", j.record.ID)
 		}
-		data, err := json.Marshal(Outgoing{EffectID: effect.ID, At: now(), RunID: j.session.Run.ID, Message: effect.Send.Message})
+		data, err := json.Marshal(Outgoing{EffectID: effect.ID, At: c.runner.now(), RunID: j.session.ID, Message: effect.Send.Message})
 		if err != nil {
 			return err
 		}
 		outbox := OutboxKey(c.who)
 		j.changes.Append = append(j.changes.Append, store.Append{Queue: outbox, Value: data})
-		if len(j.changes.Wake) == 0 { // one for all messages of a commit
-			j.changes.Wake = append(j.changes.Wake, store.Wake{Key: outbox, At: now()})
-		}
+		j.wake(outbox)
 		return nil
 	}
 }
@@ -245,33 +466,9 @@ func messageValue(channel string, u abi.Unit) map[string]any {
 	return value
 }
 
-// listener finds the flow that a message on a channel starts: one whose
-// trigger names the channel before one that takes any, then by flow id.
-func listener(s *catalog.Snapshot, channel string) (catalog.Flow, string, bool) {
-	type candidate struct {
-		flow    catalog.Flow
-		trigger string
-		named   bool
-	}
-	var found []candidate
-	for _, f := range s.Flows {
-		for _, t := range f.Flow.Triggers {
-			if t.Type == flow.TriggerMessage && (t.Channel == "" || t.Channel == channel) {
-				found = append(found, candidate{f, t.ID, t.Channel != ""})
-			}
-		}
-	}
-	if len(found) == 0 {
-		return catalog.Flow{}, "", false
-	}
-	best := slices.MinFunc(found, func(a, b candidate) int {
-		if a.named != b.named {
-			if a.named {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.flow.Flow.ID, b.flow.Flow.ID)
-	})
-	return best.flow, best.trigger, true
+// listens says whether a flow takes any message of a channel.
+func listens(s *catalog.Snapshot, channel string) bool {
+	return len(triggers(s, func(t flow.Trigger) bool {
+		return (t.Type == flow.TriggerMessage || t.Type == flow.TriggerReferral) && (t.Channel == "" || t.Channel == channel)
+	})) > 0
 }

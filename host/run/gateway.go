@@ -29,6 +29,9 @@ const (
 	// maxGatewayRun is how long a run may be driven in one go.
 	maxGatewayRun = 15 * time.Minute
 	commitTime    = 30 * time.Second // how long the last commit of a run may wait
+	// maxGatewayPause is how long a run is driven on while it sleeps, as callers
+	// wait no longer.
+	maxGatewayPause = time.Minute
 	// maxGatewayRuns is how many are driven at once; memory is bounded by it.
 	maxGatewayRuns = 2000
 )
@@ -44,83 +47,107 @@ func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, ev
 	if err != nil {
 		return Answer{}, err
 	}
-	answered := make(chan Answer, 1)
-	g := &gatewayRun{answered: answered}
-	g.journey = journey{
-		runner: r, key: PrefixRun + ":" + id, program: f.Program, effect: g.respond, saved: g.keep, user: map[string]any{}, event: event,
-		session: session{Run: engine.Run{ID: id, Flow: f.Flow.ID, Version: f.Version}},
-		record:  Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: PrefixRun + ":" + id, Trigger: trigger, Started: now()},
-	}
+	g := r.lone(PrefixRun + ":" + id)
+	g.event = event
+	g.record = Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: g.key, Trigger: trigger, Started: r.now()}
 	if !r.enter(g.key) {
 		return Answer{}, ErrBusy
 	}
-	g.session.Pins = r.pins(f.Program)
+	g.session, g.programs = r.newSession(id, f)
+	g.session.Caller = true
 	r.gone.Go(func() {
 		defer r.leave(g.key)
 		defer r.guard(g)
 		run, cancel := context.WithTimeout(r.stop, maxGatewayRun)
 		defer cancel()
-		g.end(run, g.start(trigger))
+		g.end(run, g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: event}}))
 	})
 	select {
-	case a := <-answered:
+	case a := <-g.answered:
 		return a, nil
 	case <-ctx.Done():
 		return Answer{RunID: id}, ctx.Err()
 	}
 }
 
-// Interrupted goes on with gateway runs that a stop of the host interrupted:
-// it is the dispatcher's handler of PrefixRun. Nobody waits for the answer.
-func (r *Runner) Interrupted(ctx context.Context, key string) (time.Time, error) {
+// Alone goes on with runs that have no contact and no caller that waits: those
+// that an event or a schedule started, those that sleep, and those that a stop
+// of the host interrupted. It is the dispatcher's handler of PrefixRun.
+func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 	if r.driven(key) {
-		return now().Add(lease), nil
+		return r.now().Add(lease), nil
 	}
-	g := &gatewayRun{answered: make(chan Answer, 1)}
-	g.journey = journey{runner: r, key: key, effect: g.respond, saved: g.keep, user: map[string]any{}}
-	revision, found, err := load(ctx, r.config.Store, store.ID{Kind: kindSession, Key: key}, &g.session)
+	g := r.lone(key)
+	found, err := g.load(ctx)
 	if err != nil || !found {
 		return time.Time{}, err
 	}
-	g.revision = revision
-	if _, _, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: g.session.Run.ID}, &g.record); err != nil {
-		return time.Time{}, err
-	}
-	if g.program, err = r.config.Catalog().Program(ctx, g.session.Run.Flow, g.session.Run.Version); err != nil {
-		return time.Time{}, err
-	}
-	if held := r.held(g.program, g.session.Pins); held != nil {
-		return now().Add(heldPause), nil
+	if held := r.held(g.programs, g.session.Pins); held != nil {
+		return r.now().Add(heldPause), nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
 	defer cancel()
-	again, err := g.drive(bounded)
-	if err == nil && again.IsZero() {
-		err = g.finish(ctx)
-	}
+	again, err := g.alone(bounded)
 	return again, g.giveUp(bounded, err)
 }
 
-// gatewayRun is a journey with a caller.
+// alone does what there is to do now.
+func (g *gatewayRun) alone(ctx context.Context) (again time.Time, err error) {
+	r := g.runner
+	if begin := g.session.Begin; begin != nil {
+		g.session.Begin = nil
+		g.event, _ = begin.Value.(map[string]any)
+		g.record = Record{ID: g.session.ID, Flow: g.session.Run.Flow, Version: g.session.Run.Version, Key: g.key, Trigger: begin.Trigger, Started: r.now()}
+		err = g.advance(engine.Event{Start: begin})
+	} else if due := g.session.Due(); !due.IsZero() && !due.After(r.now()) {
+		err = g.advance(engine.Event{Tick: true})
+	}
+	if err == nil {
+		again, err = g.drive(ctx)
+	}
+	if err == nil && g.session.Over() {
+		return time.Time{}, g.finish(ctx)
+	}
+	if err == nil {
+		err = g.commit(ctx)
+	}
+	return again, err
+}
+
+// lone makes the journey of a run without a contact.
+func (r *Runner) lone(key string) *gatewayRun {
+	g := &gatewayRun{answered: make(chan Answer, 1)}
+	g.journey = journey{runner: r, key: key, effect: g.respond, saved: g.keep, user: map[string]any{}}
+	return g
+}
+
+// gatewayRun is a journey without a contact; it may have a caller.
 type gatewayRun struct {
 	journey
 	answered chan Answer // takes the first answer
 	done     bool        // an answer was given
 }
 
-func (g *gatewayRun) start(trigger string) error {
-	return g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: g.event}})
-}
-
-// end drives the run to its end and gives the answer that it has not given.
+// end drives the run to its end and gives the answer that it has not given. A
+// run that sleeps for longer than a caller waits goes on without one.
 func (g *gatewayRun) end(ctx context.Context, err error) {
-	for err == nil && g.session.Run.Status == engine.Running {
+	for err == nil && !g.session.Over() {
 		var again time.Time
-		if again, err = g.drive(ctx); err == nil && !again.IsZero() {
-			err = sleep(ctx, time.Until(again))
+		if again, err = g.drive(ctx); err != nil || g.session.Over() {
+			break
+		}
+		pause := again.Sub(g.runner.now())
+		if err = g.commit(ctx); err == nil && pause > maxGatewayPause {
+			return
+		}
+		if err == nil {
+			err = g.runner.sleep(ctx, pause)
+		}
+		if err == nil {
+			err = g.advance(engine.Event{Tick: true})
 		}
 	}
-	if err == nil && g.revision == 0 && g.session.Run.Status != engine.Failed {
+	if err == nil && g.revision == 0 && !g.owed && g.session.Run.Status != engine.Failed {
 		g.answer(Answer{}) // nothing to commit: the trace need not delay it
 		g.runner.records.add(&g.journey)
 		return
@@ -171,9 +198,9 @@ func (g *gatewayRun) answer(a Answer) {
 // on disk: a caller must not know of an order whose run forgets it in a crash.
 func (g *gatewayRun) respond(effect engine.Effect) error {
 	if effect.Respond == nil {
-		return fmt.Errorf("run %s: a gateway run has no contact to send a message to", g.record.ID)
+		return fmt.Errorf("run %s has no contact to send a message to", g.record.ID)
 	}
-	if g.revision == 0 && g.session.Run.Status != engine.Running {
+	if g.revision == 0 && !g.owed && g.session.Over() {
 		g.answer(Answer{Response: effect.Respond})
 		return nil
 	}
@@ -186,10 +213,10 @@ func (g *gatewayRun) respond(effect engine.Effect) error {
 // a crash, and takes it away with the last.
 func (g *gatewayRun) keep(b *store.Batch) error {
 	wake := store.Wake{Key: g.key}
-	if g.session.Run.Status == engine.Running {
-		wake.At = now().Add(lease)
-		if call := g.session.Run.Pending; call != nil && call.NotBefore.After(wake.At) {
-			wake.At = call.NotBefore
+	if !g.session.Over() {
+		wake.At = g.runner.now().Add(lease)
+		if ready, later := g.ready(nil); len(ready) == 0 {
+			wake.At = earlier(later, g.session.Due())
 		}
 	}
 	b.Wake = append(b.Wake, wake)

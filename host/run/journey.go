@@ -8,14 +8,12 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/kv"
-	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// journey is one run while a goroutine drives it. The fields above the line
+// journey is one session while a goroutine drives it. The fields above the line
 // are stored; those below live as long as the drive.
 type journey struct {
 	session session
@@ -25,13 +23,15 @@ type journey struct {
 	runner   *Runner
 	key      string
 	event    map[string]any // that started the run; nil once it is in the record
-	program  *engine.Program
-	revision store.Revision // of the session record; 0: not stored yet
-	steps    []Step         // not yet in the record
-	cost     *Cost          // of the call whose result comes next
-	changes  store.Batch    // to go with the next commit
-	memory   *kv.Memory     // of the contact; nil: there is none
-	// effect takes what the run wants done outside at the next commit.
+	programs engine.Programs
+	revision store.Revision  // of the session record; 0: not stored yet
+	found    map[string]bool // effect ids of intents that were found, not made here
+	steps    []Step          // not yet in the record
+	cost     *Cost           // of the call whose result comes next
+	changes  store.Batch     // to go with the next commit
+	memory   *kv.Memory      // of the contact; nil: there is none
+	// effect takes the messages and answers that the run wants sent at the next
+	// commit.
 	effect func(engine.Effect) error
 	// saved is called when a commit is made, to add what goes with it.
 	saved func(*store.Batch) error
@@ -45,12 +45,12 @@ type journey struct {
 
 // advance gives the engine an event and takes over what came of it.
 func (j *journey) advance(event engine.Event) error {
-	event.Now, event.User, event.Env = now(), j.user, j.runner.config.Env
-	outcome, err := j.program.Advance(j.session.Run, event)
+	event.Now, event.User, event.Env = j.runner.now(), j.user, j.runner.config.Env
+	outcome, err := j.programs.Advance(j.session.Session, event)
 	if err != nil {
 		return fmt.Errorf("run %s of flow %s: %w", j.record.ID, j.record.Flow, err)
 	}
-	j.session.Run, j.user = outcome.Run, outcome.User
+	j.session.Session, j.user = outcome.Session, outcome.User
 	for i, step := range outcome.Steps {
 		s := Step{Step: step}
 		if i == 0 { // the first step after a call's result is the call's
@@ -58,146 +58,174 @@ func (j *journey) advance(event engine.Event) error {
 		}
 		j.steps = append(j.steps, s)
 	}
+	// An answer waits for the commit of what goes out with it.
+	j.owed = j.owed || slices.ContainsFunc(outcome.Effects, func(e engine.Effect) bool { return e.Alert != nil || e.Emit != nil })
 	for _, effect := range outcome.Effects {
-		if err := j.effect(effect); err != nil {
+		if err := j.take(effect); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// drive makes the calls that the run asks for until it waits or ends, or must
-// be looked at again later; that instant is returned (zero: none). What is not
-// committed when it returns is in changes.
-func (j *journey) drive(ctx context.Context) (time.Time, error) {
-	for j.session.Run.Status == engine.Running {
-		call := j.session.Run.Pending
-		if call == nil {
-			return time.Time{}, fmt.Errorf("run %s is running and waits for no call", j.record.ID)
-		}
-		if wait := time.Until(call.NotBefore); wait > 0 {
-			if j.revision != 0 || wait > maxInlinePause {
-				return call.NotBefore, j.commit(ctx)
-			}
-			if err := sleep(ctx, wait); err != nil {
-				return time.Time{}, err
-			}
-		}
-		result, err := j.call(ctx, call)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if err := j.advance(engine.Event{Result: result}); err != nil {
-			return time.Time{}, err
-		}
+// take adds what an effect needs to the next commit.
+func (j *journey) take(e engine.Effect) error {
+	switch {
+	case e.Alert != nil:
+		return j.alert(e)
+	case e.Emit != nil:
+		return j.emit(e)
 	}
-	return time.Time{}, nil
+	return j.effect(e)
 }
 
-// maxInlinePause is how long a run that needs no commit waits for a retry
+// maxInlinePause is how long a session that needs no commit waits for a retry
 // without one.
 const maxInlinePause = 5 * time.Second
 
-// call makes one call. What is owed to the disk is committed first, and so is
-// the intent of a call that may change something outside.
-func (j *journey) call(ctx context.Context, call *engine.Call) (*engine.Result, error) {
-	result := &engine.Result{EffectID: call.EffectID}
-	j.pin(call.Plugin)
-	_, effect, refused := j.runner.target(call, j.session.Pins[call.Plugin])
-	if refused != nil {
-		result.Error = refused
-		return result, nil
+// drive makes the calls that the session asks for, several at once where it has
+// sub-runs, until it can't go on now: it is over, or waits. It returns the
+// instant at which to look again (zero: none). What is not committed when it
+// returns is in changes.
+func (j *journey) drive(ctx context.Context) (time.Time, error) {
+	w := work{ended: make(chan ended), running: map[string]bool{}}
+	defer w.wait()
+	for {
+		ready, later := j.ready(w.running)
+		if len(ready)+len(w.running) == 0 {
+			if pause := later.Sub(j.runner.now()); !later.IsZero() && j.revision == 0 && j.session.Due().IsZero() && pause <= maxInlinePause {
+				if err := j.runner.sleep(ctx, pause); err != nil {
+					return time.Time{}, err
+				}
+				continue
+			}
+			return earlier(later, j.session.Due()), nil
+		}
+		results, err := j.begin(ctx, &w, ready)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(results) == 0 {
+			one, err := w.next(ctx)
+			if err != nil {
+				return time.Time{}, err // cut short by our own end: the intents stay
+			}
+			results = append(results, j.conclude(one))
+		}
+		for _, result := range results {
+			if err := j.advance(engine.Event{Result: result}); err != nil {
+				return time.Time{}, err
+			}
+		}
 	}
-	// An intent that is found, not made here, is of a call that was cut short:
-	// every call that ended took its intent away.
-	if effect == abi.EffectUnsafe && j.session.Intent == call.EffectID {
-		j.session.Intent = ""
-		result.Error = &abi.Error{Code: abi.CodeUnknown, Message: fmt.Sprintf("node %s: the host stopped during this call, so it is not known whether it took effect; it is not repeated because the plugin says that a repeat may do it twice", call.Node)}
-		return result, nil
+}
+
+// earlier gives the first of two instants; the zero one is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	if effect != abi.EffectPure {
-		j.session.Intent = call.EffectID
+	return a
+}
+
+// ready gives the calls that may be made now and are not being made, and the
+// instant at which the first of the others may.
+func (j *journey) ready(running map[string]bool) (ready []*engine.Call, later time.Time) {
+	if j.session.Over() {
+		return nil, time.Time{}
 	}
-	if effect != abi.EffectPure || j.owed {
+	now := j.runner.now()
+	for _, call := range j.session.Calls() {
+		switch {
+		case running[call.EffectID]:
+		case !call.NotBefore.After(now):
+			ready = append(ready, call)
+		case later.IsZero() || call.NotBefore.Before(later):
+			later = call.NotBefore
+		}
+	}
+	return ready, later
+}
+
+// begin begins calls. What is owed to the disk is committed first, and so are
+// the intents of calls that may change something outside. Calls that can't be
+// made have their results at once; so has one that has no other beside it,
+// since it is made here.
+func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (results []*engine.Result, err error) {
+	var begun []*asked
+	must := j.owed && len(calls) > 0
+	for _, call := range calls {
+		a, refused := j.ask(call)
+		if refused != nil {
+			results = append(results, refused)
+			continue
+		}
+		must = must || a.effect != abi.EffectPure
+		begun = append(begun, a)
+	}
+	if must {
 		if err := j.commit(ctx); err != nil {
 			return nil, err
 		}
 	}
-	output, usage, writes, failure := j.runner.perform(ctx, j, call)
-	if ctx.Err() != nil {
-		return nil, ctx.Err() // cut short by our own end: the intent stays
+	if len(begun) == 1 && len(w.running) == 0 {
+		one := j.runner.perform(ctx, j, begun[0])
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return append(results, j.conclude(one)), nil
 	}
-	if usage != (plugin.Usage{}) {
-		j.cost = &Cost{Fuel: usage.Fuel, GuestTime: usage.GuestTime, MemoryBytes: usage.MemoryBytes}
+	for _, a := range begun {
+		w.start(func() ended { return j.runner.perform(ctx, j, a) }, a.call.EffectID)
 	}
-	j.session.Intent, j.owed = "", effect != abi.EffectPure
-	if failure != nil {
-		result.Error = settled(failure, effect)
-		return result, nil
-	}
-	value, err := expr.ParseJSON(output)
-	if err != nil {
-		result.Error = &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("node %s: output of %s.%s: %v", call.Node, call.Plugin, call.Operation, err)}
-		return result, nil
-	}
-	result.Output = value
-	if writes != nil && writes.Keep() {
-		j.owed = true // before the next call, so that no commit has those of two
-	}
-	return result, nil
+	return results, nil
 }
 
-// settled is a call's failure as the flow may act on it. An unsafe call is made
-// at most once, so it is never retryable, and where it was cut short its
-// outcome is unknown.
-func settled(failure *abi.Error, effect abi.Effect) *abi.Error {
-	if effect != abi.EffectUnsafe || failure.Code == abi.CodeUnavailable { // the latter: nothing was called
-		return failure
-	}
-	final := *failure
-	final.Retryable, final.RetryAfterMillis = false, 0
-	if final.Code == abi.CodeTimeout || final.Code == abi.CodeTrap {
-		final.Code = abi.CodeUnknown
-		final.Message = "it is not known whether it took effect: " + final.Message
-	}
-	return &final
-}
-
-// commit stores the run as it is now, with everything that came since the last
-// commit.
+// commit stores the session as it is now, with everything that came since the
+// last commit.
 func (j *journey) commit(ctx context.Context) error {
-	id := store.ID{Kind: kindSession, Key: j.key}
 	data, err := json.Marshal(j.session)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", j.record.ID, err)
 	}
+	id := sessionID(j.key)
 	return j.write(ctx, store.Batch{
 		Expect: []store.Expect{{ID: id, Revision: j.revision}},
 		Put:    []store.Put{{ID: id, Value: data}},
 	})
 }
 
-// finish stores the end of the run and takes its session away.
+// finish stores the end of the session and takes its state away; of one that
+// failed, the state is kept for a retry.
 func (j *journey) finish(ctx context.Context) error {
 	var b store.Batch
 	if j.revision != 0 {
-		id := store.ID{Kind: kindSession, Key: j.key}
+		id := sessionID(j.key)
 		b.Expect, b.Delete = []store.Expect{{ID: id, Revision: j.revision}}, []store.ID{id}
+	}
+	if j.session.Run.Status == engine.Failed {
+		data, err := json.Marshal(j.session)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", j.record.ID, err)
+		}
+		if len(data) <= maxFailed {
+			b.Put = append(b.Put, store.Put{ID: store.ID{Kind: kindFailed, Key: j.session.ID}, Value: data, TTL: recordTTL})
+		}
 	}
 	return j.write(ctx, b)
 }
 
-// abandon ends a run that can't go on: it fails, what it wanted since the last
-// commit is given up, and what it was given is consumed.
+// abandon ends a session that can't go on: it fails, what it wanted since the
+// last commit is given up, and what it was given is consumed.
 func (j *journey) abandon(ctx context.Context, code, reason string) error {
 	j.changes, j.committed = store.Batch{Remove: j.changes.Remove}, nil
 	if j.memory != nil {
 		j.memory.Forget()
 	}
-	j.session.Run.Status, j.session.Run.Pending = engine.Failed, nil
-	j.session.Run.Failure = &engine.Failure{Node: j.session.Run.Node, Error: abi.Error{
-		Code: code, Message: fmt.Sprintf("node %s: %s", j.session.Run.Node, reason),
-	}}
+	run := *j.session.Run
+	run.Status, run.Pending, run.Called, run.Group = engine.Failed, nil, nil, nil
+	run.Failure = &engine.Failure{Node: run.Node, Error: abi.Error{Code: code, Message: fmt.Sprintf("node %s: %s", run.Node, reason)}}
+	j.session.Run, j.session.Intents = &run, nil
 	return j.finish(ctx)
 }
 
@@ -214,7 +242,7 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	if err != nil {
 		return err
 	}
-	b.Put = append(b.Put, put)
+	b.Put = append(append(b.Put, put), j.changes.Put...)
 	b.Append, b.Remove, b.Wake = j.changes.Append, j.changes.Remove, slices.Clone(j.changes.Wake)
 	if j.saved != nil {
 		if err := j.saved(&b); err != nil {
@@ -254,17 +282,15 @@ func (j *journey) note() {
 	}
 	j.steps = nil
 	run := j.session.Run
-	j.record.Node, j.record.Status = run.Node, run.Status
-	if run.Status == engine.Done || run.Status == engine.Failed {
-		j.record.end(run.Result, run.Failure)
+	j.record.Node, j.record.Status = j.session.Position().Node, run.Status
+	if j.session.Over() {
+		j.record.end(run, j.runner.now())
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
+// wake sets a key's wake for now, once in a commit.
+func (j *journey) wake(key string) {
+	if !slices.ContainsFunc(j.changes.Wake, func(w store.Wake) bool { return w.Key == key }) {
+		j.changes.Wake = append(j.changes.Wake, store.Wake{Key: key, At: j.runner.now()})
 	}
 }

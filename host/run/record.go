@@ -38,6 +38,8 @@ type Record struct {
 	// Node is where the run is, or ended.
 	Node    string          `json:"node,omitempty"`
 	Result  any             `json:"result,omitempty"`
+	Label   string          `json:"label,omitempty"`  // of the end node
+	Reason  string          `json:"reason,omitempty"` // of a cancelled run
 	Error   *engine.Failure `json:"error,omitempty"`
 	Started time.Time       `json:"started"`
 	Ended   *time.Time      `json:"ended,omitempty"`
@@ -149,13 +151,19 @@ func (r *Record) step(s Step) {
 }
 
 // end keeps how the run ended.
-func (r *Record) end(result any, failure *engine.Failure) {
-	r.Result = r.bounded(result)
-	if failure != nil {
-		r.Error = &engine.Failure{Node: failure.Node, Error: *r.boundedError(&failure.Error)}
+func (r *Record) end(run *engine.Run, at time.Time) {
+	if run.Ended {
+		r.Result, r.Label = r.bounded(run.Result), run.Label
 	}
-	ended := now()
-	r.Ended = &ended
+	if f := run.Failure; f != nil {
+		r.Error = &engine.Failure{Node: f.Node, Attempt: f.Attempt, Error: *r.boundedError(&f.Error)}
+	}
+	r.Ended = &at
+}
+
+// cancel ends a run that does not come to its own end.
+func (r *Record) cancel(why string, at time.Time) {
+	r.Status, r.Ended, r.Reason = engine.Cancelled, &at, why
 }
 
 // boundedError is bounded for an error, whose message and detail its plugin

@@ -18,7 +18,7 @@ func TestRecordHidesCredentials(t *testing.T) {
 	var r Record
 	r.event(event)
 	r.step(Step{Step: engine.Step{Node: "a", Input: event, Output: map[string]any{"list": []any{map[string]any{"was": event}}}}})
-	r.end(map[string]any{"input": event}, nil)
+	r.end(&engine.Run{Ended: true, Result: map[string]any{"input": event}}, time.Now())
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestRecordBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.end(long, &engine.Failure{Node: "n", Error: *failure})
+	r.end(&engine.Run{Ended: true, Result: long, Failure: &engine.Failure{Node: "n", Error: *failure}}, time.Now())
 	put, err := r.put()
 	if err != nil {
 		t.Fatal(err)

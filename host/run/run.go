@@ -1,7 +1,8 @@
-// Package run carries runs through the world: it loads a run's state, lets the
-// engine advance it, performs the calls that it asks for, and commits.
+// Package run carries sessions through the world: it loads a session's state,
+// lets the engine advance it, performs the calls that it asks for, and commits.
 //
-// A run is driven by one goroutine at a time. Before a call that may change
+// A session is driven by one goroutine at a time; calls of its sub-runs may be
+// made at once. Before a call that may change
 // something outside, its intent is committed together with everything that
 // the run did before; its result is committed before the next call, be that
 // one pure, or at the end; what the plugin wrote into the memory of the run's
@@ -17,10 +18,10 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,8 +29,6 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/hostfn"
-	"github.com/trama-run/trama/host/kv"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
@@ -39,7 +38,7 @@ import (
 // order, and the name of its session record and of its mailbox.
 const (
 	PrefixContact = "contact" // "contact:<contact key>": a conversation
-	PrefixRun     = "run"     // "run:<run id>": a gateway run that was interrupted
+	PrefixRun     = "run"     // "run:<run id>": a run without a contact, while no caller drives it
 )
 
 // Plugins performs calls; host/plugin's Registry does.
@@ -60,7 +59,11 @@ type Config struct {
 	Secret func(name string) error
 	// Poke wakes the dispatcher.
 	Poke func()
-	Log  *slog.Logger
+	// Now and Sleep are the clock; nil: the system's. Sleep returns the
+	// context's error if that ends first.
+	Now   func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+	Log   *slog.Logger
 }
 
 // Runner drives runs.
@@ -78,6 +81,9 @@ type Runner struct {
 
 // New returns a runner. Close ends it.
 func New(config Config) *Runner {
+	if config.Now == nil {
+		config.Now, config.Sleep = time.Now, sleep
+	}
 	stop, cancel := context.WithCancel(context.Background())
 	return &Runner{
 		config: config, records: newRecorder(config.Store, config.Log),
@@ -108,28 +114,22 @@ func newID() (string, error) {
 	return id.String(), nil
 }
 
-// session is what is stored of a key's conversation or run between commits.
-type session struct {
-	Run engine.Run `json:"run"`
-	// Intent is the effect id of a call that was begun and is not known to
-	// have ended.
-	Intent string `json:"intent,omitempty"`
-	// Pins are the contents of plugins that the run began with, by name: the
-	// run ends on them.
-	Pins map[string]string `json:"pins,omitempty"`
-}
-
-// kindSession is the kind of session records, by key.
-const kindSession store.Kind = "session"
-
 // Held returns why a flow can't begin now: a plugin, a connection or a secret
 // that it needs is not there. nil: it can.
-func (r *Runner) Held(p *engine.Program) *abi.Error { return r.held(p, nil) }
+func (r *Runner) Held(f catalog.Flow) *abi.Error { return r.held(r.reach(f), nil) }
 
-// held is Held for a run with these pins. It waits for no plugin that it has
-// pinned: what has become of that one is for the run's error ports.
-func (r *Runner) held(p *engine.Program, pins map[string]string) *abi.Error {
-	need := r.needs(p)
+// held is Held for a session with these pins. It waits for no plugin that it
+// has pinned: what has become of that one is for its error ports.
+func (r *Runner) held(programs engine.Programs, pins map[string]string) *abi.Error {
+	for _, id := range slices.Sorted(maps.Keys(programs)) {
+		if err := r.lacks(r.needs(programs[id]), pins); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Runner) lacks(need needs, pins map[string]string) *abi.Error {
 	for _, name := range need.plugins {
 		if pins[name] != "" {
 			continue
@@ -153,111 +153,16 @@ func (r *Runner) held(p *engine.Program, pins map[string]string) *abi.Error {
 	return nil
 }
 
-// needs is what a flow can't run without.
-type needs struct{ plugins, connections []string }
-
-// needs reads a flow's needs off its document once.
-func (r *Runner) needs(p *engine.Program) needs {
-	if n, ok := r.known.Load(p); ok {
-		return n.(needs)
-	}
-	n := needs{p.Flow().Plugins(), p.Flow().Connections()}
-	r.known.Store(p, n)
-	return n
-}
-
-// perform makes the call that a run waits for. What the call wrote into the
-// memory of the run's contact, if it has one, is with the result.
-func (r *Runner) perform(ctx context.Context, j *journey, c *engine.Call) (json.RawMessage, plugin.Usage, *kv.Call, *abi.Error) {
-	digest := j.session.Pins[c.Plugin]
-	export, _, failure := r.target(c, digest)
-	if failure != nil {
-		return nil, plugin.Usage{}, nil, failure
-	}
-	value, code := scriptOf(c)
-	input, err := json.Marshal(value)
-	if err != nil {
-		return nil, plugin.Usage{}, nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
-	}
-	call := plugin.Call{
-		Plugin: c.Plugin, Digest: digest, Export: export, Input: input, Code: code, EffectID: c.EffectID, Timeout: c.Timeout,
-		Log: func(level, text string) {
-			j.record.line(Line{Node: c.Node, At: now(), Level: level, Text: text})
-		},
-	}
-	if c.Connection != "" {
-		connection, ok := r.config.Catalog().Snapshot().Connections[c.Connection]
-		if !ok {
-			return nil, plugin.Usage{}, nil, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("node %s: connection %q is not configured: add it to connections.yaml", c.Node, c.Connection)}
-		}
-		call.Connection = &connection.Connection
-	}
-	call.Blobs = blobsOf(r.config.Store, j.key)
-	var writes *kv.Call
-	if j.memory != nil {
-		call.KV = func(quota int64) hostfn.KV {
-			writes = j.memory.Begin(c.Plugin, quota)
-			return writes
-		}
-	}
-	output, usage, failure := r.config.Plugins.Call(ctx, call)
-	return output, usage, writes, failure
-}
-
-// scriptOf gives a call's input and, apart from it, the code of its script.
-func scriptOf(c *engine.Call) (input any, code string) {
-	object, ok := c.Input.(map[string]any)
-	if !ok || !c.Script {
-		return c.Input, ""
-	}
-	if code, _ = object["code"].(string); code == "" {
-		return c.Input, ""
-	}
-	rest := maps.Clone(object)
-	delete(rest, "code")
-	return rest, code
-}
-
-// target finds the function that a call means in a content of its plugin, and
-// its effect class. A script reaches nothing without a connection, so it is
-// pure then, and else unsafe.
-func (r *Runner) target(c *engine.Call, digest string) (export string, effect abi.Effect, _ *abi.Error) {
-	manifest, ok := r.config.Plugins.ManifestOf(c.Plugin, digest)
-	if !ok {
-		return "", "", r.config.Plugins.ReadyOf(c.Plugin, digest)
-	}
-	if c.Script {
-		if manifest.Kind != abi.KindLanguage {
-			return "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q is not a language", c.Node, c.Plugin)}
-		}
-		if c.Connection == "" {
-			return abi.FuncRun, abi.EffectPure, nil
-		}
-		return abi.FuncRun, abi.EffectUnsafe, nil
-	}
-	for _, op := range manifest.Operations {
-		if op.Name == c.Operation {
-			return plugin.ExportOf(op), op.Effect, nil
-		}
-	}
-	return "", "", &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: plugin %q has no operation %q", c.Node, c.Plugin, c.Operation)}
-}
-
-// load reads a JSON record; found is false, and the revision 0, if there is
-// none.
-func load[T any](ctx context.Context, s store.Store, id store.ID, into *T) (revision store.Revision, found bool, err error) {
-	record, err := s.Load(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	if err := json.Unmarshal(record.Value, into); err != nil {
-		return 0, false, fmt.Errorf("record %s %s: %w", id.Kind, id.Key, err)
-	}
-	return record.Revision, true, nil
-}
-
 // now is the clock of runs, to the millisecond that records keep.
-func now() time.Time { return time.Now().Truncate(time.Millisecond) }
+func (r *Runner) now() time.Time { return r.config.Now().Truncate(time.Millisecond) }
+
+func (r *Runner) sleep(ctx context.Context, d time.Duration) error { return r.config.Sleep(ctx, d) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

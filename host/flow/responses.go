@@ -1,0 +1,65 @@
+package flow
+
+import (
+	"github.com/trama-run/trama/host/source"
+)
+
+// MaxRetries bounds how often a wait_reply asks again.
+const MaxRetries = 20
+
+// responses are the nodes that talk to the contact or the caller.
+func responses() []Kind {
+	return []Kind{
+		{
+			Type: "send_message", Group: GroupResponse, Ports: []Port{next, failure}, Needs: NeedsContact,
+			Doc:    "Sends a message to the contact; it is in the outbox when the run goes on. In its texts {name} and {items[0][title]} stand for values of the input.",
+			Config: func() any { return &SendMessage{} },
+		}, {
+			Type: "wait_reply", Group: GroupResponse, Needs: NeedsContact,
+			Ports:  []Port{next, {PortTimeout, "No reply came in time."}, {PortInvalid, "The reply did not fit, and neither did those to the retries; the last one is the output."}, failure},
+			Doc:    "Waits for the contact's next message, which is the output.",
+			Config: func() any { return &WaitReply{} },
+		}, {
+			Type: "response.json", Group: GroupResponse, Ports: []Port{next, failure}, Needs: NeedsCaller,
+			Doc:    "Answers the caller of the gateway with JSON, once in a run; the run goes on.",
+			Config: func() any { return &Respond{} },
+		},
+	}
+}
+
+// WaitReply is "with" of wait_reply.
+type WaitReply struct {
+	SaveAs   string `json:"save_as,omitempty" jsonschema_description:"Variable of the run that gets the reply's value, or else its text."`
+	Timeout  Span   `json:"timeout,omitempty,omitzero" jsonschema_description:"How long to wait: 30s, 10m, 2h, 3d; for ever if left out."`
+	Debounce Span   `json:"debounce,omitempty,omitzero" jsonschema_description:"Take several quick messages as one: wait until the contact has been quiet for this long, such as 2s. Their texts are joined by line breaks; messages lists them."`
+	Retries  int    `json:"retries,omitempty" jsonschema_description:"How often to wait again after a reply that does not fit: 0 (if left out) to 20."`
+	Retry    Text   `json:"retry,omitempty,omitzero" jsonschema_description:"Text that is sent before each retry."`
+}
+
+func (w *WaitReply) check(n *Node) (problems source.Problems) {
+	if w.SaveAs != "" && !plainName(w.SaveAs) {
+		problems.Add(n.With.Place("save_as"), "use letters, digits and _, a letter first", "%q is not a variable name", w.SaveAs)
+	}
+	if w.Retries < 0 || w.Retries > MaxRetries {
+		problems.Add(n.With.Place("retries"), "write 0 to 20", "%d retries are not possible", w.Retries)
+	}
+	return problems
+}
+
+// Respond is "with" of response.json.
+type Respond struct {
+	Status  Template            `json:"status,omitempty,omitzero" jsonschema_description:"HTTP status, 200 to 599; 200 if left out."`
+	Headers map[string]Template `json:"headers,omitempty" jsonschema_description:"Response headers by name."`
+	Body    Template            `json:"body,omitempty,omitzero" jsonschema_description:"Any JSON value; null if left out."`
+}
+
+func (r *Respond) check(n *Node) (problems source.Problems) {
+	if r.Status.Template != nil {
+		if v, ok := r.Status.Literal(); ok {
+			if code, ok := v.(int64); !ok || code < 200 || code > 599 {
+				problems.Add(n.With.Place("status"), "write a number from 200 to 599", "%v is not an HTTP status", v)
+			}
+		}
+	}
+	return problems
+}

@@ -1,0 +1,186 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/store"
+)
+
+// session is what is stored of a key's work between commits.
+type session struct {
+	engine.Session
+	// Intents are the effect ids of calls that were begun and are not known to
+	// have ended.
+	Intents []string `json:"intents,omitempty"`
+	// Flows are the versions of the flows that the session may reach, by id,
+	// and Pins the contents of their plugins, by name: it ends on them.
+	Flows map[string]int    `json:"flows"`
+	Pins  map[string]string `json:"pins,omitempty"`
+	// Begin is set while the session is stored and has not begun.
+	Begin *engine.Start `json:"begin,omitempty"`
+}
+
+// Kinds of the records of sessions.
+const (
+	// kindSession is the kind of session records, by key.
+	kindSession store.Kind = "session"
+	// kindFailed keeps failed sessions for a retry, by run id, as long as
+	// their records.
+	kindFailed store.Kind = "failed"
+)
+
+// maxFailed bounds a failed session that is kept; a larger one can't be
+// retried.
+const maxFailed = 1 << 20
+
+func sessionID(key string) store.ID { return store.ID{Kind: kindSession, Key: key} }
+
+// newSession makes a session of a published flow, which has not begun: it is
+// pinned to what is published now, and to the contents of plugins that serve
+// now. A plugin that serves nothing now is taken at its first call.
+func (r *Runner) newSession(id string, f catalog.Flow) (session, engine.Programs) {
+	programs := r.reach(f)
+	s := session{
+		Session: engine.Session{ID: id, Run: &engine.Run{ID: id, Flow: f.Flow.ID, Version: f.Version}},
+		Flows:   make(map[string]int, len(programs)),
+	}
+	for name, p := range programs {
+		s.Flows[name] = p.Version()
+		for _, plugin := range r.needs(p).plugins {
+			s.pin(plugin, r.config.Plugins)
+		}
+	}
+	return s, programs
+}
+
+// reach gives a flow and all that it may jump to, as they are published now.
+func (r *Runner) reach(f catalog.Flow) engine.Programs {
+	programs := engine.Programs{f.Flow.ID: f.Program}
+	if len(r.needs(f.Program).jumps) == 0 {
+		return programs
+	}
+	snapshot := r.config.Catalog().Snapshot()
+	var follow func(p *engine.Program)
+	follow = func(p *engine.Program) {
+		for _, id := range r.needs(p).jumps {
+			if next, ok := snapshot.Flows[id]; ok && programs[id] == nil {
+				programs[id] = next.Program
+				follow(next.Program)
+			}
+		}
+	}
+	follow(f.Program)
+	return programs
+}
+
+// programs gives the flows that a stored session is pinned to.
+func (r *Runner) programs(ctx context.Context, s session) (engine.Programs, error) {
+	programs := make(engine.Programs, len(s.Flows))
+	for id, version := range s.Flows {
+		p, err := r.config.Catalog().Program(ctx, id, version)
+		if err != nil {
+			return nil, err
+		}
+		programs[id] = p
+	}
+	return programs, nil
+}
+
+// pin takes the content of a plugin that the session has none of yet.
+func (s *session) pin(name string, plugins Plugins) {
+	if s.Pins[name] != "" {
+		return
+	}
+	if digest := plugins.Serving(name); digest != "" {
+		if s.Pins == nil {
+			s.Pins = map[string]string{}
+		}
+		s.Pins[name] = digest
+	}
+}
+
+// sessionPage is how many sessions are read at once: one may be large.
+const sessionPage = 100
+
+// Counts are numbers of stored sessions.
+type Counts struct {
+	Plugins map[string]int         // by the digest of a plugin's content
+	Flows   map[string]map[int]int // by flow and version
+}
+
+// Pinned counts the stored sessions by what they are pinned to. It reads all
+// of them, so it is not for every call.
+func (r *Runner) Pinned(ctx context.Context) (Counts, error) {
+	counts := Counts{map[string]int{}, map[string]map[int]int{}}
+	err := r.eachSession(ctx, func(_ store.Record, s session) error {
+		for _, digest := range s.Pins {
+			counts.Plugins[digest]++
+		}
+		for id, version := range s.Flows {
+			if counts.Flows[id] == nil {
+				counts.Flows[id] = map[int]int{}
+			}
+			counts.Flows[id][version]++
+		}
+		return nil
+	})
+	return counts, err
+}
+
+// eachSession visits all stored sessions.
+func (r *Runner) eachSession(ctx context.Context, visit func(store.Record, session) error) error {
+	for after := ""; ; {
+		records, err := r.config.Store.List(ctx, kindSession, after, sessionPage, false)
+		if err != nil {
+			return fmt.Errorf("read the sessions: %w", err)
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		for _, record := range records {
+			var s session
+			if err := json.Unmarshal(record.Value, &s); err != nil {
+				return fmt.Errorf("session %s: %w", record.ID.Key, err)
+			}
+			if err := visit(record, s); err != nil {
+				return err
+			}
+			after = record.ID.Key
+		}
+	}
+}
+
+// needs is what a flow can't run without, and where it may jump to.
+type needs struct{ plugins, connections, jumps []string }
+
+// needs reads a flow's needs off its document once.
+func (r *Runner) needs(p *engine.Program) needs {
+	if n, ok := r.known.Load(p); ok {
+		return n.(needs)
+	}
+	f := p.Flow()
+	n := needs{f.Plugins(), f.Connections(), f.Jumps()}
+	r.known.Store(p, n)
+	return n
+}
+
+// load reads a JSON record; found is false, and the revision 0, if there is
+// none.
+func load[T any](ctx context.Context, s store.Store, id store.ID, into *T) (revision store.Revision, found bool, err error) {
+	record, err := s.Load(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	if err := json.Unmarshal(record.Value, into); err != nil {
+		return 0, false, fmt.Errorf("record %s %s: %w", id.Kind, id.Key, err)
+	}
+	return record.Revision, true, nil
+}
