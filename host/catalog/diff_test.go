@@ -45,7 +45,7 @@ func TestDiff(t *testing.T) {
 		{"a key with a dot", []string{`"a.b": 1`, `"a.b": "1"`}, `changed node bye: with.result["a.b"] 1 -> "1"`},
 		{"a new field", []string{"type: wait_reply", "type: wait_reply, with: {save_as: x}"}, `changed node wait: with  -> {"save_as":"x"}`},
 		{"another target", []string{"port: yes, to: bye", "port: yes, to: ask"}, `changed edge big:yes: to "bye" -> "ask"`},
-		{"another port", []string{"port: yes, to: bye", "port: no, to: bye"}, `added edge big:no: from  -> "big"; port  -> "no"; to  -> "bye" | removed edge big:yes: from "big" -> ; port "yes" -> ; to "bye" -> `},
+		{"another port", []string{"port: yes, to: bye", "port: no, to: bye"}, `removed edge big:yes: from "big" -> ; port "yes" -> ; to "bye" ->  | added edge big:no: from  -> "big"; port  -> "no"; to  -> "bye"`},
 		{"a node taken out", []string{"  - {id: wait, type: wait_reply}\n", "", "  - {from: ask, to: wait}\n", "", "from: wait", "from: ask"},
 			`removed node wait: id "wait" -> ; type "wait_reply" ->  | changed edge ask:next: to "wait" -> "big" | removed edge wait:next: from "wait" -> ; port "next" -> ; to "big" -> `},
 		{"another order", []string{"  - {id: wait, type: wait_reply}\n", "", "edges:", "  - {id: wait, type: wait_reply}\nedges:"},
