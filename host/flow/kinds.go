@@ -47,7 +47,7 @@ func Kinds() []Kind {
 			Config: func() any { return &RunCode{Language: defaultLanguage} },
 		}, {
 			Type: "send_message", Ports: []string{PortNext, PortError}, Trigger: TriggerMessage,
-			Doc:    "Sends a text, with up to three buttons, to the contact. In its texts {name} and {items[0][title]} stand for values of the input.",
+			Doc:    "Sends a message to the contact: a text, a file, a place, contacts, buttons, a list, a form, cards, products, a template or a reaction. In its texts {name} and {items[0][title]} stand for values of the input.",
 			Config: func() any { return &SendMessage{} },
 		}, {
 			Type: "wait_reply", Ports: []string{PortNext, PortError}, Trigger: TriggerMessage,

@@ -192,14 +192,14 @@ func (m message) content(raw json.RawMessage) abi.Message {
 		}
 	case "button": // a template's quick reply
 		if content.Button != nil {
-			return abi.Message{Type: abi.MessageButton, Text: content.Button.Text, Payload: content.Button.Payload}
+			return abi.Message{Type: abi.MessageButtonReply, Text: content.Button.Text, Payload: content.Button.Payload}
 		}
 	case "interactive":
 		if content.Interactive != nil && content.Interactive.ButtonReply != nil {
-			return content.Interactive.ButtonReply.message(abi.MessageButton)
+			return content.Interactive.ButtonReply.message(abi.MessageButtonReply)
 		}
 		if content.Interactive != nil && content.Interactive.ListReply != nil {
-			return content.Interactive.ListReply.message(abi.MessageList)
+			return content.Interactive.ListReply.message(abi.MessageListReply)
 		}
 	case "location":
 		if content.Location != nil {
