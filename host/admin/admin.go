@@ -46,6 +46,9 @@ type Config struct {
 	// Sessions counts the sessions that began with each content of a plugin, by
 	// its digest. It reads all of them.
 	Sessions func(ctx context.Context) (map[string]int, error)
+	// FlowSessions counts the sessions that began with each version of a flow.
+	// It reads all of them. It may be nil: then they are not shown.
+	FlowSessions func(ctx context.Context) (map[string]map[int]int, error)
 	// Held says why a flow can't run now.
 	Held func(p *engine.Program) *abi.Error
 	// Operations looks up what plugins offer, to check flows against.
@@ -78,6 +81,11 @@ func Mount(app *fiber.App, config Config) {
 	v1.Get("/flows", a.listFlows)
 	v1.Get("/flows/:id", a.showFlow)
 	v1.Put("/flows/:id", a.putFlow)
+	v1.Post("/flows", a.publishFlows)
+	v1.Get("/flows/:id/versions", a.listVersions)
+	v1.Get("/flows/:id/versions/:version", a.showVersion)
+	v1.Get("/flows/:id/diff", a.diff)
+	v1.Post("/flows/:id/rollback", a.rollback)
 	v1.Get("/plugins", a.listPlugins)
 	v1.Get("/plugins/:name", a.showPlugin)
 	v1.Get("/grants", a.listGrants)

@@ -26,7 +26,9 @@ type FlowInfo struct {
 	Title   string         `json:"title,omitempty"`
 	Version int            `json:"version"`
 	Origin  catalog.Origin `json:"origin"`
-	Held    string         `json:"held,omitempty"`
+	// RolledBack is set if the version is not the last one published.
+	RolledBack *catalog.Rollback `json:"rolled_back,omitempty"`
+	Held       string            `json:"held,omitempty"`
 }
 
 func (a api) listFlows(c *fiber.Ctx) error {
@@ -39,7 +41,7 @@ func (a api) listFlows(c *fiber.Ctx) error {
 }
 
 func (a api) info(f catalog.Flow) FlowInfo {
-	info := FlowInfo{ID: f.Flow.ID, Title: f.Flow.Title, Version: f.Version, Origin: f.Origin}
+	info := FlowInfo{ID: f.Flow.ID, Title: f.Flow.Title, Version: f.Version, Origin: f.Origin, RolledBack: f.Rolled}
 	if held := a.Held(f.Program); held != nil {
 		info.Held = held.Message
 	}
@@ -55,7 +57,7 @@ type FlowDetail struct {
 func (a api) showFlow(c *fiber.Ctx) error {
 	f, ok := a.Catalog.Snapshot().Flows[c.Params("id")]
 	if !ok {
-		return problem.New(404, "no_flow", fmt.Sprintf("there is no flow %q", c.Params("id")))
+		return noFlow(c.Params("id"))
 	}
 	return c.JSON(FlowDetail{a.info(f), f.Flow})
 }
