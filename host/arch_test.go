@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"host/sandbox/compile": {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/store":           {},
 	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
+	"host/store/memory":    {"host/store"},
 	"host/store/storetest": {"host/store", "pgregory.net/rapid"},
 
 	"host/sandbox/wasm/opcode": {},
