@@ -139,13 +139,14 @@ type Row struct {
 
 // Form is a form that the service shows.
 type Form struct {
-	ID     string       `json:"id,omitempty" jsonschema_description:"The service's id of the form."`
-	Name   string       `json:"name,omitempty" jsonschema_description:"The form's name, instead of the id."`
-	Button string       `json:"button" source:"required" jsonschema_description:"What the button that opens the form says."`
-	Token  string       `json:"token,omitempty" jsonschema_description:"Comes back with the answers."`
-	Screen string       `json:"screen,omitempty" jsonschema_description:"Screen that opens first."`
-	Data   source.Value `json:"data,omitempty" jsonschema_description:"What that screen gets."`
-	Draft  Part[bool]   `json:"draft,omitempty" jsonschema_description:"Whether the unpublished form is meant."`
+	ID       string       `json:"id,omitempty" jsonschema_description:"The service's id of the form."`
+	Name     string       `json:"name,omitempty" jsonschema_description:"The form's name, instead of the id."`
+	Button   string       `json:"button" source:"required" jsonschema_description:"What the button that opens the form says."`
+	Token    string       `json:"token,omitempty" jsonschema_description:"Comes back with the answers."`
+	Screen   string       `json:"screen,omitempty" jsonschema_description:"Screen that opens first."`
+	Data     source.Value `json:"data,omitempty" jsonschema_description:"An object: what that screen gets."`
+	Endpoint Part[bool]   `json:"endpoint,omitempty" jsonschema_description:"Whether the form's endpoint gives the first screen and its data."`
+	Draft    Part[bool]   `json:"draft,omitempty" jsonschema_description:"Whether the unpublished form is meant."`
 }
 
 // Card is a card of a carousel.

@@ -1,6 +1,7 @@
 package abi
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ func (m Message) Check() *Error {
 	switch m.Type {
 	case MessageText:
 		c.filled("text", m.Text)
+		if len(m.Buttons) > 0 {
+			c.fail("buttons", "a message of the type text has none; use the type buttons")
+		}
 	case MessageMedia:
 		c.media("media", m.Media)
 	case MessageLocation:
@@ -60,6 +64,9 @@ func (m Message) Check() *Error {
 			c.filled("template.language", m.Template.Language)
 			for i, param := range m.Template.Params {
 				c.filled(at("template.params", i), param)
+			}
+			if list := bytes.TrimSpace(m.Template.Components); len(list) > 0 && list[0] != '[' {
+				c.fail("template.components", "it is no list")
 			}
 		}
 	case MessageReaction:
@@ -197,6 +204,12 @@ func (c *check) form(f *Form) {
 		c.fail("form", "it has an id and a name; give one of them")
 	case f.ID == "":
 		c.filled("form.id", f.Name)
+	}
+	if data := bytes.TrimSpace(f.Data); len(data) > 0 && data[0] != '{' {
+		c.fail("form.data", "it is no object")
+	}
+	if f.Endpoint && (f.Screen != "" || len(f.Data) > 0) {
+		c.fail("form.endpoint", "it gives the screen and the data, so leave them out")
 	}
 }
 

@@ -192,11 +192,13 @@ type Form struct {
 	Button string `json:"button,omitempty"` // what the button that opens it says
 	// Token comes back to the form's endpoint and with the answers.
 	Token string `json:"token,omitempty"`
-	// Screen is the one that opens first; left out, the form's endpoint or
-	// the form itself decides.
-	Screen string          `json:"screen,omitempty"`
-	Data   json.RawMessage `json:"data,omitempty"`  // an object
-	Draft  bool            `json:"draft,omitempty"` // the unpublished form
+	// Screen is the one that opens first, and Data, an object, is what it
+	// gets; left out, the form decides. With Endpoint, the form's endpoint is
+	// asked for both.
+	Screen   string          `json:"screen,omitempty"`
+	Data     json.RawMessage `json:"data,omitempty"`
+	Endpoint bool            `json:"endpoint,omitempty"`
+	Draft    bool            `json:"draft,omitempty"` // the unpublished form
 }
 
 // Card is a picture or video with texts and buttons.
