@@ -135,7 +135,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		channel.PrefixIntake: h.channels.Intake,
 		run.PrefixContact:    h.runs.Contact,
 		run.PrefixOutbox:     h.channels.Outbox,
-		run.PrefixRun:        h.runs.Interrupted,
+		run.PrefixRun:        h.runs.Alone,
 	})
 	h.pending.Store(&pending{})
 	if h.catalog, err = catalog.Open(ctx, h.store, h.changed); err != nil {

@@ -49,7 +49,7 @@ func (h *Host) sweep(ctx context.Context, scanned <-chan struct{}) error {
 		}
 		sessions, err := h.runs.Pinned(ctx)
 		if err == nil {
-			err = h.plugins.Sweep(sessions)
+			err = h.plugins.Sweep(sessions.Plugins)
 		}
 		if err != nil && ctx.Err() == nil {
 			h.config.Log.Error("retired plugins", "error", err)

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -25,12 +25,19 @@ func (p *program) flowCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return p.listFlows(c.Context()) },
 	}
+	var version int
 	show := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a flow's document as the server has it",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(c *cobra.Command, args []string) error { return p.showFlow(c.Context(), args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("version") {
+				return p.showVersion(c.Context(), args[0], version)
+			}
+			return p.showFlow(c.Context(), args[0])
+		},
 	}
+	show.Flags().IntVar(&version, "version", 0, "`number` of the version (default the current one)")
 	p.clientFlags(list, show)
 	var plugins string
 	validate := &cobra.Command{
@@ -50,7 +57,8 @@ a server does with the installed ones.`,
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return p.printJSON(flow.Schema()) },
 	}
-	return group("flow", "Check and look at flows", list, show, validate, schema)
+	commands := append([]*cobra.Command{list, show, validate, schema}, p.flowVersionCommands()...)
+	return group("flow", "Check, publish, roll back and look at flows", commands...)
 }
 
 func (p *program) listFlows(ctx context.Context) error {
@@ -68,9 +76,18 @@ func (p *program) listFlows(ctx context.Context) error {
 	}
 	t := newTable(p.stdout, "ID", "VERSION", "ORIGIN", "TITLE", "HELD")
 	for _, f := range flows {
-		t.row(f.ID, fmt.Sprint(f.Version), f.Origin.String(), f.Title, f.Held)
+		t.row(f.ID, current(f), f.Origin.String(), f.Title, f.Held)
 	}
 	return t.end()
+}
+
+// current gives the number of the version that serves, and the one that it was
+// rolled back from.
+func current(f admin.FlowInfo) string {
+	if f.RolledBack == nil {
+		return strconv.Itoa(f.Version)
+	}
+	return fmt.Sprintf("%d (rolled back from %d)", f.Version, f.RolledBack.From)
 }
 
 func (p *program) showFlow(ctx context.Context, id string) error {
@@ -82,7 +99,7 @@ func (p *program) showFlow(ctx context.Context, id string) error {
 		admin.FlowInfo
 		Document json.RawMessage `json:"document"`
 	}
-	data, err := c.do(ctx, "GET", "/v1/flows/"+url.PathEscape(id), nil, &detail)
+	data, err := c.do(ctx, "GET", flowPath(id), nil, &detail)
 	if err != nil {
 		return err
 	}
@@ -90,7 +107,7 @@ func (p *program) showFlow(ctx context.Context, id string) error {
 		return p.printJSON(data)
 	}
 	t := newTable(p.stdout)
-	t.row("flow", fmt.Sprintf("%s v%d", detail.ID, detail.Version))
+	t.row("flow", fmt.Sprintf("%s v%s", detail.ID, current(detail.FlowInfo)))
 	t.row("origin", detail.Origin.String())
 	if detail.Held != "" {
 		t.row("held", detail.Held)

@@ -26,10 +26,10 @@ import (
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/dispatch"
-	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/workspace"
@@ -43,11 +43,11 @@ type Config struct {
 	Catalog  *catalog.Catalog
 	Plugins  *plugin.Registry
 	Channels *channel.Channels
-	// Sessions counts the sessions that began with each content of a plugin, by
-	// its digest. It reads all of them.
-	Sessions func(ctx context.Context) (map[string]int, error)
+	// Sessions counts the sessions by what they are pinned to. It reads all of
+	// them.
+	Sessions func(ctx context.Context) (run.Counts, error)
 	// Held says why a flow can't run now.
-	Held func(p *engine.Program) *abi.Error
+	Held func(f catalog.Flow) *abi.Error
 	// Operations looks up what plugins offer, to check flows against.
 	Operations flow.Operations
 	// Apply applies the files of a workspace, and confirms wider grants.
@@ -78,6 +78,11 @@ func Mount(app *fiber.App, config Config) {
 	v1.Get("/flows", a.listFlows)
 	v1.Get("/flows/:id", a.showFlow)
 	v1.Put("/flows/:id", a.putFlow)
+	v1.Post("/flows", a.publishFlows)
+	v1.Get("/flows/:id/versions", a.listVersions)
+	v1.Get("/flows/:id/versions/:version", a.showVersion)
+	v1.Get("/flows/:id/diff", a.diff)
+	v1.Post("/flows/:id/rollback", a.rollback)
 	v1.Get("/plugins", a.listPlugins)
 	v1.Get("/plugins/:name", a.showPlugin)
 	v1.Get("/grants", a.listGrants)

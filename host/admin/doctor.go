@@ -16,7 +16,7 @@ import (
 
 // Finding is one thing that keeps something from working.
 type Finding struct {
-	State  string `json:"state"`  // held, refused, broken, pending, missing, dead
+	State  string `json:"state"`  // held, refused, broken, pending, missing, pinned, dead
 	Object string `json:"object"` // such as "flow order-intake"
 	Reason string `json:"reason"`
 	Remedy string `json:"remedy,omitempty"`
@@ -62,13 +62,23 @@ func (a api) doctor(c *fiber.Ctx) error {
 	s := a.Catalog.Snapshot()
 	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
 		f := s.Flows[id]
-		if held := a.Held(f.Program); held != nil {
+		if held := a.Held(f); held != nil {
 			add("held", "flow "+id, held.Message, "")
+		}
+		if r := f.Rolled; r != nil {
+			remedy := fmt.Sprintf("publish a mended document, or go forward with: trama flow rollback %s --to %d", id, r.From)
+			if f.Origin.Kind == "file" {
+				remedy = fmt.Sprintf("mend %s, which ends the rollback, or go forward with: trama flow rollback %s --to %d", f.Origin.File, id, r.From)
+			}
+			add("pinned", fmt.Sprintf("flow %s (%s)", id, f.Origin), fmt.Sprintf("rolled back to version %d from version %d at %s", f.Version, r.From, r.At.Format(time.RFC3339)), remedy)
 		}
 		problems, _ := f.Flow.Check(a.Operations)
 		for _, p := range problems {
 			add("refused", fmt.Sprintf("flow %s (%s)", id, f.Origin), p.Message, p.Hint)
 		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Broken)) {
+		add("broken", fmt.Sprintf("flow %s (%s)", id, s.Origins["flow/"+id]), s.Broken[id].Error(), "publish its document again, or roll back with: trama flow rollback "+id)
 	}
 	for _, r := range s.Routes {
 		f, ok := s.Flows[r.Flow]

@@ -26,7 +26,9 @@ type FlowInfo struct {
 	Title   string         `json:"title,omitempty"`
 	Version int            `json:"version"`
 	Origin  catalog.Origin `json:"origin"`
-	Held    string         `json:"held,omitempty"`
+	// RolledBack is set if the version is not the last one published.
+	RolledBack *catalog.Rollback `json:"rolled_back,omitempty"`
+	Held       string            `json:"held,omitempty"`
 }
 
 func (a api) listFlows(c *fiber.Ctx) error {
@@ -39,8 +41,8 @@ func (a api) listFlows(c *fiber.Ctx) error {
 }
 
 func (a api) info(f catalog.Flow) FlowInfo {
-	info := FlowInfo{ID: f.Flow.ID, Title: f.Flow.Title, Version: f.Version, Origin: f.Origin}
-	if held := a.Held(f.Program); held != nil {
+	info := FlowInfo{ID: f.Flow.ID, Title: f.Flow.Title, Version: f.Version, Origin: f.Origin, RolledBack: f.Rolled}
+	if held := a.Held(f); held != nil {
 		info.Held = held.Message
 	}
 	return info
@@ -55,7 +57,7 @@ type FlowDetail struct {
 func (a api) showFlow(c *fiber.Ctx) error {
 	f, ok := a.Catalog.Snapshot().Flows[c.Params("id")]
 	if !ok {
-		return problem.New(404, "no_flow", fmt.Sprintf("there is no flow %q", c.Params("id")))
+		return noFlow(c.Params("id"))
 	}
 	return c.JSON(FlowDetail{a.info(f), f.Flow})
 }
@@ -107,9 +109,9 @@ func (a api) changed(c *fiber.Ctx, changes []catalog.Change, err error) error {
 func (a api) count(c *fiber.Ctx) (map[string]int, error) {
 	sessions, err := a.Sessions(c.UserContext())
 	if err == nil {
-		a.Plugins.Counted(sessions)
+		a.Plugins.Counted(sessions.Plugins)
 	}
-	return sessions, err
+	return sessions.Plugins, err
 }
 
 func (a api) listPlugins(c *fiber.Ctx) error {

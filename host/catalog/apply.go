@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
@@ -20,6 +19,8 @@ type Change struct {
 	Object string `json:"object"` // "<type>/<name>"
 	Action string `json:"action"` // created, updated, removed
 	Origin Origin `json:"origin"`
+	// Version is the number of a flow's version that is current now.
+	Version int `json:"version,omitempty"`
 	// Held says why the change was not made, and what to do.
 	Held string `json:"held,omitempty"`
 }
@@ -42,11 +43,6 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 	}
 	c.change.Lock()
 	defer c.change.Unlock()
-	for key, o := range c.objects {
-		if _, ok := want[key]; !ok && o.Kind == "file" && slices.Contains(set.Broken, o.File) {
-			want[key] = wanted{o.Origin, o.Value}
-		}
-	}
 	if taken := c.taken(want); len(taken) > 0 {
 		return nil, taken
 	}
@@ -71,7 +67,7 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 		}
 	}
 	for key, o := range c.objects {
-		if _, ok := want[key]; !ok && o.Kind == "file" {
+		if _, ok := want[key]; !ok && o.Kind == "file" && !slices.Contains(set.Broken, o.File) {
 			e.remove(key)
 		}
 	}
@@ -157,22 +153,13 @@ func narrowed(old object, value json.RawMessage) (json.RawMessage, bool, error) 
 	return data, true, err
 }
 
-// PutFlow publishes a version of a flow through the API.
-func (c *Catalog) PutFlow(ctx context.Context, f *flow.Flow) ([]Change, error) {
-	value, err := json.Marshal(f)
-	if err != nil {
-		return nil, err
-	}
-	return c.putAPI(ctx, typeFlow+"/"+f.ID, value)
-}
-
 // PutGrant stores a grant through the API.
 func (c *Catalog) PutGrant(ctx context.Context, g Grant) ([]Change, error) {
 	value, err := json.Marshal(g)
 	if err != nil {
 		return nil, err
 	}
-	return c.putAPI(ctx, typeGrant+"/"+g.Name(), value)
+	return c.putAPI(ctx, map[string]json.RawMessage{typeGrant + "/" + g.Name(): value})
 }
 
 // RemoveGrant removes a grant that was made through the API. It returns
@@ -193,15 +180,21 @@ func (c *Catalog) RemoveGrant(ctx context.Context, g Grant) ([]Change, error) {
 	return e.changes, e.commit(ctx)
 }
 
-func (c *Catalog) putAPI(ctx context.Context, key string, value json.RawMessage) ([]Change, error) {
+// putAPI sets objects that no file owns, in one commit.
+func (c *Catalog) putAPI(ctx context.Context, values map[string]json.RawMessage) ([]Change, error) {
 	c.change.Lock()
 	defer c.change.Unlock()
-	if old, exists := c.objects[key]; exists && old.Kind != "api" {
-		return nil, &FileError{key, old.Origin}
-	}
 	e := edit{catalog: c, next: maps.Clone(c.objects)}
-	if err := e.put(ctx, key, Origin{Kind: "api"}, value); err != nil {
-		return nil, err
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if old, exists := c.objects[key]; exists && old.Kind != "api" {
+			return nil, &FileError{key, old.Origin}
+		}
+		if err := e.put(ctx, key, Origin{Kind: "api"}, values[key]); err != nil {
+			return nil, err
+		}
+	}
+	if len(e.batches()) > 1 {
+		return nil, source.Problems{{Message: "the documents are larger than one commit takes", Hint: "publish fewer at once"}}
 	}
 	return e.changes, e.commit(ctx)
 }
@@ -210,7 +203,7 @@ func (c *Catalog) putAPI(ctx context.Context, key string, value json.RawMessage)
 type edit struct {
 	catalog  *Catalog
 	next     map[string]object
-	versions []store.Put // of flows
+	versions []store.Put // of flows, each with what is beside it
 	objects  []store.Put
 	removed  []store.ID // objects
 	changes  []Change
@@ -218,64 +211,44 @@ type edit struct {
 
 // put sets an object; a flow gets a new version if its document changed.
 func (e *edit) put(ctx context.Context, key string, origin Origin, value json.RawMessage) error {
-	old, exists := e.next[key]
+	o := object{Origin: origin, Value: value}
 	if name, ok := strings.CutPrefix(key, typeFlow+"/"); ok {
+		old, exists := e.next[key]
 		var err error
-		if value, err = e.version(ctx, name, old, exists, value); err != nil {
+		if o, err = e.publish(ctx, name, old, exists, origin, value); err != nil {
 			return err
 		}
 	}
-	if exists && old.Origin == origin && string(old.Value) == string(value) {
+	return e.set(key, o)
+}
+
+// set sets an object as it is to be stored.
+func (e *edit) set(key string, o object) error {
+	old, exists := e.next[key]
+	same := exists && string(old.Value) == string(o.Value) && (old.Rolled == nil) == (o.Rolled == nil)
+	if same && old.Origin == o.Origin {
 		return nil
 	}
-	action := "created"
-	if exists {
-		action = "updated"
-	}
-	o := object{origin, value}
 	data, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
 	e.next[key] = o
 	e.objects = append(e.objects, store.Put{ID: store.ID{Kind: kindObject, Key: key}, Value: data})
-	if !exists || string(old.Value) != string(value) { // moved within a file is no news
-		e.changes = append(e.changes, Change{Object: key, Action: action, Origin: origin})
+	if same { // moved within a file: no news
+		return nil
 	}
-	return nil
-}
-
-// version returns the number of the version that holds a document: the
-// current one if it is equal, else the one after the last.
-func (e *edit) version(ctx context.Context, id string, old object, exists bool, document json.RawMessage) (json.RawMessage, error) {
-	s := e.catalog.store
+	change := Change{Object: key, Action: "created", Origin: o.Origin}
 	if exists {
-		var current int
-		if err := json.Unmarshal(old.Value, &current); err != nil {
-			return nil, err
-		}
-		record, err := s.Load(ctx, store.ID{Kind: kindVersion, Key: versionKey(id, current)})
-		if err != nil {
-			return nil, err
-		}
-		if string(record.Value) == string(document) {
-			return old.Value, nil
+		change.Action = "updated"
+	}
+	if strings.HasPrefix(key, typeFlow+"/") {
+		if change.Version, err = o.version(); err != nil {
+			return err
 		}
 	}
-	last, err := s.List(ctx, kindVersion, id+"/~", 1, true) // "~" sorts after the digits
-	if err != nil {
-		return nil, err
-	}
-	number := 1
-	if len(last) == 1 && strings.HasPrefix(last[0].ID.Key, id+"/") {
-		if _, err := fmt.Sscanf(last[0].ID.Key[len(id)+1:], "%d", &number); err != nil {
-			return nil, fmt.Errorf("flow version key %q: %w", last[0].ID.Key, err)
-		}
-		number++
-	}
-	version := store.ID{Kind: kindVersion, Key: versionKey(id, number)}
-	e.versions = append(e.versions, store.Put{ID: version, Value: document})
-	return json.Marshal(number)
+	e.changes = append(e.changes, change)
+	return nil
 }
 
 func (e *edit) remove(key string) {

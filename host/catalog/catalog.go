@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
@@ -57,10 +58,11 @@ func (o Origin) String() string {
 }
 
 // object is a stored object: its origin and its value. A flow's value is the
-// number of its current version.
+// number of its current version, which may have been rolled back to.
 type object struct {
 	Origin
-	Value json.RawMessage `json:"value"`
+	Rolled *Rollback       `json:"rolled_back,omitempty"`
+	Value  json.RawMessage `json:"value"`
 }
 
 // FileError says that an API edit met an object that a file owns.
@@ -77,13 +79,30 @@ func (e *FileError) Error() string {
 type Flow struct {
 	Origin  Origin
 	Version int
+	Rolled  *Rollback // nil if the version is the last one published
 	Flow    *flow.Flow
 	Program *engine.Program
 }
 
+// BrokenError says that a stored version can't be read, by this Trama.
+type BrokenError struct {
+	Flow    string
+	Version int
+	Cause   error
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("flow %s version %d: %v", e.Flow, e.Version, e.Cause)
+}
+
+func (e *BrokenError) Unwrap() error { return e.Cause }
+
 // Snapshot is everything at one time. It is shared: do not change it.
 type Snapshot struct {
-	Flows       map[string]Flow
+	Flows map[string]Flow
+	// Broken are the flows whose current version can't be read; they are not
+	// in Flows, and hold back nothing else.
+	Broken      map[string]*BrokenError
 	Routes      []Route
 	Channels    map[string]Channel
 	Connections map[string]Connection
@@ -95,6 +114,7 @@ type Snapshot struct {
 // Catalog is the set of objects in a store.
 type Catalog struct {
 	store store.Store
+	now   func() time.Time
 
 	change   sync.Mutex // held while a change is made
 	objects  map[string]object
@@ -107,7 +127,7 @@ type Catalog struct {
 // Open reads the objects of a store. onChange is called with each snapshot,
 // the first one included, one call at a time.
 func Open(ctx context.Context, s store.Store, onChange func(*Snapshot)) (*Catalog, error) {
-	c := &Catalog{store: s, objects: map[string]object{}, onChange: onChange}
+	c := &Catalog{store: s, now: time.Now, objects: map[string]object{}, onChange: onChange}
 	after := ""
 	for {
 		records, err := s.List(ctx, kindObject, after, 1000, false)
@@ -148,11 +168,11 @@ func (c *Catalog) Program(ctx context.Context, id string, version int) (*engine.
 	}
 	document, err := flow.Parse("", record.Value)
 	if err != nil {
-		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
+		return nil, &BrokenError{id, version, err}
 	}
 	program, err := engine.Compile(document, version)
 	if err != nil {
-		return nil, fmt.Errorf("flow %s version %d: %w", id, version, err)
+		return nil, &BrokenError{id, version, err}
 	}
 	c.programs.Store(key, program)
 	return program, nil
@@ -162,7 +182,7 @@ func (c *Catalog) Program(ctx context.Context, id string, version int) (*engine.
 // only one.
 func (c *Catalog) publish(ctx context.Context) error {
 	s := &Snapshot{
-		Flows: map[string]Flow{}, Channels: map[string]Channel{}, Connections: map[string]Connection{},
+		Flows: map[string]Flow{}, Broken: map[string]*BrokenError{}, Channels: map[string]Channel{}, Connections: map[string]Connection{},
 		Origins: map[string]Origin{},
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
@@ -182,15 +202,19 @@ func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) er
 	place := source.Place{File: o.File, Line: o.Line}
 	switch kind {
 	case typeFlow:
-		var version int
-		if err := json.Unmarshal(o.Value, &version); err != nil {
-			return err
-		}
-		program, err := c.Program(ctx, name, version)
+		version, err := o.version()
 		if err != nil {
 			return err
 		}
-		s.Flows[name] = Flow{Origin: o.Origin, Version: version, Flow: program.Flow(), Program: program}
+		program, err := c.Program(ctx, name, version)
+		if broken, ok := errors.AsType[*BrokenError](err); ok {
+			s.Broken[name] = broken
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.Flows[name] = Flow{Origin: o.Origin, Version: version, Rolled: o.Rolled, Flow: program.Flow(), Program: program}
 	case typeRoute:
 		r := Route{At: place}
 		s.Routes = append(s.Routes, r)

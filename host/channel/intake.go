@@ -39,7 +39,7 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 	ch, _, held := c.find(id)
 	if held != nil {
 		c.config.Log.Debug("intake held", "channel", id, "reason", held.Message)
-		return now().Add(run.HeldPause(c.oldest(ctx, key))), nil
+		return now().Add(run.HeldPause(now().Sub(c.oldest(ctx, key)))), nil
 	}
 	items, err := c.config.Store.Read(ctx, key, 0, batch+1)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 			return time.Time{}, err
 		}
 		if held {
-			return now().Add(run.HeldPause(c.oldest(ctx, key))), nil
+			return now().Add(run.HeldPause(now().Sub(c.oldest(ctx, key)))), nil
 		}
 	}
 	if len(items) <= batch {

@@ -72,7 +72,7 @@ func (c *Channels) Outbox(ctx context.Context, key string) (time.Time, error) {
 	}
 	if held := c.Held(channel); held != nil {
 		c.config.Log.Debug("outbox held", "contact", who, "reason", held.Message)
-		return now().Add(run.HeldPause(out.At)), nil
+		return now().Add(run.HeldPause(now().Sub(out.At))), nil
 	}
 	var state attempts
 	if err := c.loadAttempts(ctx, key, &state); err != nil {
@@ -111,7 +111,7 @@ func (c *Channels) send(ctx context.Context, channel string, to abi.Address, ite
 		return time.Time{}, ctx.Err() // cut short: the message is sent again, with the same effect id
 	}
 	if failure != nil && failure.Code == abi.CodeUnavailable {
-		return now().Add(run.HeldPause(out.At)), nil // the plugin went between the look and the call
+		return now().Add(run.HeldPause(now().Sub(out.At))), nil // the plugin went between the look and the call
 	}
 	if failure != nil && failure.Retryable && state.Failed < len(pauses) {
 		asked := min(failure.RetryAfterMillis, maxRetryAfter.Milliseconds()) // the other side's word, up to a day

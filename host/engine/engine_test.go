@@ -466,7 +466,7 @@ edges: [{from: start, to: wait}]
 }
 
 func TestMessageValue(t *testing.T) {
-	got := engine.MessageValue(abi.Message{Type: abi.MessageButton, Payload: "yes", Raw: json.RawMessage(`{"n": 9007199254740993}`)})
+	got := engine.MessageValue(abi.Message{Type: abi.MessageButtonReply, Payload: "yes", Raw: json.RawMessage(`{"n": 9007199254740993}`)})
 	want := map[string]any{"type": "button_reply", "text": "", "payload": "yes", "raw": map[string]any{"n": int64(9007199254740993)}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %#v", got)

@@ -40,21 +40,29 @@ func CompileMessage(text string) (*Template, error) {
 // objects are not templates. All errors are reported, in the order of paths.
 func CompileTree(value any) (*Template, []PathError) {
 	var errs []PathError
-	root := compileTree(value, nil, &errs)
+	root := compileTree(value, false, nil, &errs)
 	return &Template{root}, errs
 }
 
-func compileTree(value any, at []string, errs *[]PathError) part {
+// CompileMessageTree is [CompileTree] for a value whose texts are those of a
+// message (see [CompileMessage]).
+func CompileMessageTree(value any) (*Template, []PathError) {
+	var errs []PathError
+	root := compileTree(value, true, nil, &errs)
+	return &Template{root}, errs
+}
+
+func compileTree(value any, braces bool, at []string, errs *[]PathError) part {
 	constant := true
 	inner := func(v any, step string) part {
-		p := compileTree(v, append(slices.Clip(at), step), errs)
+		p := compileTree(v, braces, append(slices.Clip(at), step), errs)
 		_, ok := p.(literal)
 		constant = constant && ok
 		return p
 	}
 	switch v := value.(type) {
 	case string:
-		p, err := compileText(v, false)
+		p, err := compileText(v, braces)
 		if err != nil {
 			*errs = append(*errs, PathError{at, err})
 		}

@@ -12,7 +12,7 @@ func responses() []Kind {
 	return []Kind{
 		{
 			Type: "send_message", Group: GroupResponse, Ports: []Port{next, failure}, Needs: NeedsContact,
-			Doc:    "Sends a message to the contact; it is in the outbox when the run goes on. In its texts {name} and {items[0][title]} stand for values of the input.",
+			Doc:    "Sends a message to the contact: a text, a file, a place, contacts, buttons, a list, a form, cards, products, a template or a reaction. It is in the outbox when the run goes on. In its texts {name} and {items[0][title]} stand for values of the input.",
 			Config: func() any { return &SendMessage{} },
 		}, {
 			Type: "wait_reply", Group: GroupResponse, Needs: NeedsContact,

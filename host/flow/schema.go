@@ -13,11 +13,7 @@ import (
 // `trama flow schema`. It is made from the types of this package and from
 // [Kinds]. What it can't say (ids, ports, expressions) [Parse] checks.
 func Schema() []byte {
-	reflector := jsonschema.Reflector{
-		Anonymous:      true,
-		DoNotReference: true,
-		Mapper:         mapped,
-	}
+	reflector := reflector()
 	root := reflector.Reflect(&Flow{})
 	root.ID = "https://trama.run/schema/flow-1.json"
 	root.Title = "Trama flow"
@@ -57,6 +53,10 @@ func Schema() []byte {
 		panic("flow: schema: " + err.Error()) // the types are our own; a test calls this
 	}
 	return append(data, '\n')
+}
+
+func reflector() *jsonschema.Reflector {
+	return &jsonschema.Reflector{Anonymous: true, DoNotReference: true, Mapper: mapped}
 }
 
 // mapped gives the schema of the types that are not what they seem.

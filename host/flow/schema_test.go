@@ -29,7 +29,7 @@ func TestSchema(t *testing.T) {
 	}
 	refused := map[string]bool{
 		"fields": true, "ids": true, "conditional": true, "set": true, "run_code": true,
-		"send_message": true, "wait_reply": true, "response.json": true, "end": true, "expressions": true,
+		"send_message": true, "response.json": true, "end": true, "expressions": true,
 	}
 	taken := 0
 	for file, archive := range documents(t) {

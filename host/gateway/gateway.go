@@ -19,7 +19,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/trama-run/trama/host/catalog"
-	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
@@ -35,7 +34,7 @@ const HeaderRun = "Trama-Run"
 // Runs starts runs; host/run's Runner does.
 type Runs interface {
 	Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (run.Answer, error)
-	Held(p *engine.Program) *abi.Error
+	Held(f catalog.Flow) *abi.Error
 }
 
 // Gateway serves the routes of a catalog.
@@ -104,7 +103,7 @@ func (g *Gateway) flow(s *catalog.Snapshot, r route) (catalog.Flow, string, *pro
 	if !ok {
 		return f, "", held(fmt.Sprintf("flow %q is not published", r.Flow))
 	}
-	if reason := g.runs.Held(f.Program); reason != nil {
+	if reason := g.runs.Held(f); reason != nil {
 		return f, "", held(reason.Message)
 	}
 	for _, t := range f.Flow.Triggers {

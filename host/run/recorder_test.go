@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/store/badger"
 )
 
@@ -24,6 +26,7 @@ func TestRecordsShareCommits(t *testing.T) {
 	const runs = 300
 	for i := range runs {
 		r.add(&journey{
+			runner: &Runner{config: Config{Now: time.Now}}, session: done(),
 			event:  map[string]any{"body": strings.Repeat("x", 10<<10)},
 			record: Record{ID: fmt.Sprintf("run-%03d", i)},
 		})
@@ -45,6 +48,11 @@ func TestRecordsShareCommits(t *testing.T) {
 	}
 }
 
+// done is a session that has ended.
+func done() session {
+	return session{Session: engine.Session{Run: &engine.Run{Status: engine.Done}}}
+}
+
 // TestRecordsAreDroppedUnderLoad: more than waits at once is counted, and
 // nobody waits for it.
 func TestRecordsAreDroppedUnderLoad(t *testing.T) {
@@ -56,7 +64,7 @@ func TestRecordsAreDroppedUnderLoad(t *testing.T) {
 	r := newRecorder(s, slog.New(slog.DiscardHandler))
 	const runs = 3 * recordQueue
 	for i := range runs {
-		r.add(&journey{record: Record{ID: fmt.Sprintf("run-%05d", i)}})
+		r.add(&journey{runner: &Runner{config: Config{Now: time.Now}}, session: done(), record: Record{ID: fmt.Sprintf("run-%05d", i)}})
 	}
 	dropped := r.dropped.Load()
 	r.close()

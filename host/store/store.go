@@ -17,6 +17,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -88,7 +89,7 @@ type Item struct {
 	Value    []byte
 }
 
-// Wake says that Key has work at At.
+// Wake says that Key has work at At, see Instant.
 type Wake struct {
 	Key string
 	At  time.Time
@@ -97,6 +98,19 @@ type Wake struct {
 	// that this commit set, and is left out otherwise: who clears the wake
 	// that it has seen never clears a newer one.
 	Revision Revision
+}
+
+// Instant returns the time that a wake set to t has: what nanoseconds since
+// 1970 in 64 bits hold (the years 1678 to 2262), or the nearest that they can.
+func Instant(t time.Time) time.Time {
+	earliest, latest := time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
+	switch {
+	case t.Before(earliest):
+		t = earliest
+	case t.After(latest):
+		t = latest
+	}
+	return time.Unix(0, t.UnixNano()).UTC()
 }
 
 // Batch is a set of changes that are applied together. Its slices are read

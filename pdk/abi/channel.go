@@ -46,60 +46,6 @@ type Unit struct {
 	Status     *Status  `json:"status,omitempty"`
 }
 
-// Message is a message in the one shape that all channels share.
-type Message struct {
-	ID   string      `json:"id,omitempty"`
-	Type MessageType `json:"type"`
-	// Text is what was written, or the title of the chosen reply, or a
-	// medium's caption.
-	Text string `json:"text,omitempty"`
-	// Payload is the id of the chosen button or list row.
-	Payload  string          `json:"payload,omitempty"`
-	Buttons  []Button        `json:"buttons,omitempty"` // outbound
-	Media    *Media          `json:"media,omitempty"`
-	Location *Location       `json:"location,omitempty"`
-	ReplyTo  string          `json:"reply_to,omitempty"`
-	Raw      json.RawMessage `json:"raw,omitempty"` // as received, for type "unknown"
-}
-
-// MessageType says which fields of a [Message] count.
-type MessageType string
-
-// The types of message.
-const (
-	MessageText     MessageType = "text"
-	MessageButtons  MessageType = "buttons"      // outbound: text with buttons
-	MessageButton   MessageType = "button_reply" // inbound: a button was pressed
-	MessageList     MessageType = "list_reply"   // inbound: a list row was chosen
-	MessageMedia    MessageType = "media"
-	MessageLocation MessageType = "location"
-	MessageUnknown  MessageType = "unknown"
-)
-
-// Button is one reply button.
-type Button struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
-}
-
-// Media is a file by reference.
-type Media struct {
-	Kind     string `json:"kind"` // image, audio, video, document, sticker, voice
-	ID       string `json:"id,omitempty"`
-	URL      string `json:"url,omitempty"`
-	MIME     string `json:"mime,omitempty"`
-	SHA256   string `json:"sha256,omitempty"`
-	Filename string `json:"filename,omitempty"`
-}
-
-// Location is a place on Earth, in degrees.
-type Location struct {
-	Latitude  float64 `json:"latitude"`
-	Longitude float64 `json:"longitude"`
-	Name      string  `json:"name,omitempty"`
-	Address   string  `json:"address,omitempty"`
-}
-
 // Status is news of a message that we sent.
 type Status struct {
 	MessageID string `json:"message_id"`

@@ -25,6 +25,10 @@ type Manifest struct {
 	Config json.RawMessage `json:"config,omitempty"`
 	// Webhook says how a channel's webhooks are checked; channels only.
 	Webhook *Webhook `json:"webhook,omitempty"`
+	// Sends lists the kinds of message (see [MessageKinds]) that a channel
+	// adapter can send, so that people know before a message fails with
+	// [CodeUnsupported]. Left out, it is not said.
+	Sends []string `json:"sends,omitempty"`
 	// Capabilities is what the plugin asks the operator for.
 	Capabilities Capabilities `json:"capabilities,omitzero"`
 	// Limits are the limits that the plugin wants changed; zero fields keep

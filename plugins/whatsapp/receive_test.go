@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,8 +40,8 @@ func TestReceive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 10 {
-		t.Fatalf("found %d cases, want at least 10", len(files))
+	if len(files) < 15 {
+		t.Fatalf("found %d cases, want at least 15", len(files))
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -173,6 +174,9 @@ func TestManifest(t *testing.T) {
 	}
 	if want := (abi.WebhookHandshake{Mode: "hub.mode", ModeValue: "subscribe", Token: "hub.verify_token", Challenge: "hub.challenge", Secret: "verify_token"}); *m.Webhook.Handshake != want {
 		t.Errorf("handshake %+v", *m.Webhook.Handshake)
+	}
+	if !slices.Equal(m.Sends, abi.MessageKinds()) {
+		t.Errorf("sends %q, want %q: TestSend has a case for each", m.Sends, abi.MessageKinds())
 	}
 	if !json.Valid(m.Config) || m.Webhook.DeliveryID != "body_sha256" {
 		t.Errorf("config %s, delivery id %q", m.Config, m.Webhook.DeliveryID)

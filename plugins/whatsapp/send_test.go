@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,31 +35,147 @@ func accepted(body string) abi.HTTPExchange {
 	}
 }
 
+const common = `"messaging_product":"whatsapp","recipient_type":"individual","biz_opaque_callback_data":"effect-1"`
+
+// TestSend runs the cases of testdata/send: a message, and what is sent of it
+// beside the fields that all messages have. There is one for each kind.
 func TestSend(t *testing.T) {
-	common := `{"messaging_product":"whatsapp","recipient_type":"individual","biz_opaque_callback_data":"effect-1",`
-	tests := []struct{ name, to, message, want string }{
-		{"text", ana, `{"type":"text","text":"Oi, {{secret:x}} <&> 👋"}`,
-			`"to":"5511987654321","type":"text","text":{"body":"Oi, {{secret:x}} <&> 👋"}}`},
-		{"reply", ana, `{"type":"text","text":"x","reply_to":"wamid.Q"}`,
-			`"to":"5511987654321","context":{"message_id":"wamid.Q"},"type":"text","text":{"body":"x"}}`},
-		{"plus sign", `{"scheme":"whatsapp","path":"+5511987654321"}`, `{"type":"text","text":"x"}`,
-			`"to":"5511987654321","type":"text","text":{"body":"x"}}`},
-		{"user without a phone number", `{"scheme":"whatsapp","path":"BR.13491208655302741918"}`, `{"type":"text","text":"x"}`,
-			`"recipient":"BR.13491208655302741918","type":"text","text":{"body":"x"}}`},
-		{"buttons", ana, `{"type":"buttons","text":"Confirma?","buttons":[{"id":"y","title":"Sim"},{"id":"n","title":"Não"}]}`,
-			`"to":"5511987654321","type":"interactive","interactive":{"type":"button","body":{"text":"Confirma?"},
-			"action":{"buttons":[{"type":"reply","reply":{"id":"y","title":"Sim"}},{"type":"reply","reply":{"id":"n","title":"Não"}}]}}}`},
-		{"longest text", ana, `{"type":"text","text":"` + strings.Repeat("ç", 4096) + `"}`,
-			`"to":"5511987654321","type":"text","text":{"body":"` + strings.Repeat("ç", 4096) + `"}}`},
-		{"longest title", ana, `{"type":"buttons","text":"x","buttons":[{"id":"` + strings.Repeat("i", 256) + `","title":"` + strings.Repeat("ç", 20) + `"}]}`,
-			`"to":"5511987654321","type":"interactive","interactive":{"type":"button","body":{"text":"x"},
-			"action":{"buttons":[{"type":"reply","reply":{"id":"` + strings.Repeat("i", 256) + `","title":"` + strings.Repeat("ç", 20) + `"}}]}}}`},
+	files, err := filepath.Glob("testdata/send/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := abi.MessageKinds()
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var test struct {
+				Title   string          `json:"title"`
+				Message json.RawMessage `json:"message"`
+				Body    json.RawMessage `json:"body"`
+			}
+			if err := json.Unmarshal(data, &test); err != nil {
+				t.Fatal(err)
+			}
+			var message abi.Message
+			decoder := json.NewDecoder(bytes.NewReader(test.Message))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&message); err != nil {
+				t.Fatal(err)
+			}
+			missing = slices.DeleteFunc(missing, func(kind string) bool { return kind == message.Kind() })
+			body := `{"to":"5511987654321",` + common + "," + strings.TrimPrefix(string(test.Body), "{")
+			output, failure := deliver(t, pdktest.NewHost(t, accepted(body)), ana, string(test.Message))
+			if failure != nil || string(output) != `{"message_id":"wamid.S1"}` {
+				t.Errorf("%s: got %s, %v", test.Title, output, failure)
+			}
+		})
+	}
+	if len(missing) > 0 {
+		t.Errorf("no case for %q", missing)
+	}
+}
+
+func TestSendTo(t *testing.T) {
+	for _, test := range []struct{ name, to, want string }{
+		{"plus sign", `{"scheme":"whatsapp","path":"+5511987654321"}`, `"to":"5511987654321"`},
+		{"user without a phone number", `{"scheme":"whatsapp","path":"BR.13491208655302741918"}`, `"recipient":"BR.13491208655302741918"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			body := `{` + common + `,` + test.want + `,"type":"text","text":{"body":"x"}}`
+			if output, failure := deliver(t, pdktest.NewHost(t, accepted(body)), test.to, `{"type":"text","text":"x"}`); failure != nil {
+				t.Errorf("got %s, %v", output, failure)
+			}
+		})
+	}
+}
+
+// TestLimits sends each part at its limit, and refuses it with one more. The
+// host expects no second request, so sending one fails the test.
+func TestLimits(t *testing.T) {
+	letters := func(n int) string { return strings.Repeat("ç", n) }
+	repeat := func(n int, each string) string {
+		var parts []string
+		for i := range n {
+			parts = append(parts, strings.ReplaceAll(each, "#", fmt.Sprint(i)))
+		}
+		return strings.Join(parts, ",")
+	}
+	const oneButton, oneRow = `"buttons":[{"id":"1","title":"1"}]`, `"list":{"button":"b","sections":[{"rows":[{"id":"1","title":"1"}]}]}`
+	row := func(fields string) string {
+		return `{"type":"list","text":"x","list":{"button":"b","sections":[{"rows":[{` + fields + `}]}]}}`
+	}
+	card := func(title string) string {
+		return `{"title":"` + title + `","media":{"kind":"image","id":"1"},"buttons":[{"id":"1","title":"1"}]}`
+	}
+	tests := []struct {
+		name    string
+		limit   int
+		message func(n int) string
+		want    string
+	}{
+		{"text", 4096, func(n int) string { return `{"type":"text","text":"` + letters(n) + `"}` }, "message.text: 4097 characters"},
+		{"caption", 1024, func(n int) string {
+			return `{"type":"media","text":"` + letters(n) + `","media":{"kind":"image","id":"1"}}`
+		}, "message.text: 1025 characters"},
+		{"contacts", 257, func(n int) string { return `{"type":"contacts","contacts":[` + repeat(n, `{"name":"a"}`) + `]}` }, "message.contacts: 258 contacts"},
+		{"text above buttons", 1024, func(n int) string { return `{"type":"buttons","text":"` + letters(n) + `",` + oneButton + `}` }, "message.text: 1025 characters"},
+		{"header", 60, func(n int) string {
+			return `{"type":"buttons","text":"x","header":"` + letters(n) + `",` + oneButton + `}`
+		}, "message.header: 61 characters"},
+		{"footer", 60, func(n int) string {
+			return `{"type":"buttons","text":"x","footer":"` + letters(n) + `",` + oneButton + `}`
+		}, "message.footer: 61 characters"},
+		{"buttons", 3, func(n int) string {
+			return `{"type":"buttons","text":"x","buttons":[` + repeat(n, `{"id":"#","title":"#"}`) + `]}`
+		}, "message.buttons: 4 buttons"},
+		{"button title", 20, func(n int) string {
+			return `{"type":"buttons","text":"x","buttons":[{"id":"1","title":"` + letters(n) + `"}]}`
+		}, "message.buttons[0].title: 21 characters"},
+		{"button id", 256, func(n int) string {
+			return `{"type":"buttons","text":"x","buttons":[{"id":"` + letters(n) + `","title":"1"}]}`
+		}, "message.buttons[0].id: 257 characters"},
+		{"url button title", 20, func(n int) string {
+			return `{"type":"buttons","text":"x","buttons":[{"url":"https://a.b","title":"` + letters(n) + `"}]}`
+		}, "message.buttons[0].title: 21 characters"},
+		{"text above a list", 4096, func(n int) string { return `{"type":"list","text":"` + letters(n) + `",` + oneRow + `}` }, "message.text: 4097 characters"},
+		{"list button", 20, func(n int) string {
+			return `{"type":"list","text":"x","list":{"button":"` + letters(n) + `","sections":[{"rows":[{"id":"1","title":"1"}]}]}}`
+		}, "message.list.button: 21 characters"},
+		{"rows", 10, func(n int) string {
+			return `{"type":"list","text":"x","list":{"button":"b","sections":[{"rows":[` + repeat(n, `{"id":"#","title":"#"}`) + `]}]}}`
+		}, "message.list.sections: 11 rows"},
+		{"section title", 24, func(n int) string {
+			return `{"type":"list","text":"x","list":{"button":"b","sections":[{"title":"` + letters(n) + `","rows":[{"id":"1","title":"1"}]}]}}`
+		}, "message.list.sections[0].title: 25 characters"},
+		{"row id", 200, func(n int) string { return row(`"id":"` + letters(n) + `","title":"1"`) }, "message.list.sections[0].rows[0].id: 201 characters"},
+		{"row title", 24, func(n int) string { return row(`"id":"1","title":"` + letters(n) + `"`) }, "rows[0].title: 25 characters"},
+		{"row description", 72, func(n int) string { return row(`"id":"1","title":"1","description":"` + letters(n) + `"`) }, "rows[0].description: 73 characters"},
+		{"form button", 30, func(n int) string {
+			return `{"type":"form","text":"x","form":{"id":"1","button":"` + letters(n) + `"}}`
+		}, "message.form.button: 31 characters"},
+		{"cards", 10, func(n int) string { return `{"type":"cards","text":"x","cards":[` + repeat(n, card("#")) + `]}` }, "message.cards: 11 cards"},
+		{"card", 160, func(n int) string {
+			return `{"type":"cards","text":"x","cards":[` + card("a") + "," + card(letters(n)) + `]}`
+		}, "message.cards[1]: 161 characters"},
+		{"products", 30, func(n int) string {
+			return `{"type":"product_list","text":"x","header":"x","product_list":{"catalog_id":"1","sections":[{"product_ids":[` + repeat(n, `"#"`) + `]}]}}`
+		}, "message.product_list.sections: 31 products"},
+		{"product sections", 10, func(n int) string {
+			return `{"type":"product_list","text":"x","header":"x","product_list":{"catalog_id":"1","sections":[` + repeat(n, `{"title":"#","product_ids":["#"]}`) + `]}}`
+		}, "message.product_list.sections: 11 sections"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			output, failure := deliver(t, pdktest.NewHost(t, accepted(common+test.want)), test.to, test.message)
-			if failure != nil || string(output) != `{"message_id":"wamid.S1"}` {
-				t.Errorf("got %s, %v", output, failure)
+			host := pdktest.NewHost(t, accepted(""))
+			if output, failure := deliver(t, host, ana, test.message(test.limit)); failure != nil {
+				t.Errorf("at the limit: got %s, %v", output, failure)
+			}
+			output, failure := deliver(t, host, ana, test.message(test.limit+1))
+			if failure == nil || failure.Code != abi.CodeInvalid || !strings.Contains(failure.Message, test.want) {
+				t.Errorf("over the limit: got %s, %v, want %q", output, failure, test.want)
 			}
 		})
 	}
@@ -64,29 +185,41 @@ func TestSend(t *testing.T) {
 // the test.
 func TestRefusedBeforeSending(t *testing.T) {
 	buttons := func(list string) string { return `{"type":"buttons","text":"x","buttons":[` + list + `]}` }
-	for _, test := range []struct{ name, to, message, want string }{
-		{"empty text", ana, `{"type":"text","text":" "}`, "message.text: empty"},
-		{"text too long", ana, `{"type":"text","text":"` + strings.Repeat("ç", 4097) + `"}`, "4097 characters; whatsapp takes at most 4096"},
-		{"text with buttons", ana, `{"type":"text","text":"x","buttons":[{"id":"1","title":"1"}]}`, `use type "buttons"`},
-		{"buttons without text", ana, `{"type":"buttons","buttons":[{"id":"1","title":"1"}]}`, "message.text: empty"},
-		{"text above buttons too long", ana, `{"type":"buttons","text":"` + strings.Repeat("x", 1025) + `","buttons":[{"id":"1","title":"1"}]}`, "at most 1024"},
-		{"no buttons", ana, buttons(``), "0 buttons"},
-		{"four buttons", ana, buttons(`{"id":"1","title":"1"},{"id":"2","title":"2"},{"id":"3","title":"3"},{"id":"4","title":"4"}`), "4 buttons; whatsapp takes 1 to 3"},
-		{"title too long", ana, buttons(`{"id":"1","title":"` + strings.Repeat("ç", 21) + `"}`), "message.buttons[0].title: 21 characters"},
-		{"no title", ana, buttons(`{"id":"1"}`), "message.buttons[0].title: empty"},
-		{"no id", ana, buttons(`{"title":"1"}`), "message.buttons[0].id: empty"},
-		{"id too long", ana, buttons(`{"id":"` + strings.Repeat("i", 257) + `","title":"1"}`), "at most 256"},
-		{"id with a space", ana, buttons(`{"id":"1 ","title":"1"}`), "space"},
-		{"same id", ana, buttons(`{"id":"1","title":"1"},{"id":"1","title":"2"}`), "message.buttons[1]"},
-		{"same title", ana, buttons(`{"id":"1","title":"1"},{"id":"2","title":"1"}`), "message.buttons[1]"},
-		{"type not sent", ana, `{"type":"location"}`, `"location" can't be sent`},
-		{"address of another channel", `{"scheme":"telegram","path":"5511987654321"}`, `{"type":"text","text":"x"}`, "telegram:5511987654321"},
-		{"address that is no number", `{"scheme":"whatsapp","path":"ana"}`, `{"type":"text","text":"x"}`, `"ana" is neither`},
-		{"no address", `{"scheme":"whatsapp","path":""}`, `{"type":"text","text":"x"}`, "neither"},
+	cards := func(list string) string { return `{"type":"cards","text":"x","cards":[` + list + `]}` }
+	const image, video, answer = `"media":{"kind":"image","id":"1"}`, `"media":{"kind":"video","id":"1"}`, `"buttons":[{"id":"1","title":"1"}]`
+	const whole = `{"title":"a",` + image + `,` + answer + `}`
+	for _, test := range []struct{ name, to, message, code, want string }{
+		{"empty text", ana, `{"type":"text","text":" "}`, abi.CodeInvalid, "message.text: it is empty"},
+		{"text with buttons", ana, `{"type":"text","text":"x","buttons":[{"id":"1","title":"1"}]}`, abi.CodeInvalid, `use the type buttons`},
+		{"no buttons", ana, buttons(``), abi.CodeInvalid, "message.buttons: there are none"},
+		{"id with a space", ana, buttons(`{"id":"1 ","title":"1"}`), abi.CodeInvalid, "space"},
+		{"same id", ana, buttons(`{"id":"1","title":"1"},{"id":"1","title":"2"}`), abi.CodeInvalid, "message.buttons[1].id"},
+		{"same title", ana, buttons(`{"id":"1","title":"1"},{"id":"2","title":"1"}`), abi.CodeInvalid, "message.buttons[1].title"},
+		{"url and answer", ana, buttons(`{"id":"1","title":"1"},{"url":"https://a.b","title":"2"}`), abi.CodeUnsupported, "message.buttons[1].url: whatsapp shows a button with a url alone"},
+		{"two urls", ana, buttons(`{"url":"https://a.b","title":"1"},{"url":"https://a.b","title":"2"}`), abi.CodeUnsupported, "message.buttons[0].url"},
+		{"header and file", ana, `{"type":"buttons","text":"x","header":"h",` + image + `,` + answer + `}`, abi.CodeUnsupported, "message.header"},
+		{"audio above buttons", ana, `{"type":"buttons","text":"x","media":{"kind":"voice","id":"1"},` + answer + `}`, abi.CodeUnsupported, "message.media.kind: whatsapp shows an image, video or document there, no voice"},
+		{"text with a sticker", ana, `{"type":"media","text":"x","media":{"kind":"sticker","id":"1"}}`, abi.CodeUnsupported, "no text with a message of the kind sticker"},
+		{"text with audio", ana, `{"type":"media","text":"x","media":{"kind":"audio","id":"1"}}`, abi.CodeUnsupported, "audio"},
+		{"header of a product", ana, `{"type":"product","header":"x","product":{"catalog_id":"1","product_id":"1"}}`, abi.CodeUnsupported, "message.header"},
+		{"no header of products", ana, `{"type":"product_list","text":"x","product_list":{"catalog_id":"1","sections":[{"product_ids":["1"]}]}}`, abi.CodeInvalid, "message.header: it is empty"},
+		{"cards without a text", ana, `{"type":"cards","cards":[` + whole + `,` + whole + `]}`, abi.CodeInvalid, "message.text: it is empty"},
+		{"cards with a footer", ana, `{"type":"cards","text":"x","footer":"f","cards":[` + whole + `,` + whole + `]}`, abi.CodeUnsupported, "no footer"},
+		{"card without a picture", ana, cards(whole + `,{"title":"a",` + answer + `}`), abi.CodeUnsupported, "message.cards[1].media: each card"},
+		{"pictures and videos", ana, cards(whole + `,{"title":"a",` + video + `,` + answer + `}`), abi.CodeUnsupported, "message.cards[1].media.kind"},
+		{"cards without buttons", ana, cards(`{"title":"a",` + image + `},{"title":"a",` + image + `}`), abi.CodeUnsupported, "message.cards[0].buttons"},
+		{"cards with other buttons", ana, cards(whole + `,{"title":"a",` + image + `,"buttons":[{"url":"https://a.b","title":"1"}]}`), abi.CodeUnsupported, "message.cards[1].buttons"},
+		{"form with no object", ana, `{"type":"form","text":"x","form":{"id":"1","button":"b","data":[1]}}`, abi.CodeInvalid, "message.form.data: it is no object"},
+		{"component without a type", ana, `{"type":"template","template":{"name":"a","language":"b","components":[{}]}}`, abi.CodeInvalid, "message.template.components[0]"},
+		{"params and a body", ana, `{"type":"template","template":{"name":"a","language":"b","params":["1"],"components":[{"type":"BODY"}]}}`, abi.CodeInvalid, "message.template.components[0]: the template has params"},
+		{"type that is received", ana, `{"type":"button_reply","text":"x"}`, abi.CodeInvalid, `"button_reply" is no type of message that can be sent`},
+		{"address of another channel", `{"scheme":"telegram","path":"5511987654321"}`, `{"type":"text","text":"x"}`, abi.CodeInvalid, "telegram:5511987654321"},
+		{"address that is no number", `{"scheme":"whatsapp","path":"ana"}`, `{"type":"text","text":"x"}`, abi.CodeInvalid, `"ana" is neither`},
+		{"no address", `{"scheme":"whatsapp","path":""}`, `{"type":"text","text":"x"}`, abi.CodeInvalid, "neither"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			output, failure := deliver(t, pdktest.NewHost(t), test.to, test.message)
-			if failure == nil || failure.Code != abi.CodeInvalid || failure.Retryable || !strings.Contains(failure.Message, test.want) {
+			if failure == nil || failure.Code != test.code || failure.Retryable || !strings.Contains(failure.Message, test.want) {
 				t.Errorf("got %s, %v, want %q", output, failure, test.want)
 			}
 		})

@@ -48,7 +48,7 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) (store.Result, error
 		return store.Result{}, err
 	}
 	defer s.leave()
-	size, err := check(b)
+	size, err := b.Check()
 	if err != nil {
 		return store.Result{}, err
 	}
@@ -160,110 +160,11 @@ func (r *request) count(entries, bytes int) {
 	r.bytes += int64(entries*(entryOverhead+blobRefSize) + bytes)
 }
 
-// check returns the length of a batch's values, or how it breaks a rule.
-func check(b *store.Batch) (size int, err error) {
-	c := checker{}
-	changes := len(b.Expect) + len(b.Put) + len(b.Delete) + len(b.Append) + len(b.Remove) + len(b.Wake)
-	if changes > store.MaxChanges {
-		return 0, fmt.Errorf("%w: %d changes, the limit is %d", store.ErrTooBig, changes, store.MaxChanges)
-	}
-	if b.Tx != "" {
-		c.name("tx", b.Tx)
-	}
-	for _, e := range b.Expect {
-		c.id(e.ID)
-	}
-	changed := make(map[store.ID]bool, len(b.Put)+len(b.Delete))
-	for _, p := range b.Put {
-		c.id(p.ID)
-		c.value(p.Value)
-		if p.TTL < 0 {
-			c.fail("%w: put %s %q: the TTL %s is negative", store.ErrInvalid, p.ID.Kind, p.ID.Key, p.TTL)
-		}
-		c.once(changed, p.ID)
-	}
-	for _, id := range b.Delete {
-		c.id(id)
-		c.once(changed, id)
-	}
-	for _, a := range b.Append {
-		c.name("queue", a.Queue)
-		c.value(a.Value)
-		if a.Mark != "" {
-			c.name("mark", a.Mark)
-			if a.MarkTTL <= 0 {
-				c.fail("%w: append to %q: mark %q has the TTL %s", store.ErrInvalid, a.Queue, a.Mark, a.MarkTTL)
-			}
-		}
-	}
-	for _, r := range b.Remove {
-		c.name("queue", r.Queue)
-	}
-	wakes := make(map[string]bool, len(b.Wake))
-	for _, w := range b.Wake {
-		c.name("wake key", w.Key)
-		if wakes[w.Key] {
-			c.fail("%w: the wake of %q is set twice", store.ErrInvalid, w.Key)
-		}
-		wakes[w.Key] = true
-	}
-	if c.size > store.MaxBatch {
-		c.fail("%w: values of %d bytes, the limit is %d", store.ErrTooBig, c.size, store.MaxBatch)
-	}
-	return c.size, c.err
-}
-
-// checker keeps the first problem.
-type checker struct {
-	size int
-	err  error
-}
-
-func (c *checker) fail(format string, args ...any) {
-	if c.err == nil {
-		c.err = fmt.Errorf(format, args...)
-	}
-}
-
-func (c *checker) name(what, name string) {
-	if name == "" {
-		c.fail("%w: empty %s", store.ErrInvalid, what)
-	}
-	if len(name) > store.MaxName {
-		c.fail("%w: %s of %d bytes, the limit is %d", store.ErrTooBig, what, len(name), store.MaxName)
-	}
-}
-
-func (c *checker) id(id store.ID) {
-	c.name("kind", string(id.Kind))
-	c.name("key", id.Key)
-	for _, s := range []string{string(id.Kind), id.Key} {
-		for i := range len(s) {
-			if s[i] == 0 {
-				c.fail("%w: zero byte in the record id %q %q", store.ErrInvalid, id.Kind, id.Key)
-			}
-		}
-	}
-}
-
-func (c *checker) once(seen map[store.ID]bool, id store.ID) {
-	if seen[id] {
-		c.fail("%w: the record %s %q is changed twice", store.ErrInvalid, id.Kind, id.Key)
-	}
-	seen[id] = true
-}
-
-func (c *checker) value(v []byte) {
-	c.size += len(v)
-	if len(v) > store.MaxValue {
-		c.fail("%w: value of %d bytes, the limit is %d", store.ErrTooBig, len(v), store.MaxValue)
-	}
-}
-
-// expiry returns when a time to live ends, in milliseconds; 0 is never.
+// expiry returns when a time to live ends, in milliseconds; 0 is never. The
+// millisecond that has begun does not count: nothing ends early.
 func expiry(now uint64, ttl time.Duration) uint64 {
 	if ttl <= 0 {
 		return 0
 	}
-	return now + uint64((ttl+time.Millisecond-1)/time.Millisecond)
+	return now + uint64((ttl+time.Millisecond-1)/time.Millisecond) + 1
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"time"
 
 	"github.com/trama-run/trama/host/store"
@@ -113,19 +112,8 @@ func parseDueKey(k []byte) (store.Wake, error) {
 	return store.Wake{Key: string(k[9:]), At: instantTime(binary.BigEndian.Uint64(k[1:]))}, nil
 }
 
-// instant turns a time into a number that sorts as the time does. A time that
-// nanoseconds since 1970 can't hold (before 1677, after 2262) becomes the
-// nearest that they can.
-func instant(t time.Time) uint64 {
-	ns := t.UnixNano()
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		ns = math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		ns = math.MaxInt64
-	}
-	return uint64(ns) ^ 1<<63
-}
+// instant turns a time into a number that sorts as the time does.
+func instant(t time.Time) uint64 { return uint64(store.Instant(t).UnixNano()) ^ 1<<63 }
 
 func instantTime(n uint64) time.Time { return time.Unix(0, int64(n^1<<63)).UTC() }
 
