@@ -118,6 +118,9 @@ func (s Set) objects() (map[string]wanted, error) {
 	for _, g := range s.Grants {
 		add(typeGrant, g.Name(), g.At, g)
 	}
+	for _, a := range s.Alerts {
+		add(typeAlert, a.ID, a.At, a)
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}

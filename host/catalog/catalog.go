@@ -40,6 +40,7 @@ const (
 	typeChannel    = "channel"
 	typeConnection = "connection"
 	typeGrant      = "grant"
+	typeAlert      = "alert"
 )
 
 // Origin says who may change an object.
@@ -107,6 +108,7 @@ type Snapshot struct {
 	Channels    map[string]Channel
 	Connections map[string]Connection
 	Grants      []Grant
+	Alerts      map[string]Alert
 	// Origins is by "<type>/<name>".
 	Origins map[string]Origin
 }
@@ -182,7 +184,7 @@ func (c *Catalog) Program(ctx context.Context, id string, version int) (*engine.
 // only one.
 func (c *Catalog) publish(ctx context.Context) error {
 	s := &Snapshot{
-		Flows: map[string]Flow{}, Broken: map[string]*BrokenError{}, Channels: map[string]Channel{}, Connections: map[string]Connection{},
+		Flows: map[string]Flow{}, Broken: map[string]*BrokenError{}, Channels: map[string]Channel{}, Connections: map[string]Connection{}, Alerts: map[string]Alert{},
 		Origins: map[string]Origin{},
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
@@ -232,6 +234,11 @@ func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) er
 	case typeGrant:
 		s.Grants = append(s.Grants, Grant{At: place})
 		return json.Unmarshal(o.Value, &s.Grants[len(s.Grants)-1])
+	case typeAlert:
+		a := Alert{At: place}
+		err := json.Unmarshal(o.Value, &a)
+		s.Alerts[name] = a
+		return err
 	default:
 		return errors.New("of a type that this version does not know")
 	}

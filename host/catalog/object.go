@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -112,6 +114,85 @@ func at(place source.Place, sentences []string) source.Problems {
 	return problems
 }
 
+// Alert is to whom flows speak when they alert their operators: a webhook, or
+// a contact on a channel.
+type Alert struct {
+	At      source.Place  `json:"-"`
+	ID      string        `json:"id" source:"required"`
+	Webhook *AlertWebhook `json:"webhook,omitempty"`
+	// Channel and To name a contact; To is an address, such as
+	// "whatsapp:5511987654321".
+	Channel string `json:"channel,omitempty"`
+	To      string `json:"to,omitempty"`
+}
+
+// AlertWebhook is where an alert is posted.
+type AlertWebhook struct {
+	URL string `json:"url" source:"required"`
+	// Secret names the secret that the requests are signed with, if any.
+	Secret string `json:"secret,omitempty"`
+}
+
+// DefaultAlert is the id of the alert that is meant where none is named, if it
+// exists.
+const DefaultAlert = "operator"
+
+var (
+	addressPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,39}:[^\x00-\x1f\x7f]{1,512}$`)
+	secretPattern  = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+)
+
+// Check returns what is wrong with the alert.
+func (a Alert) Check() source.Problems {
+	problems := checkID(a.At, "alert", a.ID)
+	add := func(message, hint string) {
+		problems = append(problems, source.Problem{Place: a.At, Message: fmt.Sprintf("alert %q: %s", a.ID, message), Hint: hint})
+	}
+	switch {
+	case (a.Webhook == nil) == (a.Channel == ""):
+		add("it needs either a webhook or a channel", "write webhook: {url: https://...}, or channel: ID and to: SCHEME:ADDRESS")
+	case a.Webhook == nil && !addressPattern.MatchString(a.To):
+		add(fmt.Sprintf("to is %q, which is no address", a.To), "write it as the runs of that contact show it, such as whatsapp:5511987654321")
+	case a.Webhook != nil && a.To != "":
+		add("to belongs to a channel", "take it out, or name a channel instead of the webhook")
+	case a.Webhook != nil:
+		if err := checkURL(a.Webhook.URL); err != nil {
+			add(fmt.Sprintf("url: %v", err), "")
+		}
+		if a.Webhook.Secret != "" && !secretPattern.MatchString(a.Webhook.Secret) {
+			add("secret is not a secret's name", "use 1 to 64 lower-case letters, digits and _; the value is set as TRAMA_SECRET_<NAME>")
+		}
+	}
+	return problems
+}
+
+// Alert finds the alert of an id; of "", the default: the one called operator,
+// or else the only one there is.
+func (s *Snapshot) Alert(id string) (Alert, error) {
+	if id == "" {
+		if id = DefaultAlert; len(s.Alerts) == 1 {
+			for only := range s.Alerts {
+				id = only
+			}
+		}
+	}
+	a, ok := s.Alerts[id]
+	if !ok {
+		return a, fmt.Errorf("alert %q is not configured: add it to alerts.yaml", id)
+	}
+	return a, nil
+}
+
+// checkURL says why an absolute URL can't be sent to.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("it can't be read as a URL")
+	}
+	_, err = grant.OriginOf(u)
+	return err
+}
+
 // Set is what a workspace says that there is.
 type Set struct {
 	Flows       []*flow.Flow
@@ -119,6 +200,7 @@ type Set struct {
 	Channels    []Channel
 	Connections []Connection
 	Grants      []Grant
+	Alerts      []Alert
 	// Broken names files that could not be read: the objects that came from
 	// them stay as they are.
 	Broken []string

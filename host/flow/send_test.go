@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/trama-run/trama/host/flow"
@@ -97,4 +98,27 @@ func TestExpandLeavesValuesAlone(t *testing.T) {
 	if err != nil || media["kind"] != "image" || fields["media"].(map[string]any)["kind"] != "video" {
 		t.Errorf("got %v, %v; input %v", fields, err, media)
 	}
+}
+
+// TestExpandTogether: one compiled message serves many runs; the race
+// detector sees it if they share what they write to.
+func TestExpandTogether(t *testing.T) {
+	n := parse(t, "messages").Nodes[0]
+	n.With = source.Value{}
+	if err := json.Unmarshal([]byte(`{"type": "image", "media": {"id": "1"}}`), &n.With); err != nil {
+		t.Fatal(err)
+	}
+	config, problems := n.Config()
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if fields, err := config.(*flow.SendMessage).Expand(nil); err != nil || fields["type"] != "media" {
+				t.Errorf("got %v, %v", fields, err)
+			}
+		})
+	}
+	group.Wait()
 }

@@ -1,6 +1,6 @@
 // Package workspace reads the directory by which an operator configures an
 // installation: trama.yaml, flows/*.yaml, routes.yaml, channels.yaml,
-// connections.yaml and grants.yaml.
+// connections.yaml, grants.yaml and alerts.yaml.
 //
 // Everything wrong is reported at once, each with file, line and remedy. The
 // package only reads: what is found is applied by the catalog. It must not
@@ -28,6 +28,7 @@ const (
 	fileChannels    = "channels.yaml"
 	fileConnections = "connections.yaml"
 	fileGrants      = "grants.yaml"
+	fileAlerts      = "alerts.yaml"
 	dirFlows        = "flows"
 )
 
@@ -145,7 +146,7 @@ func ReadFiles(dir string) (Files, error) {
 // Patterns lists the globs of the object files in a directory.
 func Patterns(dir string) []string {
 	patterns := []string{}
-	for _, name := range []string{fileRoutes, fileChannels, fileConnections, fileGrants, dirFlows + "/*.yaml", dirFlows + "/*.yml", dirFlows + "/*.json"} {
+	for _, name := range []string{fileRoutes, fileChannels, fileConnections, fileGrants, fileAlerts, dirFlows + "/*.yaml", dirFlows + "/*.yml", dirFlows + "/*.json"} {
 		patterns = append(patterns, filepath.Join(dir, name))
 	}
 	return patterns
@@ -194,8 +195,10 @@ func parseFile(set *catalog.Set, name string, data []byte) source.Problems {
 		return list(&set.Connections, name, data, catalog.Connection.Check, func(c catalog.Connection) source.Place { return c.At })
 	case name == fileGrants:
 		return list(&set.Grants, name, data, catalog.Grant.Check, func(g catalog.Grant) source.Place { return g.At })
+	case name == fileAlerts:
+		return list(&set.Alerts, name, data, catalog.Alert.Check, func(a catalog.Alert) source.Place { return a.At })
 	}
-	return source.Problems{{Place: source.Place{File: name}, Message: "is not a file of a workspace", Hint: "a workspace has flows/*.yaml, routes.yaml, channels.yaml, connections.yaml and grants.yaml"}}
+	return source.Problems{{Place: source.Place{File: name}, Message: "is not a file of a workspace", Hint: "a workspace has flows/*.yaml, routes.yaml, channels.yaml, connections.yaml, grants.yaml and alerts.yaml"}}
 }
 
 // list reads a file that is a list of objects, and adds them if all are good.

@@ -52,6 +52,9 @@ func TestParse(t *testing.T) {
 			for _, g := range set.Grants {
 				got.WriteString("grant " + g.Name() + " " + g.At.String() + "\n")
 			}
+			for _, a := range set.Alerts {
+				got.WriteString("alert " + a.ID + " " + a.At.String() + "\n")
+			}
 			for _, p := range problems {
 				got.WriteString(p.Error() + "\n")
 			}

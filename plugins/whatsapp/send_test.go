@@ -209,6 +209,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		{"pictures and videos", ana, cards(whole + `,{"title":"a",` + video + `,` + answer + `}`), abi.CodeUnsupported, "message.cards[1].media.kind"},
 		{"cards without buttons", ana, cards(`{"title":"a",` + image + `},{"title":"a",` + image + `}`), abi.CodeUnsupported, "message.cards[0].buttons"},
 		{"cards with other buttons", ana, cards(whole + `,{"title":"a",` + image + `,"buttons":[{"url":"https://a.b","title":"1"}]}`), abi.CodeUnsupported, "message.cards[1].buttons"},
+		{"cards with more buttons", ana, cards(whole + `,{"title":"a",` + image + `,"buttons":[{"id":"1","title":"1"},{"id":"2","title":"2"}]}`), abi.CodeUnsupported, "message.cards[1].buttons"},
 		{"form with no object", ana, `{"type":"form","text":"x","form":{"id":"1","button":"b","data":[1]}}`, abi.CodeInvalid, "message.form.data: it is no object"},
 		{"component without a type", ana, `{"type":"template","template":{"name":"a","language":"b","components":[{}]}}`, abi.CodeInvalid, "message.template.components[0]"},
 		{"params and a body", ana, `{"type":"template","template":{"name":"a","language":"b","params":["1"],"components":[{"type":"BODY"}]}}`, abi.CodeInvalid, "message.template.components[0]: the template has params"},

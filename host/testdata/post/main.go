@@ -1,6 +1,7 @@
 // Command post is a channel adapter for the tests of the host. A webhook is
 // {"units": [{"id", "from", "text"} or {"id", "from", "sent", "state"}]},
-// signed with base64; a message is sent as POST /messages to the connection.
+// signed with base64; a text is sent as POST /messages to the connection, and
+// no other kind of message.
 //
 // Built as it is, it crashes on a webhook that says "poison"; built with
 // -X main.version=1.1.0 it reads that too.
@@ -19,6 +20,7 @@ var version = "1.0.0"
 //go:wasmexport describe
 func describe() int32 {
 	return pdk.Describe([]byte(`{"name": "post", "version": "` + version + `", "abi": 1, "kind": "channel",
+		"sends": ["text"],
 		"webhook": {
 			"signature": {"header": "X-Post-Signature", "algorithm": "hmac-sha256", "encoding": "base64", "signed": "body", "secret": "key"},
 			"delivery_id": "header:X-Post-Delivery"
@@ -79,6 +81,9 @@ type message struct {
 //go:wasmexport send
 func send() int32 {
 	return pdk.HandleOpen(func(in abi.Send) (abi.Sent, error) {
+		if in.Message.Type != abi.MessageText {
+			return abi.Sent{}, pdk.Errorf(abi.CodeUnsupported, "the post office takes texts alone, no %s", in.Message.Kind())
+		}
 		body, err := json.Marshal(message{in.To.Path, in.Message.Text, in.EffectID})
 		if err != nil {
 			return abi.Sent{}, err
