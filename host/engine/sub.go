@@ -30,8 +30,7 @@ func (m *move) jump(n *node, c *flow.Jump, step *Step) (string, *abi.Error) {
 			Ordinal: step.Ordinal, Path: step.Path, Flow: step.Flow, Node: n.ID, Type: n.Type, Port: flow.PortNext,
 			Input: input, Started: step.Started,
 		})
-		begun.ID, begun.Path, begun.Steps, begun.Awake = m.run.ID, m.run.Path, m.run.Steps, m.run.Awake
-		*m.run, m.program = begun, program
+		m.goOver(begun, program)
 		m.turn = m.follow(trigger, flow.PortNext)
 		return "", nil
 	}
@@ -43,6 +42,24 @@ func (m *move) jump(n *node, c *flow.Jump, step *Step) (string, *abi.Error) {
 	m.descend(&begun)
 	m.turn = m.follow(trigger, flow.PortNext)
 	return "", nil
+}
+
+// goOver puts a run in the place of the one that moves and of those that
+// called it: none of them comes back, so that menus may lead to one another for
+// ever.
+func (m *move) goOver(begun Run, program *Program) {
+	left := []*Run{m.run}
+	steps := m.run.Awake
+	for len(m.above) > 0 && m.above[len(m.above)-1].Status == Calling {
+		m.run, m.above = m.above[len(m.above)-1], m.above[:len(m.above)-1]
+		left = append(left, m.run)
+		steps += m.run.Awake
+	}
+	if s := m.session.Silence; s != nil && slices.ContainsFunc(left, func(r *Run) bool { return r.ID == s.Run }) {
+		m.session.Silence = nil // its port is gone
+	}
+	begun.ID, begun.Path, begun.Steps, begun.Awake = m.run.ID, m.run.Path, m.run.Steps+1, steps
+	*m.run, m.program = begun, program
 }
 
 func join(path, name string) string {

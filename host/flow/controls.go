@@ -22,7 +22,7 @@ func controls() []Kind {
 			Config: func() any { return &Conditional{} },
 		}, {
 			Type: typeJump, Group: GroupControl, Ports: []Port{next, {PortError, "The flow is not there, the calls are too deep, or the flow failed."}},
-			Doc:    "Runs another flow and comes back: the output is {label, result} of its end node. With return: false the run goes over to that flow for good.",
+			Doc:    "Runs another flow and comes back: the output is {label, result} of its end node. With return: false the run goes over to that flow for good, and so do the flows that called it.",
 			Config: func() any { return &Jump{} },
 		}, {
 			Type: "for_each", Group: GroupControl, Ports: []Port{next, each, failure},

@@ -30,6 +30,8 @@ func TestSchema(t *testing.T) {
 	refused := map[string]bool{
 		"fields": true, "ids": true, "conditional": true, "set": true, "run_code": true,
 		"send_message": true, "response.json": true, "end": true, "expressions": true,
+		"user_tag": true, "start_inactivity": true, "end_inactivity": true, "send_alert": true, "emit_event": true,
+		"jump": true, "for_each": true, "parallel": true,
 	}
 	taken := 0
 	for file, archive := range documents(t) {
