@@ -49,9 +49,10 @@ var allowed = map[string][]string{
 	"host/sandbox/meter":   {"host/sandbox/wasm", "host/sandbox/wasm/opcode"},
 	"host/sandbox/compile": {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/store":           {},
-	"host/store/badger":    {"host/store", "github.com/dgraph-io/badger", "golang.org/x/sys"},
-	"host/store/memory":    {"host/store"},
-	"host/store/storetest": {"host/store", "pgregory.net/rapid"},
+	"host/store/badger":    {"host/store", "host/store/snapshot", "github.com/dgraph-io/badger", "github.com/klauspost/compress", "golang.org/x/sys", "google.golang.org/protobuf"},
+	"host/store/memory":    {"host/store", "host/store/snapshot"},
+	"host/store/snapshot":  {},
+	"host/store/storetest": {"host/store", "host/store/snapshot", "pgregory.net/rapid"},
 
 	"host/sandbox/wasm/opcode": {},
 

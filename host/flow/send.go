@@ -178,8 +178,8 @@ func (m *SendMessage) checkParts(with source.Value) (problems source.Problems) {
 		switch {
 		case m.kind.isFile && file.Value.Kind != "":
 			problems.Add(with.Place("media", "kind"), "leave it out", "the type of the message is the kind of the file already")
-		case !m.kind.isFile && file.Value.Kind == "":
-			problems.Add(with.Place("media"), `add "kind: image"`, `"media" lacks the field "kind"`)
+		case !m.kind.isFile:
+			problems = append(problems, checkKind(file.Value)...)
 		}
 		problems = append(problems, checkFile(file.Value)...)
 	}
@@ -194,6 +194,7 @@ func (m *SendMessage) checkParts(with source.Value) (problems source.Problems) {
 	for _, card := range m.Cards.Value {
 		problems = append(problems, checkButtons(card.Buttons.Value)...)
 		if card.Media.Written {
+			problems = append(problems, checkKind(card.Media.Value)...)
 			problems = append(problems, checkFile(card.Media.Value)...)
 		}
 	}
@@ -220,7 +221,14 @@ func checkFile(file Media) (problems source.Problems) {
 	if (file.ID == "") == (file.URL == "") {
 		problems.Add(file.At, `give "url" for an address, "id" for a file that the service has`, "a file has either an id or a url")
 	}
-	if kind := file.Kind; kind != "" && !strings.Contains(kind, "{") && !slices.Contains(abi.MediaKinds(), kind) {
+	return problems
+}
+
+func checkKind(file Media) (problems source.Problems) {
+	switch kind := file.Kind; {
+	case kind == "":
+		problems.Add(file.At, `add "kind: image"`, `a file lacks the field "kind"`)
+	case !strings.Contains(kind, "{") && !slices.Contains(abi.MediaKinds(), kind):
 		problems.Add(file.At, source.Suggest(kind, abi.MediaKinds()), "%q is no kind of file", kind)
 	}
 	return problems

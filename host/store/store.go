@@ -17,6 +17,7 @@ package store
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"time"
 )
@@ -199,6 +200,11 @@ type Store interface {
 	// Resolve says whether a batch with this Tx was applied. It knows the
 	// batches of the last hour at least, over restarts.
 	Resolve(ctx context.Context, tx string) (bool, error)
+
+	// Backup writes the store as it is at one moment, in the form of package
+	// snapshot, while commits go on. It fails if anything can't be read; what
+	// was written until then is refused by whoever restores it.
+	Backup(ctx context.Context, w io.Writer) error
 
 	// Space returns nil, or ErrNoSpace wrapped with the numbers while new
 	// work is refused.

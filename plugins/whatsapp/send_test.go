@@ -293,3 +293,36 @@ func TestHostErrorsPassThrough(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// FuzzSend: any message is sent as JSON or refused, and never a panic.
+func FuzzSend(f *testing.F) {
+	files, err := filepath.Glob("testdata/send/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var test struct{ Message json.RawMessage }
+		if err := json.Unmarshal(data, &test); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(test.Message))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var message abi.Message
+		if json.Unmarshal(data, &message) != nil {
+			return
+		}
+		body, err := compose(abi.Send{To: abi.Address{Scheme: scheme, Path: "5511987654321"}, Message: message, EffectID: "e"})
+		if err != nil {
+			return
+		}
+		kind, _ := body["type"].(string)
+		if _, err := json.Marshal(body); err != nil || kind == "" || body[kind] == nil {
+			t.Fatalf("%s became %v, %v", data, body, err)
+		}
+	})
+}

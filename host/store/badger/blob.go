@@ -24,6 +24,8 @@ type blobs struct {
 
 	mu      sync.Mutex
 	pending map[blobName]struct{} // guarded by mu: written, not yet committed
+	holds   int                   // guarded by mu: backups that run
+	dropped []blobName            // guarded by mu: what they may still read
 }
 
 func openBlobs(dir string) (*blobs, error) {
@@ -88,8 +90,34 @@ func (b *blobs) read(ref blobRef) ([]byte, error) {
 	return data, nil
 }
 
+// hold keeps the files that are dropped from now on, until release.
+func (b *blobs) hold() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.holds++
+}
+
+// release returns what can be removed now.
+func (b *blobs) release() (dropped []blobName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.holds--; b.holds == 0 {
+		dropped, b.dropped = b.dropped, nil
+	}
+	return dropped
+}
+
 // remove deletes a file; one that is gone is no error.
 func (b *blobs) remove(name blobName) error {
+	b.mu.Lock()
+	held := b.holds > 0
+	if held {
+		b.dropped = append(b.dropped, name)
+	}
+	b.mu.Unlock()
+	if held {
+		return nil
+	}
 	if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

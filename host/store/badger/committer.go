@@ -138,7 +138,11 @@ func (c *committer) commit(group []*request) {
 		fail(fmt.Errorf("store: commit: %w", w.err))
 		return
 	}
-	if err := c.write(w.txn, visible+1); err != nil {
+	err := c.write(w.txn, visible+1)
+	if err == nil {
+		err = c.store.count.set(visible + 1)
+	}
+	if err != nil {
 		c.failed = err
 		c.store.log.Error("store: a commit failed, its outcome is not known: no more commits are taken until the store is opened again", "error", err)
 		fail(fmt.Errorf("%w: %w", store.ErrUnknown, err))
@@ -346,14 +350,21 @@ func (w *change) number(key []byte) uint64 {
 	return n
 }
 
-// set writes an entry. The engine drops it some time after the expiry, which
-// it knows in seconds only: who reads an entry judges the exact one.
 func (w *change) set(key, value []byte, expiry uint64) {
+	w.note(w.txn.SetEntry(newEntry(key, value, expiry)))
+}
+
+// expiryGrace is how many seconds the engine keeps an entry at least after its
+// expiry. The engine knows whole seconds only: who reads an entry judges the
+// exact time.
+const expiryGrace = 2
+
+func newEntry(key, value []byte, expiry uint64) *badgerdb.Entry {
 	e := badgerdb.NewEntry(key, value)
 	if expiry != 0 {
-		e.ExpiresAt = expiry/1000 + 2
+		e.ExpiresAt = expiry/1000 + expiryGrace
 	}
-	w.note(w.txn.SetEntry(e))
+	return e
 }
 
 func (w *change) delete(key []byte) { w.note(w.txn.Delete(key)) }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"time"
 
 	"github.com/trama-run/trama/host/store"
@@ -152,8 +151,6 @@ type blobRef struct {
 	size uint32
 	crc  uint32 // Castagnoli, of the whole file
 }
-
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // appendBody appends the body that holds a value, or the reference to it.
 func appendBody(b []byte, value []byte, ref blobRef) []byte {

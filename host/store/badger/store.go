@@ -4,6 +4,8 @@
 // A directory holds
 //
 //	store.json   format version and sizes, fixed when the directory is made
+//	commits      how many commits were answered, to tell a loss at Open
+//	damaged      what a damaged file has lost; Open refuses while it is there
 //	engine/      Badger: logs (.mem), tables (.sst), MANIFEST, LOCK
 //	blobs/       one file for each value over 256 KiB
 //
@@ -28,6 +30,7 @@ import (
 	"time"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
+	engineopts "github.com/dgraph-io/badger/v4/options"
 
 	"github.com/trama-run/trama/host/store"
 )
@@ -68,6 +71,7 @@ type Config struct {
 // Store implements store.Store.
 type Store struct {
 	db    *badgerdb.DB
+	count *counter
 	blobs *blobs
 	guard *guard
 	log   *slog.Logger
@@ -115,16 +119,33 @@ func open(c Config) (_ *Store, err error) {
 		return nil, err
 	}
 
-	db, err := badgerdb.OpenManaged(options(filepath.Join(c.Dir, engineDir), m.MemTable, c.Log))
-	if err != nil {
-		return nil, explainOpen(c.Dir, err)
+	if err := refuseDamaged(c.Dir); err != nil {
+		return nil, err
 	}
-	s := &Store{db: db, guard: g, log: c.Log, cursors: newCursors(), stop: make(chan struct{})}
+	o := options(filepath.Join(c.Dir, engineDir), m.MemTable, c.Log)
+	if err := checkListed(o); err != nil {
+		return nil, err
+	}
+	count, answered, err := openCounter(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := badgerdb.OpenManaged(o)
+	if err != nil {
+		return nil, errors.Join(explainOpen(c.Dir, err), count.close())
+	}
+	s := &Store{db: db, count: count, guard: g, log: c.Log, cursors: newCursors(), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.Close())
+			err = errors.Join(err, db.Close(), count.close())
 		}
 	}()
+	if err := checkContinuity(c.Dir, db, answered); err != nil {
+		return nil, errors.Join(err, count.set(db.MaxVersion()))
+	}
+	if err := count.set(db.MaxVersion()); err != nil {
+		return nil, err
+	}
 	s.snapshots.visible = db.MaxVersion()
 	if s.blobs, err = openBlobs(filepath.Join(c.Dir, blobDir)); err != nil {
 		return nil, err
@@ -189,6 +210,7 @@ func options(dir string, memTable int64, log *slog.Logger) badgerdb.Options {
 	o.IndexCacheSize = 16 << 20
 	o.ValueThreshold = maxInline + 1<<10
 	o.ValueLogFileSize = 1 << 20 // the least: the file stays empty
+	o.ChecksumVerificationMode = engineopts.OnBlockRead
 	return o
 }
 
@@ -220,7 +242,7 @@ func (s *Store) Close() error {
 	s.users.Wait()
 	close(s.stop)
 	s.work.Wait()
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.db.Close(), s.count.close()); err != nil {
 		return fmt.Errorf("store: close: %w", err)
 	}
 	return nil

@@ -23,7 +23,7 @@ type Disk struct {
 	keys    map[store.Kind]*sorted[string]
 	queues  map[string]*sorted[item]
 	marks   map[string]int64 // their ends
-	txs     map[string]int64 // their ends
+	txs     map[string]tx
 	wakes   map[string]store.Wake
 	due     sorted[dueKey]
 	ends    sorted[end] // all that has a time to live
@@ -34,6 +34,12 @@ type record struct {
 	revision store.Revision
 	value    []byte // never written to
 	expires  int64  // 0: never
+}
+
+// tx is a batch that was applied.
+type tx struct {
+	revision store.Revision
+	expires  int64
 }
 
 type item struct {
@@ -58,7 +64,7 @@ type end struct {
 func NewDisk() *Disk {
 	return &Disk{
 		records: map[store.ID]record{}, keys: map[store.Kind]*sorted[string]{}, queues: map[string]*sorted[item]{},
-		marks: map[string]int64{}, txs: map[string]int64{}, wakes: map[string]store.Wake{},
+		marks: map[string]int64{}, txs: map[string]tx{}, wakes: map[string]store.Wake{},
 		due: sorted[dueKey]{compare: func(a, b dueKey) int {
 			return cmp.Or(a.at.Compare(b.at), strings.Compare(a.key, b.key))
 		}},
@@ -120,7 +126,7 @@ func (d *Disk) apply(b *store.Batch, now int64) store.Result {
 		}
 	}
 	if b.Tx != "" {
-		d.tx(b.Tx, expiry(now, txKept))
+		d.tx(b.Tx, tx{result.Revision, expiry(now, txKept)})
 	}
 	return result
 }
@@ -150,9 +156,9 @@ func (d *Disk) mark(mark string, until int64) {
 	d.ends.add(end{until, 'd', store.ID{Key: mark}})
 }
 
-func (d *Disk) tx(tx string, until int64) {
-	d.txs[tx] = until
-	d.ends.add(end{until, 'x', store.ID{Key: tx}})
+func (d *Disk) tx(name string, t tx) {
+	d.txs[name] = t
+	d.ends.add(end{t.expires, 'x', store.ID{Key: name}})
 }
 
 func (d *Disk) append(queue string, it item) {
@@ -204,7 +210,7 @@ func (d *Disk) forget(now int64) {
 				delete(d.marks, e.id.Key)
 			}
 		case 'x':
-			if d.txs[e.id.Key] == e.at {
+			if d.txs[e.id.Key].expires == e.at {
 				delete(d.txs, e.id.Key)
 			}
 		}

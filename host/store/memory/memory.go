@@ -178,6 +178,5 @@ func (s *Store) Resolve(ctx context.Context, tx string) (bool, error) {
 		return false, err
 	}
 	defer unlock()
-	until, found := s.disk.txs[tx]
-	return found && until > s.now().UnixMilli(), nil
+	return s.disk.txs[tx].expires > s.now().UnixMilli(), nil
 }

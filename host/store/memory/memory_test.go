@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -19,13 +20,22 @@ import (
 func TestConformance(t *testing.T) {
 	var mu sync.Mutex
 	disks := map[string]*Disk{} // by directory
-	storetest.Run(t, func(t *testing.T, dir string) store.Store {
-		mu.Lock()
-		defer mu.Unlock()
-		if disks[dir] == nil {
-			disks[dir] = NewDisk()
-		}
-		return Open(disks[dir], nil)
+	storetest.Run(t, storetest.Engine{
+		Open: func(t *testing.T, dir string) store.Store {
+			mu.Lock()
+			defer mu.Unlock()
+			if disks[dir] == nil {
+				disks[dir] = NewDisk()
+			}
+			return Open(disks[dir], nil)
+		},
+		Restore: func(dir string, r io.Reader) error {
+			d, err := Restore(r)
+			mu.Lock()
+			defer mu.Unlock()
+			disks[dir] = d
+			return err
+		},
 	})
 }
 

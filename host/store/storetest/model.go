@@ -290,8 +290,8 @@ func testModel(t *testing.T, f *fixture) {
 
 // newRun opens an own directory for one run of the model.
 func newRun(t *testing.T, f *fixture, n int) *fixture {
-	run := &fixture{open: f.open, dir: fmt.Sprintf("%s/model-%d", t.TempDir(), n)}
-	run.Store = f.open(t, run.dir)
+	run := &fixture{engine: f.engine, dir: fmt.Sprintf("%s/model-%d", t.TempDir(), n)}
+	run.Store = f.engine.Open(t, run.dir)
 	return run
 }
 

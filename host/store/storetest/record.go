@@ -421,7 +421,7 @@ func testClosed(t *testing.T, f *fixture) {
 	if _, err := old.Load(ctx, id("k", "0")); !errors.Is(err, store.ErrClosed) {
 		t.Fatalf("load after close: %v", err)
 	}
-	f.Store = f.open(t, f.dir)
+	f.Store = f.engine.Open(t, f.dir)
 	for i, ok := range applied {
 		_, err := f.Load(ctx, id("k", fmt.Sprint(i)))
 		if ok && err != nil || !ok && !errors.Is(err, store.ErrNotFound) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -14,12 +15,18 @@ import (
 	"github.com/trama-run/trama/host/store"
 )
 
-// Opener opens the store of a directory, which is empty at first. The suite
-// closes it, and runs its tests in parallel. Opening a directory again after Close gives the same store.
-type Opener func(t *testing.T, dir string) store.Store
+// Engine is what the suite tests.
+type Engine struct {
+	// Open opens the store of a directory, which is empty at first. The suite
+	// closes it, and runs its tests in parallel. Opening a directory again
+	// after Close gives the same store.
+	Open func(t *testing.T, dir string) store.Store
+	// Restore makes the store of an empty directory from a backup.
+	Restore func(dir string, r io.Reader) error
+}
 
 // Run runs the suite.
-func Run(t *testing.T, open Opener) {
+func Run(t *testing.T, engine Engine) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *fixture)
@@ -44,11 +51,14 @@ func Run(t *testing.T, open Opener) {
 		{"sequence over reopen", testSequence},
 		{"contexts", testContexts},
 		{"closed", testClosed},
+		{"backup", testBackup},
+		{"backup under commits", testBackupUnderCommits},
+		{"backup damaged", testBackupDamaged},
 		{"model", testModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.test(t, newFixture(t, open))
+			c.test(t, newFixture(t, engine))
 		})
 	}
 }
@@ -56,15 +66,15 @@ func Run(t *testing.T, open Opener) {
 // fixture is an open store and the short forms that the tests use.
 type fixture struct {
 	store.Store
-	open Opener
-	dir  string
+	engine Engine
+	dir    string
 }
 
 var ctx = context.Background()
 
-func newFixture(t *testing.T, open Opener) *fixture {
-	f := &fixture{open: open, dir: t.TempDir()}
-	f.Store = open(t, f.dir)
+func newFixture(t *testing.T, engine Engine) *fixture {
+	f := &fixture{engine: engine, dir: t.TempDir()}
+	f.Store = engine.Open(t, f.dir)
 	t.Cleanup(func() {
 		if err := f.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -79,7 +89,7 @@ func (f *fixture) reopen(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
-	f.Store = f.open(t, f.dir)
+	f.Store = f.engine.Open(t, f.dir)
 }
 
 func (f *fixture) commit(t *testing.T, b store.Batch) store.Result {
