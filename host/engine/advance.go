@@ -69,6 +69,8 @@ type move struct {
 	run     *Run
 	program *Program
 	above   []*Run
+	seen    map[string]any // the scope of the node that is passed, if fresh; see scope
+	fresh   bool
 	turn    string // the node at which a run goes on that a node has made the one that moves
 }
 
@@ -80,7 +82,7 @@ func (m *move) enter(path []*Run) error {
 	if !ok {
 		return fmt.Errorf("advance session %q: flow %q is not among its programs", m.session.ID, path[last].Flow)
 	}
-	m.run, m.above, m.program = path[last], path[:last], program
+	m.run, m.above, m.program, m.fresh = path[last], path[:last], program, false
 	return nil
 }
 
@@ -161,21 +163,23 @@ func with(old, set map[string]any) map[string]any {
 	return out
 }
 
-// scope gives what expressions see.
+// scope gives what expressions see at the node that is passed. It is made once
+// for each: a node changes what it sees at its end only.
 func (m *move) scope() map[string]any {
-	scope := map[string]any{
-		"input":   m.run.Input(),
-		"flow":    object(m.run.Vars),
-		"user":    object(m.user),
-		"env":     object(m.event.Env),
-		"trigger": m.run.Trigger,
-		"nodes":   object(m.run.Nodes),
-		"now":     m.event.Now,
+	if m.fresh {
+		return m.seen
 	}
+	if m.seen == nil {
+		m.seen = expr.Prepare(map[string]any{"env": object(m.event.Env), "now": m.event.Now})
+	}
+	m.fresh = true
+	m.seen["input"], m.seen["trigger"] = m.run.Input(), m.run.Trigger
+	m.seen["flow"], m.seen["user"], m.seen["nodes"] = object(m.run.Vars), object(m.user), object(m.run.Nodes)
+	m.seen["error"] = nil
 	if m.run.Caught != nil {
-		scope["error"] = m.run.Caught.value()
+		m.seen["error"] = m.run.Caught.value()
 	}
-	return scope
+	return m.seen
 }
 
 // value gives a failure as flows see it.

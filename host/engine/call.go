@@ -61,7 +61,7 @@ func (m *move) result(r *Result) error {
 	if r.Error != nil {
 		if n.Retry != nil && r.Error.Retryable && call.Attempt < n.Retry.Attempts {
 			step.Error = r.Error
-			m.steps = append(m.steps, step)
+			m.record(step)
 			again := *call
 			again.NotBefore = m.event.Now.Add(pause(n.Retry, call, r.Error))
 			again.Attempt++

@@ -26,7 +26,7 @@ func (m *move) jump(n *node, c *flow.Jump, step *Step) (string, *abi.Error) {
 	step.Input = input
 	begun := Run{Flow: c.Flow, Version: program.version, TriggerID: trigger, Trigger: input}
 	if !c.Returns() {
-		m.steps = append(m.steps, Step{
+		m.record(Step{
 			Ordinal: step.Ordinal, Path: step.Path, Flow: step.Flow, Node: n.ID, Type: n.Type, Port: flow.PortNext,
 			Input: input, Started: step.Started,
 		})

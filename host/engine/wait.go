@@ -182,7 +182,7 @@ func (m *move) again(n *node, c *flow.WaitReply, value map[string]any) {
 	if err == nil && strings.TrimSpace(text) != "" {
 		m.effect(n, &step, Effect{Send: &Send{Message: abi.Message{Type: abi.MessageText, Text: text}}})
 	}
-	m.steps = append(m.steps, step)
+	m.record(step)
 	if err == nil {
 		_, err = m.waitReply(n, c)
 	}
@@ -279,7 +279,7 @@ func (m *move) silence() error {
 		return err
 	}
 	step := m.step(n)
-	m.steps = append(m.steps, step) // where it was
+	m.record(step) // where it was
 	run := m.run
 	run.Status, run.Wait, run.Called, run.Group = "", nil, nil, nil
 	armed := m.program.nodes[s.Node]

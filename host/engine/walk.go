@@ -49,7 +49,7 @@ func (m *move) parked() bool {
 func (m *move) visit(id string) string {
 	n := m.program.nodes[id]
 	run := m.run
-	run.Node, run.Since = id, m.event.Now
+	run.Node, run.Since, m.fresh = id, m.event.Now, false
 	if err := m.tooLong(id); err != nil {
 		return m.stop(id, &Failure{Node: id, Error: *err})
 	}
@@ -65,7 +65,7 @@ func (m *move) visit(id string) string {
 	}
 	if taken == "" { // it calls, waits or has ended, or another run moves now
 		if run.over() {
-			m.steps = append(m.steps, step)
+			m.record(step)
 		}
 		next := m.turn
 		m.turn = ""
@@ -104,7 +104,7 @@ func (m *move) follow(from, name string) string { return m.program.next[port{fro
 // pass records a step and gives the node after its port.
 func (m *move) pass(step Step, name string) string {
 	step.Port = name
-	m.steps = append(m.steps, step)
+	m.record(step)
 	return m.follow(step.Node, name)
 }
 
@@ -117,7 +117,7 @@ func (m *move) fail(step Step, f *Failure) string {
 		m.run.Caught = f
 		return m.pass(step, flow.PortError)
 	}
-	m.steps = append(m.steps, step)
+	m.record(step)
 	return m.stop(step.Node, f)
 }
 
@@ -266,4 +266,12 @@ func failed(err error) *abi.Error {
 		code = abi.CodeLimit
 	}
 	return &abi.Error{Code: code, Message: err.Error()}
+}
+
+// record keeps a step.
+func (m *move) record(step Step) {
+	if m.steps == nil {
+		m.steps = make([]Step, 0, 8)
+	}
+	m.steps = append(m.steps, step)
 }

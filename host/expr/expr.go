@@ -110,17 +110,29 @@ func (e *Expression) String() string { return e.text }
 // absent ones are null. Neither the scope nor the value may be changed
 // afterwards: they share parts. Errors are of type [*Error].
 func (e *Expression) Eval(scope map[string]any) (any, error) {
-	g := newGuard()
-	return e.eval(g, withGuard(scope, g))
+	scope, g := guarded(scope)
+	return e.eval(g, scope)
 }
 
-func withGuard(scope map[string]any, g *guard) map[string]any {
-	scope = maps.Clone(scope)
-	if scope == nil {
-		scope = map[string]any{}
-	}
-	scope[guardName] = g
+// Prepare gives a scope its own place for what evaluations count, so that they
+// need not copy it. It may then be used by one goroutine at a time, and is
+// changed by its owner only.
+func Prepare(scope map[string]any) map[string]any {
+	scope[guardName] = &guard{}
 	return scope
+}
+
+// guarded gives a scope with a fresh guard: the scope itself, if it is prepared.
+func guarded(scope map[string]any) (map[string]any, *guard) {
+	if g, ok := scope[guardName].(*guard); ok {
+		*g = newGuard()
+		return scope, g
+	}
+	own := make(map[string]any, len(scope)+1)
+	maps.Copy(own, scope)
+	g := newGuard()
+	own[guardName] = &g
+	return own, &g
 }
 
 func (e *Expression) eval(g *guard, scope map[string]any) (value any, err error) {

@@ -19,8 +19,8 @@ type guard struct {
 	bytes    int
 }
 
-func newGuard() *guard {
-	return &guard{deadline: time.Now().Add(maxTime), look: minSteps}
+func newGuard() guard {
+	return guard{deadline: time.Now().Add(maxTime), look: minSteps}
 }
 
 // fault is how the functions of this package stop an evaluation: it is

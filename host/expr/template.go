@@ -99,14 +99,14 @@ func (t *Template) Expand(scope map[string]any) (any, error) {
 	if l, ok := t.root.(literal); ok {
 		return l.value, nil
 	}
-	g := newGuard()
-	return t.expand(g, withGuard(scope, g), t.root)
+	scope, g := guarded(scope)
+	return t.expand(g, scope, t.root)
 }
 
 // Text gives the template's value as text.
 func (t *Template) Text(scope map[string]any) (string, error) {
-	g := newGuard()
-	v, err := t.expand(g, withGuard(scope, g), t.root)
+	scope, g := guarded(scope)
+	v, err := t.expand(g, scope, t.root)
 	if err != nil {
 		return "", err
 	}
