@@ -17,12 +17,15 @@ const module = "github.com/trama-run/trama/"
 // and a foreign library stays in its room. It is as on Linux, and holds no
 // arrow that nothing uses.
 var allowed = map[string][]string{
-	"host":                 {"host/admin", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
+	"host":                 {"host/admin", "host/alert", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
 	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
 	"host/gateway":         {"host/catalog", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
-	"host/channel":         {"host/catalog", "host/contact", "host/grant", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
-	"host/admin":           {"host/catalog", "host/channel", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
+	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
+	"host/alert":           {"host/catalog", "host/contact", "host/egress", "host/grant", "host/outbox", "host/secret", "host/store"},
+	"host/admin":           {"host/alert", "host/catalog", "host/channel", "host/deadletter", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
 	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/plugin", "host/store", "github.com/google/uuid"},
+	"host/outbox":          {"host/contact", "host/deadletter", "host/store"},
+	"host/deadletter":      {"host/store"},
 	"host/dispatch":        {"host/store"},
 	"host/kv":              {"host/store"},
 	"host/blob":            {"host/store"},
@@ -58,7 +61,7 @@ var allowed = map[string][]string{
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.
-	"cmd/trama": {"host", "host/admin", "host/catalog", "host/channel", "host/flow", "host/grant", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
+	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
 	"cmd/bench": {"host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 

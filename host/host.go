@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/admin"
+	"github.com/trama-run/trama/host/alert"
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/gateway"
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/sandbox"
@@ -65,6 +67,8 @@ type Host struct {
 	catalog  *catalog.Catalog
 	runs     *run.Runner
 	channels *channel.Channels
+	alerts   *alert.Alerts
+	outbox   *outbox.Outbox
 	gateway  *gateway.Gateway
 	dispatch *dispatch.Dispatcher
 	token    string
@@ -129,12 +133,20 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	})
 	poke := func() { h.dispatch.Poke() }
 	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Secret: h.secret, Poke: poke, Log: config.Log})
-	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: h.secrets, Poke: poke, Log: config.Log})
+	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: h.secrets, Poke: poke, Log: config.Log,
+		Sending: func(endpoint string) bool { return h.outbox.Sending(endpoint) },
+	})
+	h.alerts = alert.New(alert.Config{Catalog: h.Catalog, Egress: h.egress, Secrets: h.secrets})
+	h.outbox = outbox.New(outbox.Config{Store: h.store, Poke: poke, Log: config.Log, Lanes: map[string]outbox.Lane{
+		outbox.PrefixContact: {Sender: h.channels.Sender(), Policy: channel.SendPolicy()},
+		outbox.PrefixAlert:   {Sender: h.alerts, Policy: alert.Policy()},
+	}})
 	h.gateway = gateway.New(h.runs, config.Log)
 	h.dispatch = dispatch.New(h.store, config.Log, map[string]dispatch.Handler{
 		channel.PrefixIntake: h.channels.Intake,
 		run.PrefixContact:    h.runs.Contact,
-		run.PrefixOutbox:     h.channels.Outbox,
+		outbox.PrefixContact: h.outbox.Work,
+		outbox.PrefixAlert:   h.outbox.Work,
 		run.PrefixRun:        h.runs.Alone,
 	})
 	h.pending.Store(&pending{})
@@ -264,6 +276,7 @@ func (h *Host) Run(ctx context.Context) error {
 	operators := server.NewAdmin(h.config.Log)
 	admin.Mount(operators, admin.Config{
 		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
+		Outbox: h.outbox, Alerts: h.alerts, Poke: h.dispatch.Poke,
 		Sessions: h.runs.Pinned, Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
 		Metrics: h.metrics.Handler(),
 		Pending: func() (source.Problems, []catalog.Change) {

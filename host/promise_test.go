@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/trama-run/trama/host/admin"
-	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/deadletter"
 )
 
 // counting answers each message with how many the contact has written.
@@ -218,11 +218,11 @@ func (i *installation) delivery(run, state string) error {
 }
 
 // dead waits until there are n dead letters.
-func (i *installation) dead(n int) []channel.DeadLetter {
+func (i *installation) dead(n int) []deadletter.Letter {
 	i.t.Helper()
-	var letters []channel.DeadLetter
+	var letters []deadletter.Letter
 	i.eventually(fmt.Sprint(n, " dead letters"), func() error {
-		if letters = read[[]channel.DeadLetter](i, "/v1/dead-letters"); len(letters) != n {
+		if letters = read[[]deadletter.Letter](i, "/v1/dead-letters"); len(letters) != n {
 			return fmt.Errorf("there are %d: %+v", len(letters), letters)
 		}
 		return nil

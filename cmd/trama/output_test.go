@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/admin"
-	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/plugin"
 	record "github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/pdk/abi"
@@ -78,7 +78,7 @@ func TestWriteRun(t *testing.T) {
 			Lines:     []record.Line{{Node: "parse", At: start, Level: "info", Text: "hello\nthere\x07"}},
 			LeftSteps: 4, LeftLines: 2,
 		},
-		Deliveries: map[string]channel.Delivery{"e1": {State: "sent", MessageID: "wamid.1", At: end}},
+		Deliveries: map[string]outbox.Delivery{"e1": {State: "sent", MessageID: "wamid.1", At: end}},
 	}
 	var out bytes.Buffer
 	if err := writeRun(&out, detail, 20); err != nil {

@@ -23,10 +23,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
+	"github.com/trama-run/trama/host/alert"
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
@@ -43,6 +45,10 @@ type Config struct {
 	Catalog  *catalog.Catalog
 	Plugins  *plugin.Registry
 	Channels *channel.Channels
+	Outbox   *outbox.Outbox
+	Alerts   *alert.Alerts
+	// Poke wakes the dispatcher.
+	Poke func()
 	// Sessions counts the sessions by what they are pinned to. It reads all of
 	// them.
 	Sessions func(ctx context.Context) (run.Counts, error)
@@ -91,7 +97,13 @@ func Mount(app *fiber.App, config Config) {
 	v1.Get("/runs", a.listRuns)
 	v1.Get("/runs/:id", a.showRun)
 	v1.Get("/dead-letters", a.listDead)
+	v1.Post("/dead-letters/replay", a.replayAll)
+	v1.Get("/dead-letters/:id", a.showDead)
 	v1.Post("/dead-letters/:id/replay", a.replay)
+	v1.Delete("/dead-letters/:id", a.giveUp)
+	v1.Get("/outbox", a.listOutbox)
+	v1.Get("/outbox/endpoints", a.listEndpoints)
+	v1.Post("/outbox/cancel", a.cancel)
 	v1.Get("/doctor", a.doctor)
 	v1.Post("/apply", a.apply)
 	app.Use(func(c *fiber.Ctx) error {

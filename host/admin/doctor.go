@@ -1,17 +1,20 @@
 package admin
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/plugin"
-	"github.com/trama-run/trama/host/store"
 )
 
 // Finding is one thing that keeps something from working.
@@ -95,16 +98,46 @@ func (a api) doctor(c *fiber.Ctx) error {
 			add("held", "channel "+id, held.Message, "")
 		}
 	}
-	dead := 0
-	if err := a.eachDead(c.UserContext(), "", func(store.Record) error { dead++; return nil }); err != nil {
+	for _, id := range slices.Sorted(maps.Keys(s.Alerts)) {
+		if held := a.Alerts.Held(id); held != nil {
+			add("held", fmt.Sprintf("alert %s (%s)", id, s.Origins["alert/"+id]), held.Message, "")
+		}
+	}
+	for _, e := range a.Outbox.Endpoints() {
+		if e.Breaker != outbox.BreakerClosed {
+			add("held", e.Name, fmt.Sprintf("too many sends failed, the last with: %s", e.LastFailure),
+				fmt.Sprintf("what is to go there waits; it is tried again at %s", e.Until.Format(time.RFC3339)))
+		}
+	}
+	dead, err := a.dead(c.UserContext())
+	if err != nil {
 		return err
 	}
-	if dead > 0 {
-		number := strconv.Itoa(dead)
-		if dead == maxLimit {
-			number += " or more"
+	return c.JSON(append(findings, dead...))
+}
+
+// dead is the finding that there are dead letters.
+func (a api) dead(ctx context.Context) ([]Finding, error) {
+	total, codes, latest := 0, map[string]int{}, ""
+	err := deadletter.Each(ctx, a.Store, deadletter.Filter{}, "", maxLimit, maxLimit, func(l deadletter.Letter) {
+		if total == 0 {
+			latest = fmt.Sprintf("the latest, of %s: %s", l.Queue, l.Reason.Message)
 		}
-		add("dead", number+" dead letters", "they could not be worked on", "look at them with: trama dead list; replay one with: trama dead replay ID")
+		total++
+		codes[l.Reason.Code]++
+	})
+	if err != nil || total == 0 {
+		return nil, err
 	}
-	return c.JSON(findings)
+	number := strconv.Itoa(total)
+	if total == maxLimit {
+		number += " or more"
+	}
+	var reasons []string
+	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		reasons = append(reasons, fmt.Sprintf("%d %s", codes[code], code))
+	}
+	return []Finding{{"dead", number + " dead letters",
+		fmt.Sprintf("they could not be worked on: %s; %s", strings.Join(reasons, ", "), latest),
+		"look at them with: trama dead list; put one back with: trama dead replay ID, or give it up with: trama dead cancel ID"}}, nil
 }

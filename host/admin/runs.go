@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +9,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/store"
@@ -36,7 +35,6 @@ const (
 	defaultLimit = 50
 	maxLimit     = 500
 	maxScanned   = 20_000 // records that one filtered listing looks at
-	deadPage     = 10     // dead letters in memory at a time: each is up to store.MaxValue
 )
 
 // listRuns lists runs, newest first. Query: limit, before (a run id), flow,
@@ -78,7 +76,7 @@ func (a api) listRuns(c *fiber.Ctx) error {
 // RunDetail is a run's record and what became of its messages, by effect id.
 type RunDetail struct {
 	run.Record
-	Deliveries map[string]channel.Delivery `json:"deliveries,omitempty"`
+	Deliveries map[string]outbox.Delivery `json:"deliveries,omitempty"`
 }
 
 func (a api) showRun(c *fiber.Ctx) error {
@@ -90,7 +88,7 @@ func (a api) showRun(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	detail := RunDetail{Deliveries: map[string]channel.Delivery{}}
+	detail := RunDetail{Deliveries: map[string]outbox.Delivery{}}
 	if err := json.Unmarshal(record.Value, &detail.Record); err != nil {
 		return fmt.Errorf("record of run %s: %w", id, err)
 	}
@@ -98,66 +96,18 @@ func (a api) showRun(c *fiber.Ctx) error {
 		if step.EffectID == "" {
 			continue
 		}
-		record, err := a.Store.Load(c.UserContext(), store.ID{Kind: channel.KindDelivery, Key: step.EffectID})
+		record, err := a.Store.Load(c.UserContext(), store.ID{Kind: outbox.KindDelivery, Key: step.EffectID})
 		if errors.Is(err, store.ErrNotFound) {
 			continue // not a message, or not sent yet
 		}
 		if err != nil {
 			return err
 		}
-		var d channel.Delivery
+		var d outbox.Delivery
 		if err := json.Unmarshal(record.Value, &d); err != nil {
 			return fmt.Errorf("delivery %s: %w", step.EffectID, err)
 		}
 		detail.Deliveries[step.EffectID] = d
 	}
 	return c.JSON(detail)
-}
-
-// listDead lists dead letters, newest first, without their contents.
-func (a api) listDead(c *fiber.Ctx) error {
-	list := []channel.DeadLetter{}
-	err := a.eachDead(c.UserContext(), strings.Clone(c.Query("before")), func(r store.Record) error {
-		var d channel.DeadLetter
-		if err := json.Unmarshal(r.Value, &d); err != nil {
-			return fmt.Errorf("dead letter %s: %w", r.ID.Key, err)
-		}
-		d.Value = nil
-		list = append(list, d)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return c.JSON(list)
-}
-
-// eachDead reads up to maxLimit dead letters older than before, newest first.
-// Each holds a whole event, so few are in memory at a time.
-func (a api) eachDead(ctx context.Context, before string, do func(store.Record) error) error {
-	for read := 0; read < maxLimit; {
-		records, err := a.Store.List(ctx, channel.KindDead, before, min(deadPage, maxLimit-read), true)
-		if err != nil || len(records) == 0 {
-			return err
-		}
-		for _, r := range records {
-			if err := do(r); err != nil {
-				return err
-			}
-		}
-		read += len(records)
-		before = records[len(records)-1].ID.Key
-	}
-	return nil
-}
-
-func (a api) replay(c *fiber.Ctx) error {
-	err := a.Channels.Replay(c.UserContext(), strings.Clone(c.Params("id")))
-	if errors.Is(err, store.ErrNotFound) {
-		return problem.New(404, "no_dead_letter", fmt.Sprintf("there is no dead letter %q", c.Params("id")))
-	}
-	if err != nil {
-		return err
-	}
-	return c.JSON(map[string]bool{"replayed": true})
 }

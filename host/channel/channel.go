@@ -1,6 +1,6 @@
 // Package channel is the way in and out for messages: it checks and stores
-// the webhooks of channels, lets their adapters read them, and sends what
-// flows put into outboxes.
+// the webhooks of channels, lets their adapters read them, and sends what the
+// outbox has for contacts.
 //
 // A webhook is answered with 200 once its raw request is on disk; no guest
 // code runs before. The adapter reads it afterwards: every unit in it goes to
@@ -45,6 +45,8 @@ type Config struct {
 	Catalog func() *catalog.Catalog
 	Plugins Plugins
 	Secrets *secret.Source
+	// Sending says whether the outbox has something on its way to an endpoint.
+	Sending func(endpoint string) bool
 	// Poke wakes the dispatcher.
 	Poke func()
 	Log  *slog.Logger
@@ -53,10 +55,11 @@ type Config struct {
 // Channels are the configured channels.
 type Channels struct {
 	config Config
+	early  early
 }
 
 // New returns the channels of a catalog.
-func New(config Config) *Channels { return &Channels{config} }
+func New(config Config) *Channels { return &Channels{config: config} }
 
 // find returns a channel with its adapter's manifest, or why it can't work.
 func (c *Channels) find(id string) (catalog.Channel, abi.Manifest, *abi.Error) {

@@ -98,12 +98,7 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.I
 		failure = &abi.Error{Code: abi.CodeLimit, Message: err.Error()}
 	}
 	c.config.Log.Error("webhook is a dead letter", "channel", ch.ID, "error", failure)
-	batch := removal(item)
-	if err := bury(&batch, item.Position, DeadLetter{Queue: item.Queue, Channel: ch.ID, Reason: *failure, Value: item.Value}); err != nil {
-		return false, err
-	}
-	_, err = c.config.Store.Commit(ctx, &batch)
-	return false, err
+	return false, c.bury(ctx, ch, item, *failure)
 }
 
 // deal commits the units of a request, the last of them in its place. A stop
@@ -111,9 +106,8 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.I
 func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item, units []abi.Unit) error {
 	for {
 		some := units[:min(len(units), maxUnits)]
-		units = units[len(some):]
 		batch := store.Batch{}
-		if len(units) == 0 {
+		if len(some) == len(units) {
 			batch = removal(item)
 		}
 		for _, u := range some {
@@ -121,13 +115,17 @@ func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item
 				return err
 			}
 		}
-		if _, err := c.config.Store.Commit(ctx, &batch); err != nil {
+		_, err := c.config.Store.Commit(ctx, &batch)
+		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
+			continue // a message became known while news of it was put down
+		}
+		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.ID, err)
 		}
 		if len(batch.Wake) > 0 {
 			c.config.Poke()
 		}
-		if len(units) == 0 {
+		if units = units[len(some):]; len(units) == 0 {
 			return nil
 		}
 	}

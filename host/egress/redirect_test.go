@@ -52,6 +52,13 @@ func TestRedirects(t *testing.T) {
 	// Redirects count as requests.
 	refused(t, client.Open(Policy{Origins: []string{s.URL}, Requests: 3}), abi.HTTPRequest{URL: s.URL + "/loop"}, abi.CodeLimit, "outbound requests")
 
+	// Where they are not wanted, they are answers.
+	before = s.count()
+	direct := client.Open(Policy{Origins: []string{s.URL, other.URL}, Direct: true})
+	if response := ok(t, direct, abi.HTTPRequest{URL: s.URL + "/?to=" + other.URL}); response.Status != 302 || s.count() != before+1 || other.count() > 0 {
+		t.Errorf("status %d after %d requests here and %d there", response.Status, s.count()-before, other.count())
+	}
+
 	for _, c := range []struct {
 		method     string
 		status     int

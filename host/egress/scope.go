@@ -32,6 +32,8 @@ type Policy struct {
 	HTTPBytes int64         // one body, either way, after decompression
 	Requests  int           // of the call, redirects included
 	Timeout   time.Duration // of one request, redirects and body included
+	// Direct: a redirect is an answer like any other, and is not followed.
+	Direct bool
 	// Unsafe: a repeat of the call may do it twice, so a request that may have
 	// arrived and failed then ends as unknown, not as unreachable.
 	Unsafe bool

@@ -74,7 +74,7 @@ func (s *Scope) send(ctx context.Context, req abi.HTTPRequest, trace *httptrace.
 			return abi.HTTPResponse{}, failure
 		}
 		location := response.Header.Get("Location")
-		if location == "" || !slices.Contains([]int{301, 302, 303, 307, 308}, response.StatusCode) {
+		if s.policy.Direct || location == "" || !slices.Contains([]int{301, 302, 303, 307, 308}, response.StatusCode) {
 			return s.read(ctx, out, response, named)
 		}
 		response.Body.Close() //nolint:errcheck // an answer that nobody reads

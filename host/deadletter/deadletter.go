@@ -1,0 +1,193 @@
+// Package deadletter keeps what could not be worked on: events that no adapter
+// could read and messages that no service would take, each whole, with why and
+// with the tries that were made.
+//
+// A dead letter comes out of a queue and stays until an operator puts it back
+// there ([Replay], [ReplayAll]) or gives it up ([Remove]). The package must not
+// know what the items are, or who works on the queues.
+package deadletter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Kind is the kind of dead letters, by id; ids grow with time.
+const Kind store.Kind = "dead"
+
+// Bounds.
+const (
+	page = 10 // letters in memory at a time: each is up to store.MaxValue
+	// MaxReplay is how many letters one ReplayAll puts back.
+	MaxReplay = 10_000
+)
+
+// Letter is an item that could not be worked on.
+type Letter struct {
+	ID      string `json:"id"`
+	Queue   string `json:"queue"`             // where it came from and a replay puts it
+	Channel string `json:"channel,omitempty"` // where it is of one
+	// EffectID and RunID are a message's.
+	EffectID string    `json:"effect_id,omitempty"`
+	RunID    string    `json:"run_id,omitempty"`
+	Reason   abi.Error `json:"reason"`
+	Tries    []Try     `json:"tries,omitempty"` // that failed, the oldest first; the last is the reason
+	At       time.Time `json:"at"`
+	Value    []byte    `json:"value,omitempty"` // the item
+}
+
+// Try is one attempt that failed.
+type Try struct {
+	At      time.Time `json:"at"`
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+}
+
+// Bury adds a dead letter to the batch that takes its item out of the queue.
+// The letter's id is made of the item's position, which no other item has and
+// which grows.
+func Bury(batch *store.Batch, position store.Position, l Letter) error {
+	l.ID = fmt.Sprintf("%016x", position)
+	value, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("dead letter of %s: %w", l.Queue, err)
+	}
+	batch.Put = append(batch.Put, store.Put{ID: store.ID{Kind: Kind, Key: l.ID}, Value: value})
+	return nil
+}
+
+// Filter chooses letters; an empty field chooses all.
+type Filter struct {
+	Queue   string // how the queue's name begins
+	Channel string
+	Code    string    // of the reason
+	Since   time.Time // not before
+	Until   time.Time // before
+}
+
+func (f Filter) has(l Letter) bool {
+	return strings.HasPrefix(l.Queue, f.Queue) &&
+		(f.Channel == "" || f.Channel == l.Channel) &&
+		(f.Code == "" || f.Code == l.Reason.Code) &&
+		(f.Since.IsZero() || !l.At.Before(f.Since)) &&
+		(f.Until.IsZero() || l.At.Before(f.Until))
+}
+
+// Load returns a letter and the revision of its record, or store.ErrNotFound.
+func Load(ctx context.Context, s store.Store, id string) (Letter, store.Revision, error) {
+	record, err := s.Load(ctx, store.ID{Kind: Kind, Key: id})
+	if err != nil {
+		return Letter{}, 0, err
+	}
+	l, err := decode(record)
+	return l, record.Revision, err
+}
+
+func decode(r store.Record) (l Letter, err error) {
+	if err := json.Unmarshal(r.Value, &l); err != nil {
+		return l, fmt.Errorf("dead letter %s: %w", r.ID.Key, err)
+	}
+	return l, nil
+}
+
+// Each reads up to most letters that the filter chooses, older than the one
+// with the id before ("": all), newest first. It looks at maxScanned at most.
+func Each(ctx context.Context, s store.Store, f Filter, before string, most, maxScanned int, do func(Letter)) error {
+	return each(ctx, s, before, maxScanned, true, func(l Letter) (bool, error) {
+		if f.has(l) {
+			do(l)
+			most--
+		}
+		return most > 0, nil
+	})
+}
+
+// each reads letters in the order of their ids until do has enough. Each holds
+// a whole event, so few are in memory at a time.
+func each(ctx context.Context, s store.Store, after string, maxScanned int, reverse bool, do func(Letter) (more bool, err error)) error {
+	for scanned := 0; scanned < maxScanned; {
+		records, err := s.List(ctx, Kind, after, min(page, maxScanned-scanned), reverse)
+		if err != nil || len(records) == 0 {
+			return err
+		}
+		for _, r := range records {
+			l, err := decode(r)
+			if err != nil {
+				return err
+			}
+			if more, err := do(l); err != nil || !more {
+				return err
+			}
+		}
+		scanned += len(records)
+		after = records[len(records)-1].ID.Key
+	}
+	return nil
+}
+
+// Replay puts a letter back into its queue, whose work is due at once. It
+// returns store.ErrNotFound if there is none with this id.
+func Replay(ctx context.Context, s store.Store, id string, now time.Time) error {
+	l, revision, err := Load(ctx, s, id)
+	if err != nil {
+		return err
+	}
+	return Remove(ctx, s, id, revision, store.Batch{
+		Append: []store.Append{{Queue: l.Queue, Value: l.Value}},
+		Wake:   []store.Wake{{Key: l.Queue, At: now}},
+	})
+}
+
+// Remove removes a letter, with the changes of a batch. It returns
+// store.ErrNotFound if the letter is gone by now.
+func Remove(ctx context.Context, s store.Store, id string, revision store.Revision, batch store.Batch) error {
+	record := store.ID{Kind: Kind, Key: id}
+	batch.Expect = append(batch.Expect, store.Expect{ID: record, Revision: revision})
+	batch.Delete = append(batch.Delete, record)
+	_, err := s.Commit(ctx, &batch)
+	if errors.Is(err, store.ErrConflict) {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// ReplayAll puts the letters that a filter chooses back, the oldest first, so
+// that each queue has its order again, and says how many; MaxReplay at most,
+// and more if there may be others. What dies again meanwhile is left.
+func ReplayAll(ctx context.Context, s store.Store, f Filter, now time.Time) (replayed int, more bool, err error) {
+	newest, err := s.List(ctx, Kind, "", 1, true)
+	if err != nil || len(newest) == 0 {
+		return 0, false, err
+	}
+	last := newest[0].ID.Key
+	err = each(ctx, s, "", math.MaxInt, false, func(l Letter) (bool, error) {
+		if l.ID > last {
+			return false, nil
+		}
+		if !f.has(l) {
+			return true, nil
+		}
+		if replayed == MaxReplay {
+			more = true
+			return false, nil
+		}
+		err := Replay(ctx, s, l.ID, now)
+		if errors.Is(err, store.ErrNotFound) { // someone else was quicker
+			return true, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("dead letter %s (%d were put back before it): %w", l.ID, replayed, err)
+		}
+		replayed++
+		return true, nil
+	})
+	return replayed, more, err
+}
