@@ -128,7 +128,7 @@ func writeManifest(w io.Writer, m abi.Manifest) error {
 	t := newTable(w)
 	t.row("plugin", m.Name+" "+m.Version)
 	t.row("kind", fmt.Sprintf("%s, abi %d", m.Kind, m.ABI))
-	for _, line := range [][2]string{{"title", m.Title}, {"about", m.Description}} {
+	for _, line := range [][2]string{{"title", m.Title}, {"about", m.Description}, {"sends", strings.Join(m.Sends, ", ")}} {
 		if line[1] != "" {
 			t.row(line[0], line[1])
 		}
