@@ -17,7 +17,7 @@ const module = "github.com/trama-run/trama/"
 // and a foreign library stays in its room. It is as on Linux, and holds no
 // arrow that nothing uses.
 var allowed = map[string][]string{
-	"host":                 {"host/admin", "host/alert", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
+	"host":                 {"host/admin", "host/alert", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/backup", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
 	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
 	"host/gateway":         {"host/catalog", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
 	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"host/sandbox/meter":   {"host/sandbox/wasm", "host/sandbox/wasm/opcode"},
 	"host/sandbox/compile": {"github.com/tetratelabs/wazero", "golang.org/x/sys/cpu"},
 	"host/store":           {},
+	"host/store/backup":    {"host/store", "host/store/badger", "host/store/snapshot"},
 	"host/store/badger":    {"host/store", "host/store/snapshot", "github.com/dgraph-io/badger", "github.com/klauspost/compress", "golang.org/x/sys", "google.golang.org/protobuf"},
 	"host/store/memory":    {"host/store", "host/store/snapshot"},
 	"host/store/snapshot":  {},
@@ -61,7 +62,7 @@ var allowed = map[string][]string{
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.
-	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
+	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
 	"cmd/bench": {"host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -30,6 +31,7 @@ import (
 	"github.com/trama-run/trama/host/server"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/backup"
 	"github.com/trama-run/trama/host/store/badger"
 	"github.com/trama-run/trama/host/telemetry"
 	"github.com/trama-run/trama/host/watch"
@@ -278,6 +280,7 @@ func (h *Host) Run(ctx context.Context) error {
 		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
 		Outbox: h.outbox, Alerts: h.alerts, Poke: h.dispatch.Poke,
 		Sessions: h.runs.Pinned, Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
+		Backup:  func() io.ReadCloser { return backup.Stream(ctx, h.store, h.config.Settings.Data, h.config.Log) },
 		Metrics: h.metrics.Handler(),
 		Pending: func() (source.Problems, []catalog.Change) {
 			p := h.pending.Load()

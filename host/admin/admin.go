@@ -65,6 +65,8 @@ type Config struct {
 	Secret func(name string) error
 	// Failing lists the keys whose work fails.
 	Failing func() []dispatch.Failure
+	// Backup streams a backup. The reader is closed.
+	Backup func() io.ReadCloser
 	// Metrics answers Prometheus.
 	Metrics http.Handler
 	// Ready says whether the host has read its plugins once.
@@ -105,6 +107,7 @@ func Mount(app *fiber.App, config Config) {
 	v1.Get("/outbox/endpoints", a.listEndpoints)
 	v1.Post("/outbox/cancel", a.cancel)
 	v1.Get("/doctor", a.doctor)
+	v1.Get("/backup", a.backup)
 	v1.Post("/apply", a.apply)
 	app.Use(func(c *fiber.Ctx) error {
 		return problem.New(404, "no_path", "there is nothing at this path: the API is under /v1/")
