@@ -201,8 +201,3 @@ func (j *journey) emit(e engine.Effect) error {
 	}
 	return err
 }
-
-// alert adds news for the operator to the next commit.
-func (j *journey) alert(e engine.Effect) error {
-	return fmt.Errorf("run %s: alerts are not built yet", j.record.ID)
-}
