@@ -250,7 +250,7 @@ func formAction(f abi.Form) (any, error) {
 
 type carouselCard struct {
 	Index  int     `json:"card_index"`
-	Type   string  `json:"type,omitempty"` // of cards that open a page
+	Type   string  `json:"type"` // "cta_url", whatever the buttons do
 	Header *header `json:"header"`
 	Body   *words  `json:"body,omitempty"`
 	Action any     `json:"action"`
@@ -261,8 +261,8 @@ type quickReply struct {
 	Reply reply  `json:"quick_reply"`
 }
 
-// carouselAction gives two cards or more, which WhatsApp wants to be of one
-// kind: each with a picture, or each with a video, and with the same buttons.
+// carouselAction gives two cards or more, each with an image or a video, and
+// all with the same number and kind of buttons.
 func carouselAction(m abi.Message) (any, error) {
 	if m.Text == "" {
 		return nil, pdk.Errorf(abi.CodeInvalid, "message.text: it is empty; whatsapp wants one above the cards")
@@ -278,9 +278,6 @@ func carouselAction(m abi.Message) (any, error) {
 		place := fmt.Sprintf("cards[%d]", i)
 		if c.Media == nil || c.Media.Kind != "image" && c.Media.Kind != "video" {
 			return nil, unsupported(place+".media", "each card of a whatsapp carousel has an image or a video")
-		}
-		if c.Media.Kind != m.Cards[0].Media.Kind {
-			return nil, unsupported(place+".media.kind", "the cards of a whatsapp carousel have images or videos, not both")
 		}
 		h, err := fileHeader(place+".media", *c.Media)
 		if err != nil {
@@ -298,9 +295,9 @@ func carouselAction(m abi.Message) (any, error) {
 		if err := within(place, body, maxCardBody); err != nil {
 			return nil, err
 		}
-		out := carouselCard{Index: i, Header: h, Body: &words{body}}
+		out := carouselCard{Index: i, Type: "cta_url", Header: h, Body: &words{body}}
 		if url {
-			out.Type, out.Action = "cta_url", linkAction(c.Buttons[0])
+			out.Action = linkAction(c.Buttons[0])
 		} else {
 			var replies []quickReply
 			for _, b := range c.Buttons {

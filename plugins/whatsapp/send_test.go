@@ -186,7 +186,7 @@ func TestLimits(t *testing.T) {
 func TestRefusedBeforeSending(t *testing.T) {
 	buttons := func(list string) string { return `{"type":"buttons","text":"x","buttons":[` + list + `]}` }
 	cards := func(list string) string { return `{"type":"cards","text":"x","cards":[` + list + `]}` }
-	const image, video, answer = `"media":{"kind":"image","id":"1"}`, `"media":{"kind":"video","id":"1"}`, `"buttons":[{"id":"1","title":"1"}]`
+	const image, answer = `"media":{"kind":"image","id":"1"}`, `"buttons":[{"id":"1","title":"1"}]`
 	const whole = `{"title":"a",` + image + `,` + answer + `}`
 	for _, test := range []struct{ name, to, message, code, want string }{
 		{"empty text", ana, `{"type":"text","text":" "}`, abi.CodeInvalid, "message.text: it is empty"},
@@ -206,7 +206,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		{"cards without a text", ana, `{"type":"cards","cards":[` + whole + `,` + whole + `]}`, abi.CodeInvalid, "message.text: it is empty"},
 		{"cards with a footer", ana, `{"type":"cards","text":"x","footer":"f","cards":[` + whole + `,` + whole + `]}`, abi.CodeUnsupported, "no footer"},
 		{"card without a picture", ana, cards(whole + `,{"title":"a",` + answer + `}`), abi.CodeUnsupported, "message.cards[1].media: each card"},
-		{"pictures and videos", ana, cards(whole + `,{"title":"a",` + video + `,` + answer + `}`), abi.CodeUnsupported, "message.cards[1].media.kind"},
+		{"card with audio", ana, cards(whole + `,{"title":"a","media":{"kind":"audio","id":"1"},` + answer + `}`), abi.CodeUnsupported, "message.cards[1].media: each card"},
 		{"cards without buttons", ana, cards(`{"title":"a",` + image + `},{"title":"a",` + image + `}`), abi.CodeUnsupported, "message.cards[0].buttons"},
 		{"cards with other buttons", ana, cards(whole + `,{"title":"a",` + image + `,"buttons":[{"url":"https://a.b","title":"1"}]}`), abi.CodeUnsupported, "message.cards[1].buttons"},
 		{"cards with more buttons", ana, cards(whole + `,{"title":"a",` + image + `,"buttons":[{"id":"1","title":"1"},{"id":"2","title":"2"}]}`), abi.CodeUnsupported, "message.cards[1].buttons"},
