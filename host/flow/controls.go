@@ -60,6 +60,8 @@ func (c *Conditional) ports() (names []string) {
 	return names
 }
 
+func (*Conditional) portsDoc() string { return "The branch's condition is true, and none before it." }
+
 func (c *Conditional) check(n *Node) (problems source.Problems) {
 	if branches := n.With.Get("branches"); len(c.Branches) == 0 && branches.IsList() {
 		problems.Add(branches.Place(), `add {port: ..., when: "..."}`, "a conditional needs a branch")
@@ -83,6 +85,8 @@ type Jump struct {
 func (j *Jump) Returns() bool { return j.Return == nil || *j.Return }
 
 func (j *Jump) ports() []string { return j.Ports }
+
+func (*Jump) portsDoc() string { return "The flow ended with this label." }
 
 func (j *Jump) check(n *Node) (problems source.Problems) {
 	if j.Flow != "" && !flowName(j.Flow) {
@@ -112,6 +116,8 @@ type Parallel struct {
 }
 
 func (p *Parallel) ports() []string { return p.Branches }
+
+func (*Parallel) portsDoc() string { return "Begins the sub-run of the branch." }
 
 func (p *Parallel) check(n *Node) source.Problems {
 	problems := checkConcurrency(n, p.Concurrency)
