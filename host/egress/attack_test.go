@@ -295,7 +295,7 @@ func TestProxyEnvironmentIsIgnored(t *testing.T) {
 		t.Errorf("%d requests went to the proxy, %d to the server", proxy.count(), s.count())
 	}
 	for _, transport := range newClient(t, nil).transports {
-		if transport.Proxy != nil {
+		if transport.(*http.Transport).Proxy != nil {
 			t.Error("a transport has a proxy")
 		}
 	}

@@ -44,7 +44,10 @@ type Config struct {
 	// Vault keeps refresh tokens that servers give over a restart; nil: they
 	// last as long as the client.
 	Vault auth.Vault
-	Log   *slog.Logger // nil drops everything
+	// Transport answers in the place of the network, for trials: everything is
+	// as ever but that nothing is resolved and dialled. nil: the network.
+	Transport http.RoundTripper
+	Log       *slog.Logger // nil drops everything
 }
 
 // Client sends the requests of all calls and pools their connections.
@@ -54,14 +57,16 @@ type Client struct {
 	// One transport for each reach: a connection in the pool was checked for
 	// the reach of its transport, so no request can be handed one to a place
 	// that it may not reach itself.
-	transports [reachAddress + 1]*http.Transport
+	transports [reachAddress + 1]http.RoundTripper
 }
 
 // New returns a client.
 func New(config Config) *Client {
 	c := &Client{secrets: config.Secrets, auth: auth.NewKeeper(auth.Config{Vault: config.Vault, Log: config.Log})}
 	for r := range c.transports {
-		c.transports[r] = newTransport(config, reach(r))
+		if c.transports[r] = config.Transport; config.Transport == nil {
+			c.transports[r] = newTransport(config, reach(r))
+		}
 	}
 	return c
 }
@@ -69,7 +74,9 @@ func New(config Config) *Client {
 // Close closes pooled connections. Requests in progress are not stopped.
 func (c *Client) Close() {
 	for _, t := range c.transports {
-		t.CloseIdleConnections()
+		if network, ok := t.(*http.Transport); ok {
+			network.CloseIdleConnections()
+		}
 	}
 }
 

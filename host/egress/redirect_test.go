@@ -28,7 +28,7 @@ func TestRedirects(t *testing.T) {
 		}
 	})
 	client := newClient(t, nil)
-	client.transports[reachAddress].TLSClientConfig.RootCAs = secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	client.transports[reachAddress].(*http.Transport).TLSClientConfig.RootCAs = secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	scope := client.Open(Policy{Origins: []string{s.URL, other.URL, secure.URL}, Requests: 1000})
 	for _, to := range []string{
 		"http://127.0.0.1:1/", "http://localhost" + s.port(), "http://169.254.169.254/", "https://127.0.0.1" + s.port(), "http://10.0.0.1/",

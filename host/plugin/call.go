@@ -32,7 +32,10 @@ type Call struct {
 	// Connection is the configured use of the other system, if there is one.
 	Connection *egress.Connection
 	EffectID   string
-	Timeout    time.Duration // 0 means DefaultTimeout
+	// Node is the flow's node that calls; empty for a channel's adapter. It
+	// tells calls apart for those who answer in a plugin's place.
+	Node    string
+	Timeout time.Duration // 0 means DefaultTimeout
 	// KV opens what the plugin remembers of the contact, within a quota in
 	// bytes; nil if the call belongs to no contact. It is called once for each
 	// attempt to make the call.

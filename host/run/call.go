@@ -157,7 +157,7 @@ func (r *Runner) perform(ctx context.Context, j *journey, a *asked) ended {
 		return one
 	}
 	call := plugin.Call{
-		Plugin: c.Plugin, Digest: a.digest, Export: a.export, Input: input, Code: code, EffectID: c.EffectID, Timeout: c.Timeout,
+		Plugin: c.Plugin, Digest: a.digest, Export: a.export, Input: input, Code: code, EffectID: c.EffectID, Node: c.Node, Timeout: c.Timeout,
 		Log: func(level, text string) {
 			one.lines = append(one.lines, Line{Node: c.Node, At: r.now(), Level: level, Text: text})
 		},

@@ -279,7 +279,7 @@ func (c *conversation) interrupt(ctx context.Context, j *journey, letters []lett
 	if last.Start != nil {
 		return c.start(ctx, j, by, last.Start.ID, last.Start.Value)
 	}
-	id, err := newID()
+	id, err := c.runner.config.ID()
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -330,7 +330,7 @@ func (c *conversation) open(ctx context.Context, j *journey, l letter) (time.Tim
 	if held := c.runner.Held(found.flow); held != nil {
 		return c.hold(held)
 	}
-	id, err := newID()
+	id, err := c.runner.config.ID()
 	if err != nil {
 		return time.Time{}, err
 	}

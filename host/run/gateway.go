@@ -43,7 +43,7 @@ var ErrBusy = errors.New("too many runs at once")
 // longer than ctx: then the context's error comes back with the run's id, and
 // the run goes on. The event must not be changed afterwards.
 func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (Answer, error) {
-	id, err := newID()
+	id, err := r.config.ID()
 	if err != nil {
 		return Answer{}, err
 	}
@@ -147,7 +147,7 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 			err = g.advance(engine.Event{Tick: true})
 		}
 	}
-	if err == nil && g.revision == 0 && !g.owed && g.session.Run.Status != engine.Failed {
+	if err == nil && g.revision == 0 && !g.owed && g.session.Run.Status != engine.Failed && !g.runner.config.InOrder {
 		g.answer(Answer{}) // nothing to commit: the trace need not delay it
 		g.runner.records.add(&g.journey)
 		return

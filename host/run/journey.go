@@ -101,6 +101,9 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 			}
 			return earlier(later, j.session.Due()), nil
 		}
+		if j.runner.config.InOrder && len(ready) > 1 {
+			ready = ready[:1]
+		}
 		results, err := j.begin(ctx, &w, ready)
 		if err != nil {
 			return time.Time{}, err

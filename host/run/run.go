@@ -63,7 +63,13 @@ type Config struct {
 	// context's error if that ends first.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
-	Log   *slog.Logger
+	// ID names a run; names must grow. nil: UUIDs of version 7.
+	ID func() (string, error)
+	// InOrder makes calls that could go at once one at a time, in their order,
+	// and stores all records as runs end, so that the same events give the
+	// same. For trials and simulations: in production it only costs time.
+	InOrder bool
+	Log     *slog.Logger
 }
 
 // Runner drives runs.
@@ -83,6 +89,9 @@ type Runner struct {
 func New(config Config) *Runner {
 	if config.Now == nil {
 		config.Now, config.Sleep = time.Now, sleep
+	}
+	if config.ID == nil {
+		config.ID = newID
 	}
 	stop, cancel := context.WithCancel(context.Background())
 	return &Runner{

@@ -80,7 +80,7 @@ func (r *Runner) emit(b *store.Batch, event string, data any, who string) (ids [
 		value["contact"] = who
 	}
 	for _, c := range triggers(r.config.Catalog().Snapshot(), func(t flow.Trigger) bool { return t.Type == flow.TriggerEvent && t.Event == event }) {
-		id, err := newID()
+		id, err := r.config.ID()
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +173,7 @@ func (r *Runner) Activate(ctx context.Context, a Activation) (map[string]string,
 		if err := r.checkContact(who); err != nil {
 			return nil, err
 		}
-		id, err := newID()
+		id, err := r.config.ID()
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/flow"
@@ -122,6 +123,9 @@ func ReadFiles(dir string) (Files, error) {
 			return nil, fmt.Errorf("workspace: %w", err)
 		}
 		for _, p := range paths {
+			if IsCases(p) {
+				continue
+			}
 			info, err := os.Stat(p)
 			if err != nil {
 				return nil, fmt.Errorf("workspace: %w", err)
@@ -142,6 +146,13 @@ func ReadFiles(dir string) (Files, error) {
 	}
 	return files, nil
 }
+
+// CasesSuffix ends the names of files with test cases, which stand beside the
+// flows that they try: welcome.test.yaml beside welcome.yaml.
+const CasesSuffix = ".test.yaml"
+
+// IsCases says whether a file has test cases: it is no object of the workspace.
+func IsCases(path string) bool { return strings.HasSuffix(path, CasesSuffix) }
 
 // Patterns lists the globs of the object files in a directory.
 func Patterns(dir string) []string {
