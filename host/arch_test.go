@@ -37,7 +37,8 @@ var allowed = map[string][]string{
 	"host/egress/auth":     {"github.com/aws/aws-sdk-go-v2"},
 	"host/egress/redact":   {},
 	"host/engine":          {"host/contact", "host/expr", "host/flow"},
-	"host/flow":            {"host/contact", "host/expr", "host/source", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
+	"host/flow":            {"host/contact", "host/expr", "host/source", "github.com/robfig/cron", "golang.org/x/text", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
+	"host/graph":           {"host/flow"},
 	"host/expr":            {"host/source", "github.com/expr-lang/expr"},
 	"host/source":          {"go.yaml.in/yaml"},
 	"host/contact":         {},
@@ -62,7 +63,7 @@ var allowed = map[string][]string{
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.
-	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
+	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/graph", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
 	"cmd/bench": {"host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 
