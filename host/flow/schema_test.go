@@ -31,7 +31,7 @@ func TestSchema(t *testing.T) {
 		"fields": true, "ids": true, "conditional": true, "set": true, "run_code": true,
 		"send_message": true, "response.json": true, "end": true, "expressions": true,
 		"user_tag": true, "start_inactivity": true, "end_inactivity": true, "send_alert": true, "emit_event": true,
-		"jump": true, "for_each": true, "parallel": true,
+		"jump": true, "for_each": true, "parallel": true, "triggers": true,
 	}
 	taken := 0
 	for file, archive := range documents(t) {
