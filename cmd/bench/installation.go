@@ -135,16 +135,21 @@ func build(dir string) (string, error) {
 		files["plugins/"+name+".yaml"] = strings.Replace(manifest, "bench_json", name, 1)
 	}
 	files["grants.yaml"] = grants.String()
+	return dir, write(dir, files)
+}
+
+// write writes files by name.
+func write(dir string, files map[string]string) error {
 	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return "", err
+			return err
 		}
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return dir, nil
+	return nil
 }
 
 // builtPlugins lists the files of our own plugins.

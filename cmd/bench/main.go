@@ -76,7 +76,7 @@ func run() error {
 		return err
 	}
 	var rows []Row
-	for _, measure := range []func(settings, string) ([]Row, error){calls, fuelOverhead, firstCalls, manyCalls, isolation, storeAppend, installation} {
+	for _, measure := range []func(settings, string) ([]Row, error){calls, fuelOverhead, firstCalls, manyCalls, isolation, engineTime, storeAppend, installation, conversations} {
 		more, err := measure(s, dir)
 		if err != nil {
 			return err
