@@ -114,6 +114,8 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 		return c.hand(ctx, j, letters[0])
 	case c.contact.WithHuman:
 		return c.attended(ctx, j, letters)
+	case found && j.session.Retry:
+		return c.retry(ctx, j)
 	case found:
 		return c.wait(ctx, j, letters)
 	case len(c.contact.Later) > 0:
@@ -388,6 +390,18 @@ func (c *conversation) hold(reason *abi.Error) (time.Time, error) {
 	}
 	c.runner.config.Log.Log(context.Background(), level, "conversation held", "contact", c.who, "reason", reason.Message)
 	return c.runner.now().Add(HeldPause(waited)), nil
+}
+
+// retry goes on with a session that had failed.
+func (c *conversation) retry(ctx context.Context, j *journey) (time.Time, error) {
+	if held := c.runner.held(j.programs, j.session.Pins); held != nil {
+		return c.hold(held)
+	}
+	j.session.Retry = false
+	if err := j.advance(engine.Event{Retry: true}); err != nil {
+		return time.Time{}, err
+	}
+	return c.drive(ctx, j)
 }
 
 // resume goes on with calls that a crash or a retry left to make.

@@ -23,6 +23,8 @@ type session struct {
 	Pins  map[string]string `json:"pins,omitempty"`
 	// Begin is set while the session is stored and has not begun.
 	Begin *engine.Start `json:"begin,omitempty"`
+	// Retry is set while a failed session is stored that is to go on.
+	Retry bool `json:"retry,omitempty"`
 }
 
 // Kinds of the records of sessions.
