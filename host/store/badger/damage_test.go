@@ -19,58 +19,62 @@ import (
 )
 
 // image makes a directory with one record for each of n commits. crashed is a
-// copy of it as a crash would leave it, with two logs: one was full and its
-// table not yet listed. closed is what Close leaves.
+// copy of it as a crash would leave it, with two logs: one is full and has no
+// table yet. closed is what Close leaves.
 func image(t *testing.T) (crashed, closed string, n int) {
 	t.Helper()
 	closed, crashed = filepath.Join(t.TempDir(), "closed"), filepath.Join(t.TempDir(), "crashed")
 	s := openTest(t, closed)
-	count := func(dir, pattern string) int {
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	commit := func() {
+		if _, err := s.Commit(context.Background(), imageBatch(n)); err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	files := func(dir, pattern string) []string {
 		names, err := filepath.Glob(filepath.Join(dir, engineDir, pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(names)
+		slices.Sort(names)
+		return names
 	}
-	for copied := 0; copied == 0; n++ {
-		if n > 3000 {
-			t.Fatal("no copy had two logs")
-		}
-		if _, err := s.Commit(context.Background(), imageBatch(n)); err != nil {
-			t.Fatal(err)
-		}
-		if count(closed, "*.mem") < 2 || count(closed, "*.sst") < 2 {
+	for n < 3000 {
+		commit()
+		logs := files(closed, "*.mem")
+		if len(logs) != 1 || len(files(closed, "*.sst")) < 2 || used(t, logs[0]) < minMemTable {
 			continue
 		}
+		// The next commit begins another log, and this one becomes a table.
 		if err := os.RemoveAll(crashed); err != nil {
 			t.Fatal(err)
 		}
-		err := os.CopyFS(crashed, os.DirFS(closed))
-		if errors.Is(err, os.ErrNotExist) {
-			continue // the table was listed meanwhile
+		if err := os.CopyFS(crashed, os.DirFS(closed)); err != nil {
+			continue // the engine removed a file
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		logs, err := filepath.Glob(filepath.Join(crashed, engineDir, "*.mem"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(logs) < 2 {
-			continue
+		commit()
+		later := files(closed, "*.mem")
+		for _, name := range []string{filepath.Join(engineDir, filepath.Base(later[len(later)-1])), countFile} {
+			data, err := os.ReadFile(filepath.Join(closed, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(crashed, name), data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 		listed, err := checkListed(options(filepath.Join(crashed, engineDir), minMemTable, slog.New(slog.DiscardHandler)))
-		if err != nil {
-			continue // the manifest was copied after a table was listed
-		}
-		if used(t, logs[0]) > minMemTable/2 && listed+100 < uint64(n) {
-			copied = n + 1
+		if err == nil && listed < uint64(n)-100 && len(files(crashed, "*.mem")) == 2 {
+			return crashed, closed, n
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return crashed, closed, n
+	t.Fatal("no copy has two logs")
+	return "", "", 0
 }
 
 func imageBatch(n int) *store.Batch {
@@ -142,6 +146,35 @@ func outcome(dir string, n int) string {
 	return "whole"
 }
 
+// copyImage copies an image. What nobody writes to is linked.
+func copyImage(t *testing.T, to, from string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, name)
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(target, 0o700)
+		case filepath.Ext(name) == ".sst" || filepath.Dir(name) == blobDir:
+			return os.Link(path, target)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, data, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDamage damages every kind of file that a store leaves, after a crash and
 // after Close. Either Open (for the file of a long value: Load) refuses and
 // names the remedy, or all that was committed is there. It never ends the
@@ -198,17 +231,13 @@ func TestDamage(t *testing.T) {
 			for what, damage := range damages {
 				dir := filepath.Join(root, fmt.Sprint(len(dirs)))
 				dirs[dir] = what
-				if err := os.CopyFS(dir, os.DirFS(c.from)); err != nil {
-					t.Fatal(err)
-				}
+				copyImage(t, dir, c.from)
 				path := filepath.Join(dir, name)
 				data, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
+				if err == nil {
+					err = os.Remove(path) // it may be a link
 				}
-				if damage == nil {
-					err = os.Remove(path)
-				} else {
+				if err == nil && damage != nil {
 					err = os.WriteFile(path, damage(data), 0o600)
 				}
 				if err != nil {
