@@ -118,7 +118,7 @@ func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
 	defer cancel()
 	again, err := g.alone(bounded)
-	return again, g.giveUp(bounded, err)
+	return r.contended(key, again, g.giveUp(bounded, err))
 }
 
 // alone does what there is to do now.
