@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
 	"host/alert":           {"host/catalog", "host/contact", "host/egress", "host/grant", "host/outbox", "host/secret", "host/store"},
 	"host/admin":           {"host/alert", "host/catalog", "host/channel", "host/deadletter", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
-	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/plugin", "host/store", "github.com/google/uuid"},
+	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/plugin", "host/store", "github.com/google/uuid"},
 	"host/outbox":          {"host/contact", "host/deadletter", "host/store"},
 	"host/deadletter":      {"host/store"},
 	"host/dispatch":        {"host/store"},

@@ -277,7 +277,7 @@ func (h *Host) Run(ctx context.Context) error {
 	public := server.NewPublic(h.config.Log, server.Public{Gateway: h.gateway.Handle, Hook: h.channels.Hook})
 	operators := server.NewAdmin(h.config.Log)
 	admin.Mount(operators, admin.Config{
-		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels,
+		Token: h.token, Store: h.store, Catalog: h.catalog, Plugins: h.plugins, Channels: h.channels, Runs: h.runs,
 		Outbox: h.outbox, Alerts: h.alerts, Poke: h.dispatch.Poke,
 		Sessions: h.runs.Pinned, Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.plugins.Operations, Apply: h.apply, Ready: h.plugins.Scanned,
 		Backup:  func() io.ReadCloser { return backup.Stream(ctx, h.store, h.config.Settings.Data, h.config.Log) },

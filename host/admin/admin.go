@@ -45,6 +45,7 @@ type Config struct {
 	Catalog  *catalog.Catalog
 	Plugins  *plugin.Registry
 	Channels *channel.Channels
+	Runs     *run.Runner
 	Outbox   *outbox.Outbox
 	Alerts   *alert.Alerts
 	// Poke wakes the dispatcher.
@@ -91,6 +92,7 @@ func Mount(app *fiber.App, config Config) {
 	v1.Get("/flows/:id/versions/:version", a.showVersion)
 	v1.Get("/flows/:id/diff", a.diff)
 	v1.Post("/flows/:id/rollback", a.rollback)
+	v1.Post("/flows/:id/migrate", a.migrateFlow)
 	v1.Get("/plugins", a.listPlugins)
 	v1.Get("/plugins/:name", a.showPlugin)
 	v1.Get("/grants", a.listGrants)
@@ -98,6 +100,7 @@ func Mount(app *fiber.App, config Config) {
 	v1.Delete("/grants/:plugin", a.removeGrant)
 	v1.Get("/runs", a.listRuns)
 	v1.Get("/runs/:id", a.showRun)
+	v1.Post("/runs/:id/retry", a.retryRun)
 	v1.Get("/dead-letters", a.listDead)
 	v1.Post("/dead-letters/replay", a.replayAll)
 	v1.Get("/dead-letters/:id", a.showDead)

@@ -63,10 +63,7 @@ func (a api) listRuns(c *fiber.Ctx) error {
 				return fmt.Errorf("record of run %s: %w", r.ID.Key, err)
 			}
 			if (flow == "" || full.Flow == flow) && (status == "" || string(full.Status) == status) && len(list) < limit {
-				list = append(list, RunInfo{
-					ID: full.ID, Flow: full.Flow, Version: full.Version, Key: full.Key, Status: full.Status,
-					Result: full.Result, Error: full.Error, Started: full.Started, Ended: full.Ended, Steps: len(full.Steps),
-				})
+				list = append(list, info(full))
 			}
 		}
 	}

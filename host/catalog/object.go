@@ -61,7 +61,8 @@ func (r Route) Check() source.Problems {
 type Channel struct {
 	At source.Place `json:"-"`
 	ID string       `json:"id" source:"required"`
-	// Adapter is the plugin that speaks the channel's protocol.
+	// Adapter is the plugin that speaks the channel's protocol, or
+	// AdapterWebhook.
 	Adapter    string         `json:"adapter" source:"required"`
 	Connection string         `json:"connection,omitempty"`
 	Config     map[string]any `json:"config,omitempty"`
@@ -95,7 +96,14 @@ type Grant struct {
 func (g Grant) Name() string { return g.Plugin + " " + g.Of }
 
 // Check returns what is wrong with the channel.
-func (c Channel) Check() source.Problems { return checkID(c.At, "channel", c.ID) }
+func (c Channel) Check() source.Problems {
+	problems := checkID(c.At, "channel", c.ID)
+	if c.Adapter == AdapterWebhook {
+		_, found := c.Webhook()
+		problems = append(problems, found...)
+	}
+	return problems
+}
 
 // Check returns what is wrong with the connection.
 func (c Connection) Check() source.Problems {

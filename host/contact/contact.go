@@ -4,10 +4,12 @@
 package contact
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -29,6 +31,21 @@ func (k Key) Split() (channel string, a abi.Address, err error) {
 		return "", abi.Address{}, fmt.Errorf("contact key %q: want channel/scheme:path", k)
 	}
 	return channel, abi.Address{Scheme: scheme, Path: path}, nil
+}
+
+// maxPath bounds an address, which is part of record names.
+const maxPath = 512
+
+// CheckAddress says what is wrong with an address: a scheme is lower-case
+// letters, digits, + - and ., a path at most 512 bytes without control
+// characters.
+func CheckAddress(a abi.Address) error {
+	scheme := a.Scheme != "" && len(a.Scheme) <= 40 && a.Scheme[0] >= 'a' && a.Scheme[0] <= 'z' &&
+		strings.Trim(a.Scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") == ""
+	if !scheme || a.Path == "" || len(a.Path) > maxPath || strings.ContainsFunc(a.Path, unicode.IsControl) {
+		return fmt.Errorf("%.80q is not an address: want scheme:path, such as whatsapp:5511987654321", a)
+	}
+	return nil
 }
 
 // Contact is what is kept of a contact.
@@ -53,7 +70,10 @@ type Start struct {
 	ID      string `json:"id"` // of the run
 	Flow    string `json:"flow"`
 	Trigger string `json:"trigger"` // id of the trigger
-	Value   any    `json:"value"`   // the event
+	// Value is the event, as JSON: integers keep their 64 bits.
+	Value json.RawMessage `json:"value"`
+	// Position is that of its letter in the mailbox.
+	Position uint64 `json:"position,omitempty"`
 }
 
 // Names that the scope "user" has for every contact; flows can't set them.

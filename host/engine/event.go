@@ -36,6 +36,16 @@ type Start struct {
 	Value   any
 }
 
+// UnmarshalJSON keeps 64-bit integers.
+func (s *Start) UnmarshalJSON(data []byte) error {
+	type plain Start
+	if err := expr.UnmarshalJSON(data, (*plain)(s)); err != nil {
+		return err
+	}
+	s.Value = expr.Numbers(s.Value)
+	return nil
+}
+
 // Result brings the outcome of one of Session.Calls: an output, a JSON value,
 // or an error.
 type Result struct {

@@ -169,7 +169,7 @@ func (n *node) name() string {
 
 // says is the second line of a node.
 func (n *node) says() string {
-	if n.title != "" {
+	if n.title != "" && n.id != anyError {
 		return n.id + " · " + n.typ
 	}
 	return n.typ

@@ -224,11 +224,9 @@ func (l *layout) order() {
 			best, fewest = l.positions(), n
 		}
 	}
-	for i := range l.layers {
-		slices.SortFunc(l.layers[i], func(a, b int) int { return best[a] - best[b] })
-	}
-	// Turns have done their work.
 	for i, layer := range l.layers {
+		slices.SortFunc(layer, func(a, b int) int { return best[a] - best[b] })
+		// Turns have done their work.
 		l.layers[i] = slices.DeleteFunc(layer, func(c int) bool { return l.cells[c].turn })
 		l.renumber(i)
 	}

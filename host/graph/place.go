@@ -204,6 +204,42 @@ func (l *layout) coordinates() {
 	}
 }
 
+// straighten takes the small steps out of the ways along bends: as many as can
+// be get the same x, between their neighbours.
+func (l *layout) straighten() {
+	for _, route := range l.routes {
+		for bends := route[1 : len(route)-1]; len(bends) > 0; {
+			low, high := l.free(bends[0])
+			n := 1
+			for ; n < len(bends); n++ {
+				a, b := l.free(bends[n])
+				if max(a, low) > min(b, high) {
+					break
+				}
+				low, high = max(a, low), min(b, high)
+			}
+			x := min(max(l.cells[bends[n/2]].x, low), high)
+			for _, c := range bends[:n] {
+				l.cells[c].x = x
+			}
+			bends = bends[n:]
+		}
+	}
+}
+
+// free gives the range in which a cell may be.
+func (l *layout) free(c int) (low, high float64) {
+	layer, pos := l.layers[l.cells[c].layer], l.cells[c].pos
+	low, high = l.cells[c].x-1e6, l.cells[c].x+1e6
+	if pos > 0 {
+		low = l.cells[layer[pos-1]].x + l.apart(layer[pos-1], c)
+	}
+	if pos+1 < len(layer) {
+		high = l.cells[layer[pos+1]].x - l.apart(c, layer[pos+1])
+	}
+	return low, high
+}
+
 // apart is how far the middles of neighbours are from each other.
 func (l *layout) apart(a, b int) float64 {
 	ca, cb := &l.cells[a], &l.cells[b]

@@ -49,6 +49,7 @@ func arrange(g *Graph) *picture {
 	l.order()
 	l.anchor()
 	l.coordinates()
+	l.straighten()
 	tops, heights, bottom := l.rows()
 	p := &picture{graph: g, layout: l, tops: tops, labels: make([]box, len(g.edges)), been: map[arm]bool{}}
 	left, right := 0.0, 0.0

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/kv"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
@@ -78,7 +79,18 @@ func (r *Runner) Contact(ctx context.Context, key string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: r.now()}}
-	return c.next(ctx) // one thing at a time, so that a stop has to wait for one
+	again, err := c.next(ctx) // one thing at a time, so that a stop has to wait for one
+	return r.contended(key, again, err)
+}
+
+// contended is for work that met a change by an operator, such as a session
+// that was cancelled: it is left, and looked at anew.
+func (r *Runner) contended(key string, again time.Time, err error) (time.Time, error) {
+	if !errors.Is(err, store.ErrConflict) {
+		return again, err
+	}
+	r.config.Log.Info("work was left, since its session was changed meanwhile", "key", key)
+	return r.now().Add(time.Second), nil
 }
 
 // conversation is the work on one letter of a contact, or on what a crash, a
@@ -96,6 +108,7 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	if _, _, err := load(ctx, s, store.ID{Kind: KindContact, Key: string(c.who)}, &c.contact); err != nil {
 		return time.Time{}, err
 	}
+	expr.Numbers(c.contact.Vars)
 	j := &journey{runner: c.runner, key: c.key, memory: kv.Open(s, string(c.who)), user: c.contact.Scope()}
 	found, err := j.load(ctx)
 	if err != nil {
@@ -109,11 +122,14 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	if i := slices.IndexFunc(letters, func(l letter) bool { return l.WithHuman != nil }); i >= 0 && (i == 0 || !c.contact.WithHuman) {
+		return c.hand(ctx, j, letters[i]) // at once: what was written before is the person's too
+	}
 	switch {
-	case len(letters) > 0 && letters[0].WithHuman != nil:
-		return c.hand(ctx, j, letters[0])
 	case c.contact.WithHuman:
 		return c.attended(ctx, j, letters)
+	case found && j.session.Retry:
+		return c.retry(ctx, j)
 	case found:
 		return c.wait(ctx, j, letters)
 	case len(c.contact.Later) > 0:
@@ -250,7 +266,7 @@ func (c *conversation) interrupts(l letter) (candidate, bool) {
 	if l.Unit.Message == nil {
 		return candidate{}, false
 	}
-	return listener(s, c.contact.Channel, *l.Unit.Message, true)
+	return c.runner.listener(c.contact.Channel, *l.Unit.Message, true)
 }
 
 // interrupt cancels the session and starts another run in its place. Letters
@@ -277,7 +293,11 @@ func (c *conversation) interrupt(ctx context.Context, j *journey, letters []lett
 	j.changes.Put = append(j.changes.Put, put)
 	c.consume(j, letters...)
 	if last.Start != nil {
-		return c.start(ctx, j, by, last.Start.ID, last.Start.Value)
+		value, err := expr.ParseJSON(last.Start.Value)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return c.start(ctx, j, by, last.Start.ID, value)
 	}
 	id, err := c.runner.config.ID()
 	if err != nil {
@@ -288,11 +308,33 @@ func (c *conversation) interrupt(ctx context.Context, j *journey, letters []lett
 
 // postpone keeps a start until the present run has ended.
 func (c *conversation) postpone(ctx context.Context, j *journey, l letter) (time.Time, error) {
-	if len(c.contact.Later) >= maxLater {
-		return c.hold(&abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%d flows wait for the present one to end, the limit", maxLater)})
-	}
-	c.contact.Later = append(c.contact.Later, *l.Start)
 	c.consume(j, l)
+	start := *l.Start
+	start.Position = uint64(l.position)
+	if len(c.contact.Later) >= maxLater {
+		return c.refuse(ctx, j, start, fmt.Sprintf("%d flows wait for the present one to end already, the limit", maxLater))
+	}
+	c.contact.Later = append(slices.Clip(c.contact.Later), start)
+	return c.runner.now(), j.saveOnly(ctx)
+}
+
+// refuse makes a dead letter of a start that can't be: it must not hold the
+// contact's messages behind it.
+func (c *conversation) refuse(ctx context.Context, j *journey, start contact.Start, why string) (time.Time, error) {
+	c.runner.config.Log.Warn("start of a flow is a dead letter", "contact", c.who, "flow", start.Flow, "run", start.ID, "reason", why)
+	position := store.Position(start.Position)
+	start.Position = 0
+	value, err := json.Marshal(Letter{Start: &start, Received: c.runner.now()})
+	if err != nil {
+		return time.Time{}, err
+	}
+	err = deadletter.Bury(&j.changes, position, deadletter.Letter{
+		Queue: c.key, Channel: c.contact.Channel, RunID: start.ID, At: c.runner.now(), Value: value,
+		Reason: abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("flow %s was not started: %s", start.Flow, why)},
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
 	return c.runner.now(), j.saveOnly(ctx)
 }
 
@@ -321,9 +363,11 @@ func (c *conversation) attended(ctx context.Context, j *journey, letters []lette
 func (c *conversation) open(ctx context.Context, j *journey, l letter) (time.Time, error) {
 	if l.Start != nil {
 		c.consume(j, l)
-		return c.begin(ctx, j, *l.Start)
+		start := *l.Start
+		start.Position = uint64(l.position)
+		return c.begin(ctx, j, start)
 	}
-	found, ok := listener(c.runner.config.Catalog().Snapshot(), c.contact.Channel, *l.Unit.Message, false)
+	found, ok := c.runner.listener(c.contact.Channel, *l.Unit.Message, false)
 	if !ok {
 		return c.unheard(ctx, j, l)
 	}
@@ -342,7 +386,7 @@ func (c *conversation) open(ctx context.Context, j *journey, l letter) (time.Tim
 // channel, and this message only is not for it, the message is consumed; else
 // it waits until there is one.
 func (c *conversation) unheard(ctx context.Context, j *journey, l letter) (time.Time, error) {
-	if !listens(c.runner.config.Catalog().Snapshot(), c.contact.Channel) {
+	if !c.runner.listens(c.contact.Channel) {
 		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("no flow has a message trigger for channel %q: publish one", c.contact.Channel)})
 	}
 	c.runner.config.Log.Info("no flow takes the message", "contact", c.who, "unit", l.Unit.ID)
@@ -352,18 +396,25 @@ func (c *conversation) unheard(ctx context.Context, j *journey, l letter) (time.
 
 // begin starts a flow that an activation or an event asked for.
 func (c *conversation) begin(ctx context.Context, j *journey, s contact.Start) (time.Time, error) {
-	f, ok := c.runner.config.Catalog().Snapshot().Flows[s.Flow]
+	snapshot := c.runner.config.Catalog().Snapshot()
+	f, ok := snapshot.Flows[s.Flow]
+	if broken := snapshot.Broken[s.Flow]; broken != nil {
+		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: broken.Error()})
+	}
 	if !ok {
-		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("flow %q is not published any more: publish it", s.Flow)})
+		return c.refuse(ctx, j, s, "it is not published any more")
 	}
 	t, ok := f.Flow.Trigger(s.Trigger)
 	if !ok {
-		return c.hold(&abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("flow %q has no trigger %q any more: publish one that has", s.Flow, s.Trigger)})
+		return c.refuse(ctx, j, s, fmt.Sprintf("it has no trigger %q any more", s.Trigger))
 	}
 	if held := c.runner.Held(f); held != nil {
 		return c.hold(held)
 	}
-	value, _ := s.Value.(map[string]any)
+	value, err := expr.ParseJSON(s.Value)
+	if err != nil {
+		return c.refuse(ctx, j, s, err.Error())
+	}
 	return c.start(ctx, j, candidate{f, t}, s.ID, value)
 }
 
@@ -388,6 +439,18 @@ func (c *conversation) hold(reason *abi.Error) (time.Time, error) {
 	}
 	c.runner.config.Log.Log(context.Background(), level, "conversation held", "contact", c.who, "reason", reason.Message)
 	return c.runner.now().Add(HeldPause(waited)), nil
+}
+
+// retry goes on with a session that had failed.
+func (c *conversation) retry(ctx context.Context, j *journey) (time.Time, error) {
+	if held := c.runner.held(j.programs, j.session.Pins); held != nil {
+		return c.hold(held)
+	}
+	j.session.Retry = false
+	if err := j.advance(engine.Event{Retry: true}); err != nil {
+		return time.Time{}, err
+	}
+	return c.drive(ctx, j)
 }
 
 // resume goes on with calls that a crash or a retry left to make.
@@ -433,7 +496,7 @@ func (c *conversation) save(j *journey) func(*store.Batch) error {
 
 // saveOnly commits what waits, and leaves the session as it is.
 func (j *journey) saveOnly(ctx context.Context) error {
-	b := store.Batch{Remove: j.changes.Remove, Expect: []store.Expect{{ID: sessionID(j.key), Revision: j.revision}}}
+	b := store.Batch{Put: j.changes.Put, Remove: j.changes.Remove, Expect: []store.Expect{{ID: sessionID(j.key), Revision: j.revision}}}
 	if err := j.saved(&b); err != nil {
 		return err
 	}
@@ -464,11 +527,4 @@ func messageValue(channel string, u abi.Unit) map[string]any {
 	value["channel"], value["id"], value["from"], value["name"] = channel, u.ID, u.From.Path, u.Name
 	value["time_millis"] = u.TimeMillis
 	return value
-}
-
-// listens says whether a flow takes any message of a channel.
-func listens(s *catalog.Snapshot, channel string) bool {
-	return len(triggers(s, func(t flow.Trigger) bool {
-		return (t.Type == flow.TriggerMessage || t.Type == flow.TriggerReferral) && (t.Channel == "" || t.Channel == channel)
-	})) > 0
 }

@@ -43,31 +43,61 @@ var ErrBusy = errors.New("too many runs at once")
 // longer than ctx: then the context's error comes back with the run's id, and
 // the run goes on. The event must not be changed afterwards.
 func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (Answer, error) {
-	id, err := r.config.ID()
+	g, err := r.called(f, trigger, event)
 	if err != nil {
 		return Answer{}, err
 	}
-	g := r.lone(PrefixRun + ":" + id)
-	g.event = event
-	g.record = Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: g.key, Trigger: trigger, Started: r.now()}
-	if !r.enter(g.key) {
-		return Answer{}, ErrBusy
-	}
-	g.session, g.programs = r.newSession(id, f)
-	g.session.Caller = true
-	r.gone.Go(func() {
-		defer r.leave(g.key)
-		defer r.guard(g)
-		run, cancel := context.WithTimeout(r.stop, maxGatewayRun)
-		defer cancel()
-		g.end(run, g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: event}}))
-	})
+	r.gone.Go(func() { g.launch(trigger) })
 	select {
 	case a := <-g.answered:
 		return a, nil
 	case <-ctx.Done():
-		return Answer{RunID: id}, ctx.Err()
+		return Answer{RunID: g.record.ID}, ctx.Err()
 	}
+}
+
+// Drive is Gateway for who tries a flow: it comes back when the run is over or
+// sleeps for longer than a caller waits. The answer is nil if it has not given
+// one.
+func (r *Runner) Drive(f catalog.Flow, trigger string, event map[string]any) (*Answer, error) {
+	g, err := r.called(f, trigger, event)
+	if err != nil {
+		return nil, err
+	}
+	g.launch(trigger)
+	select {
+	case a := <-g.answered:
+		return &a, nil
+	default:
+		return nil, nil
+	}
+}
+
+// called makes the run of one request, and counts it in.
+func (r *Runner) called(f catalog.Flow, trigger string, event map[string]any) (*gatewayRun, error) {
+	id, err := r.config.ID()
+	if err != nil {
+		return nil, err
+	}
+	g := r.lone(PrefixRun + ":" + id)
+	g.journey.event = event
+	g.record = Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: g.key, Trigger: trigger, Started: r.now()}
+	if !r.enter(g.key) {
+		return nil, ErrBusy
+	}
+	g.session, g.programs = r.newSession(id, f)
+	g.session.Caller = true
+	return g, nil
+}
+
+// launch drives the run from its start.
+func (g *gatewayRun) launch(trigger string) {
+	r := g.runner
+	defer r.leave(g.key)
+	defer r.guard(g)
+	run, cancel := context.WithTimeout(r.stop, maxGatewayRun)
+	defer cancel()
+	g.end(run, g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: g.event}}))
 }
 
 // Alone goes on with runs that have no contact and no caller that waits: those
@@ -88,13 +118,16 @@ func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
 	defer cancel()
 	again, err := g.alone(bounded)
-	return again, g.giveUp(bounded, err)
+	return r.contended(key, again, g.giveUp(bounded, err))
 }
 
 // alone does what there is to do now.
 func (g *gatewayRun) alone(ctx context.Context) (again time.Time, err error) {
 	r := g.runner
-	if begin := g.session.Begin; begin != nil {
+	if g.session.Retry {
+		g.session.Retry = false
+		err = g.advance(engine.Event{Retry: true})
+	} else if begin := g.session.Begin; begin != nil {
 		g.session.Begin = nil
 		g.event, _ = begin.Value.(map[string]any)
 		g.record = Record{ID: g.session.ID, Flow: g.session.Run.Flow, Version: g.session.Run.Version, Key: g.key, Trigger: begin.Trigger, Started: r.now()}

@@ -50,6 +50,12 @@ func (j *journey) advance(event engine.Event) error {
 	if err != nil {
 		return fmt.Errorf("run %s of flow %s: %w", j.record.ID, j.record.Flow, err)
 	}
+	switch passed := len(j.record.Steps) + j.record.LeftSteps + len(j.steps); {
+	case event.Start != nil:
+		j.record.began(event, j.session.Flows)
+	case event.Result == nil:
+		j.record.input(event, passed)
+	}
 	j.session.Session, j.user = outcome.Session, outcome.User
 	for i, step := range outcome.Steps {
 		s := Step{Step: step}
@@ -284,6 +290,7 @@ func (j *journey) note() {
 		j.record.step(s)
 	}
 	j.steps = nil
+	j.record.left(j.user)
 	run := j.session.Run
 	j.record.Node, j.record.Status = j.session.Position().Node, run.Status
 	if j.session.Over() {

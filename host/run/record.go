@@ -1,8 +1,11 @@
 package run
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +25,7 @@ const (
 	maxValue   = 16 << 10  // one input or output; longer ones are cut
 	maxSteps   = 500       // steps that are kept; later ones are counted
 	maxLines   = 200       // log lines that are kept; later ones are counted
+	maxInputs  = 200       // messages and instants that are kept; later ones are counted
 	maxRecord  = 512 << 10 // inputs and outputs in all
 	cutMessage = "… cut: %d bytes"
 )
@@ -44,14 +48,47 @@ type Record struct {
 	Started time.Time       `json:"started"`
 	Ended   *time.Time      `json:"ended,omitempty"`
 	Event   any             `json:"event,omitempty"`
-	Steps   []Step          `json:"steps"`
-	Lines   []Line          `json:"log,omitempty"`
+	// User and Env are the scopes of these names at the start; Flows are the
+	// versions of the flows that the run may jump to, its own included, if
+	// there are any.
+	User  any            `json:"user,omitempty"`
+	Env   any            `json:"env,omitempty"`
+	Flows map[string]int `json:"flows,omitempty"`
+	Steps []Step         `json:"steps"`
+	// Inputs are what moved the run on beside its event and the results of its
+	// calls, which are in its steps: with all of them it can be played again.
+	Inputs []Input `json:"inputs,omitempty"`
+	Lines  []Line  `json:"log,omitempty"`
 	// Left counts what was over the bounds and left out.
-	LeftSteps int `json:"left_steps,omitempty"`
-	LeftLines int `json:"left_lines,omitempty"`
+	LeftSteps  int `json:"left_steps,omitempty"`
+	LeftInputs int `json:"left_inputs,omitempty"`
+	LeftLines  int `json:"left_lines,omitempty"`
 	// Size is the bytes of inputs and outputs so far, which are bounded over
 	// all drives of a run.
 	Size int `json:"size,omitempty"`
+	// Known is the sum of the scope "user" as the run left it last.
+	Known string `json:"known,omitempty"`
+}
+
+// Kinds of inputs.
+const (
+	InputMessage = "message"
+	InputTick    = "tick"  // a timer
+	InputRetry   = "retry" // by the operator
+)
+
+// Input is what moved a run on at an instant.
+type Input struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+	// After is how many steps the run had passed.
+	After int `json:"after"`
+	// Message is what the contact wrote, as flows see it. Heard is when that
+	// was stored or, for a tick, when the contact wrote last.
+	Message any       `json:"message,omitempty"`
+	Heard   time.Time `json:"heard,omitzero"`
+	// User is the scope "user", where it is not as the run left it.
+	User any `json:"user,omitempty"`
 }
 
 // Step is what happened at one node.
@@ -136,6 +173,68 @@ func withoutSecrets(value any) any {
 	}
 	return value
 }
+
+// began keeps what the run began with.
+func (r *Record) began(event engine.Event, flows map[string]int) {
+	r.Started = event.Now
+	if len(event.Env) > 0 {
+		r.Env = r.bounded(event.Env)
+	}
+	if len(flows) > 1 {
+		r.Flows = flows
+	}
+	if len(event.User) > 0 {
+		r.User, r.Known = r.bounded(event.User), sumOf(event.User)
+	}
+}
+
+// input keeps what moved the run on, after a number of steps.
+func (r *Record) input(event engine.Event, after int) {
+	if len(r.Inputs) >= maxInputs {
+		r.LeftInputs++
+		return
+	}
+	i := Input{At: event.Now, After: after, Kind: InputTick, Heard: event.Heard}
+	switch {
+	case event.Message != nil:
+		i.Kind, i.Message, i.Heard = InputMessage, r.bounded(event.Message.Value), event.Message.At
+	case event.Retry:
+		i.Kind = InputRetry
+	}
+	if len(event.User) > 0 && sumOf(event.User) != r.Known {
+		i.User = r.bounded(event.User)
+	}
+	r.Inputs = append(r.Inputs, i)
+}
+
+// left keeps how the run left the scope "user".
+func (r *Record) left(user map[string]any) {
+	if len(user) > 0 {
+		r.Known = sumOf(user)
+	}
+}
+
+// sumOf is short for a value.
+func sumOf(value any) string {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err.Error()
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// CutOf says whether a value of a record was cut, and gives what is left of its
+// JSON.
+func CutOf(value any) (prefix string, cut bool) {
+	text, ok := value.(string)
+	if !ok || !cutPattern.MatchString(text) {
+		return "", false
+	}
+	return text[:strings.LastIndex(text, "… cut: ")], true
+}
+
+var cutPattern = regexp.MustCompile(`… cut: \d+ bytes$`)
 
 // step adds what is known of a node.
 func (r *Record) step(s Step) {

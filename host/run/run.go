@@ -23,6 +23,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,9 +75,10 @@ type Config struct {
 
 // Runner drives runs.
 type Runner struct {
-	config  Config
-	records *recorder
-	known   sync.Map // *engine.Program -> needs
+	config   Config
+	records  *recorder
+	known    sync.Map // *engine.Program -> needs
+	triggers atomic.Pointer[published]
 
 	mu     sync.Mutex
 	active map[string]bool // keys of gateway runs that are driven now; guarded by mu

@@ -8,6 +8,7 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -23,6 +24,8 @@ type session struct {
 	Pins  map[string]string `json:"pins,omitempty"`
 	// Begin is set while the session is stored and has not begun.
 	Begin *engine.Start `json:"begin,omitempty"`
+	// Retry is set while a failed session is stored that is to go on.
+	Retry bool `json:"retry,omitempty"`
 }
 
 // Kinds of the records of sessions.
@@ -170,7 +173,7 @@ func (r *Runner) needs(p *engine.Program) needs {
 }
 
 // load reads a JSON record; found is false, and the revision 0, if there is
-// none.
+// none. Numbers under an any are json.Number.
 func load[T any](ctx context.Context, s store.Store, id store.ID, into *T) (revision store.Revision, found bool, err error) {
 	record, err := s.Load(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -179,7 +182,7 @@ func load[T any](ctx context.Context, s store.Store, id store.ID, into *T) (revi
 	if err != nil {
 		return 0, false, err
 	}
-	if err := json.Unmarshal(record.Value, into); err != nil {
+	if err := expr.UnmarshalJSON(record.Value, into); err != nil {
 		return 0, false, fmt.Errorf("record %s %s: %w", id.Kind, id.Key, err)
 	}
 	return record.Revision, true, nil

@@ -1,12 +1,15 @@
 package run
 
 import (
-	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
@@ -17,46 +20,103 @@ import (
 
 // Errors of starting flows.
 var (
-	// ErrNoFlow: no flow has a trigger for the event; nothing was started.
+	// ErrNoFlow: no flow has a trigger for it; nothing was started.
 	ErrNoFlow = errors.New("no flow has a trigger for it")
-	// ErrNoContact: the contact's key is malformed, or of a channel that is not
-	// configured; nothing was started.
+	// ErrNoContact: a contact's key is malformed, or of a channel that has no
+	// contacts; nothing was started.
 	ErrNoContact = errors.New("there is no such contact")
+	// ErrIDUsed: the id is one of a request with another content; nothing was
+	// started.
+	ErrIDUsed = errors.New("the id was used for another request")
 )
 
-// candidate is a trigger of a published flow.
-type candidate struct {
-	flow    catalog.Flow
-	trigger flow.Trigger
+// Event is an event that starts each flow with a trigger for it: in the
+// conversation of a contact (its key), or without one if it is empty.
+type Event struct {
+	Name    string `json:"event"`
+	Data    any    `json:"data,omitempty"`
+	Contact string `json:"contact,omitempty"`
+	// ID, if it is not empty, lets the event start flows once in eight days.
+	ID string `json:"id,omitempty"`
 }
 
-// triggers lists the triggers of published flows for which is holds, in the
-// order of flows and triggers.
-func triggers(s *catalog.Snapshot, is func(flow.Trigger) bool) (found []candidate) {
-	for _, f := range s.Flows {
-		for _, t := range f.Flow.Triggers {
-			if is(t) {
-				found = append(found, candidate{f, t})
+// Started is what came of an event or an activation.
+type Started struct {
+	// Runs are the ids of the runs: of an event by flow, of an activation by
+	// contact.
+	Runs map[string]string `json:"runs"`
+	// Repeated says that the request with this id was made before: Runs are
+	// those of that time.
+	Repeated bool `json:"repeated,omitempty"`
+}
+
+// Emit starts the flows that have a trigger for an event, durably.
+func (r *Runner) Emit(ctx context.Context, e Event) (Started, error) {
+	return r.once(ctx, "event/"+e.Name, e.ID, e, func(b *store.Batch) (map[string]string, error) {
+		runs, err := r.AddEvent(b, e)
+		if err == nil && len(runs) == 0 {
+			err = fmt.Errorf("event %q: %w", e.Name, ErrNoFlow)
+		}
+		return runs, err
+	})
+}
+
+const (
+	// kindStarted is the kind of what was started by requests with an id.
+	kindStarted store.Kind = "started"
+	// dedupWindow is how long such an id is known, as those of webhooks are.
+	dedupWindow = 8 * 24 * time.Hour
+)
+
+// started is kept of a request with an id.
+type started struct {
+	Sum  string            `json:"sum"` // of the request
+	Runs map[string]string `json:"runs"`
+}
+
+// once starts what a request asks for. If the request has an id, it does so
+// the first time, and gives the same answer afterwards.
+func (r *Runner) once(ctx context.Context, kind, id string, request any, fill func(*store.Batch) (map[string]string, error)) (Started, error) {
+	if id == "" {
+		var b store.Batch
+		runs, err := fill(&b)
+		if err != nil {
+			return Started{}, err
+		}
+		return Started{Runs: runs}, r.begin(ctx, &b)
+	}
+	content, err := json.Marshal(request)
+	if err != nil {
+		return Started{}, err
+	}
+	record := store.ID{Kind: kindStarted, Key: kind + "/" + sum([]byte(id))}
+	for {
+		var before started
+		if _, found, err := load(ctx, r.config.Store, record, &before); err != nil || found {
+			if err == nil && before.Sum != sum(content) {
+				err = fmt.Errorf("id %q: %w", id, ErrIDUsed)
 			}
+			return Started{before.Runs, true}, err
+		}
+		b := store.Batch{Expect: []store.Expect{{ID: record}}}
+		runs, err := fill(&b)
+		if err != nil {
+			return Started{}, err
+		}
+		value, err := json.Marshal(started{sum(content), runs})
+		if err != nil {
+			return Started{}, err
+		}
+		b.Put = append(b.Put, store.Put{ID: record, Value: value, TTL: dedupWindow})
+		if err := r.begin(ctx, &b); !errors.Is(err, store.ErrConflict) { // else another was first
+			return Started{Runs: runs}, err
 		}
 	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(a.flow.Flow.ID, b.flow.Flow.ID) })
-	return found
 }
 
-// Emit starts each flow that has a trigger for an event, durably: in the
-// conversation of a contact (its key), or without one if it is empty. It
-// returns the ids of the runs.
-func (r *Runner) Emit(ctx context.Context, event string, data any, who string) ([]string, error) {
-	var b store.Batch
-	ids, err := r.emit(&b, event, data, who)
-	if err != nil {
-		return nil, err
-	}
-	if len(ids) == 0 {
-		return nil, fmt.Errorf("event %q: %w", event, ErrNoFlow)
-	}
-	return ids, r.begin(ctx, &b)
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
 }
 
 // begin commits what starts runs.
@@ -69,42 +129,54 @@ func (r *Runner) begin(ctx context.Context, b *store.Batch) error {
 	return nil
 }
 
-func (r *Runner) emit(b *store.Batch, event string, data any, who string) (ids []string, err error) {
-	if who != "" {
-		if err := r.checkContact(who); err != nil {
+// AddEvent adds to a batch the runs that an event starts, and gives their ids
+// by flow. The id of the event is not looked at: who commits the batch knows
+// that it does so once.
+func (r *Runner) AddEvent(b *store.Batch, e Event) (map[string]string, error) {
+	value := map[string]any{"event": e.Name, "data": e.Data}
+	if e.Contact != "" {
+		if err := r.checkContact(e.Contact); err != nil {
 			return nil, err
 		}
+		value["contact"] = e.Contact
 	}
-	value := map[string]any{"event": event, "data": data}
-	if who != "" {
-		value["contact"] = who
-	}
-	for _, c := range triggers(r.config.Catalog().Snapshot(), func(t flow.Trigger) bool { return t.Type == flow.TriggerEvent && t.Event == event }) {
+	runs := map[string]string{}
+	for _, c := range r.published().events[e.Name] {
+		if runs[c.flow.Flow.ID] != "" {
+			continue // by its first trigger for it
+		}
 		id, err := r.config.ID()
 		if err != nil {
 			return nil, err
 		}
-		if who == "" {
+		if e.Contact == "" {
 			err = r.store(b, c, id, value)
 		} else {
-			err = r.post(b, contact.Key(who), Letter{Start: &contact.Start{ID: id, Flow: c.flow.Flow.ID, Trigger: c.trigger.ID, Value: value}})
+			err = r.post(b, contact.Key(e.Contact), contact.Start{ID: id, Flow: c.flow.Flow.ID, Trigger: c.trigger.ID}, value)
 		}
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		runs[c.flow.Flow.ID] = id
 	}
-	return ids, nil
+	return runs, nil
 }
 
 // checkContact says what is wrong with a contact's key.
 func (r *Runner) checkContact(who string) error {
-	channel, _, err := contact.Key(who).Split()
+	channel, address, err := contact.Key(who).Split()
+	if err == nil {
+		err = contact.CheckAddress(address)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoContact, err)
 	}
-	if _, ok := r.config.Catalog().Snapshot().Channels[channel]; !ok {
+	ch, ok := r.config.Catalog().Snapshot().Channels[channel]
+	switch {
+	case !ok:
 		return fmt.Errorf("%w: %q is of the channel %q, which is not configured", ErrNoContact, who, channel)
+	case ch.Adapter == catalog.AdapterWebhook:
+		return fmt.Errorf("%w: %q is of the channel %q, which takes webhooks and has no contacts", ErrNoContact, who, channel)
 	}
 	return nil
 }
@@ -123,8 +195,17 @@ func (r *Runner) store(b *store.Batch, c candidate, id string, value any) error 
 	return nil
 }
 
-// post adds to a batch a letter for a contact.
-func (r *Runner) post(b *store.Batch, who contact.Key, l Letter) error {
+// post adds to a batch the start of a flow in a contact's conversation.
+func (r *Runner) post(b *store.Batch, who contact.Key, start contact.Start, value any) error {
+	var err error
+	if start.Value, err = json.Marshal(value); err != nil {
+		return fmt.Errorf("mailbox of %s: %w", who, err)
+	}
+	return r.mail(b, who, Letter{Start: &start})
+}
+
+// mail adds to a batch a letter for a contact.
+func (r *Runner) mail(b *store.Batch, who contact.Key, l Letter) error {
 	l.Received = r.now()
 	data, err := json.Marshal(l)
 	if err != nil {
@@ -138,65 +219,82 @@ func (r *Runner) post(b *store.Batch, who contact.Key, l Letter) error {
 	return nil
 }
 
-// maxActivated is how many contacts one call may activate.
-const maxActivated = 500
+// MaxActivated is how many contacts one call may activate: each is two changes
+// of one commit.
+const MaxActivated = 400
 
 // Activation starts a flow for contacts.
 type Activation struct {
 	Flow    string `json:"flow"`
 	Trigger string `json:"trigger,omitempty"` // of type activate; the flow's first if empty
-	// Contacts are keys: "<channel>/<scheme>:<path>".
+	// Contacts are keys: "<channel>/<scheme>:<path>". They need not have
+	// written before.
 	Contacts []string `json:"contacts"`
-	// Variables are what the flow sees as input.
+	// Variables are what the flow sees as input, beside the contact.
 	Variables map[string]any `json:"variables,omitempty"`
+	// ID, if it is not empty, lets the activation start the flow once in eight
+	// days.
+	ID string `json:"id,omitempty"`
 }
 
 // Activate starts a flow in the conversations of contacts, durably: all of them
-// or, if one can't be, none. It returns the ids of the runs by contact.
-func (r *Runner) Activate(ctx context.Context, a Activation) (map[string]string, error) {
-	found := triggers(r.config.Catalog().Snapshot(), func(t flow.Trigger) bool {
+// or, if one can't be, none.
+func (r *Runner) Activate(ctx context.Context, a Activation) (Started, error) {
+	return r.once(ctx, "activation/"+a.Flow, a.ID, a, func(b *store.Batch) (map[string]string, error) { return r.activate(b, a) })
+}
+
+func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, error) {
+	f, ok := r.config.Catalog().Snapshot().Flows[a.Flow]
+	if !ok {
+		return nil, fmt.Errorf("flow %q is not published: %w", a.Flow, ErrNoFlow)
+	}
+	at := slices.IndexFunc(f.Flow.Triggers, func(t flow.Trigger) bool {
 		return t.Type == flow.TriggerActivate && (a.Trigger == "" || t.ID == a.Trigger)
 	})
-	at := slices.IndexFunc(found, func(c candidate) bool { return c.flow.Flow.ID == a.Flow })
 	if at < 0 {
-		return nil, fmt.Errorf("flow %q, trigger %q of type %s: %w", a.Flow, a.Trigger, flow.TriggerActivate, ErrNoFlow)
+		return nil, fmt.Errorf("flow %q has no trigger %q of type %s: %w", a.Flow, a.Trigger, flow.TriggerActivate, ErrNoFlow)
 	}
-	if len(a.Contacts) == 0 || len(a.Contacts) > maxActivated {
-		return nil, fmt.Errorf("%w: %d contacts; name 1 to %d in one call", ErrNoContact, len(a.Contacts), maxActivated)
+	if len(a.Contacts) == 0 || len(a.Contacts) > MaxActivated {
+		return nil, fmt.Errorf("%w: %d contacts; name 1 to %d in one call", ErrNoContact, len(a.Contacts), MaxActivated)
 	}
-	var b store.Batch
-	ids := map[string]string{}
+	var wrong []error
+	runs := map[string]string{}
 	for _, who := range a.Contacts {
-		if ids[who] != "" {
+		if runs[who] != "" {
 			continue
 		}
 		if err := r.checkContact(who); err != nil {
-			return nil, err
+			wrong = append(wrong, err)
+			continue
 		}
 		id, err := r.config.ID()
 		if err != nil {
 			return nil, err
 		}
-		ids[who] = id
-		value := map[string]any{"contact": who}
-		for name, v := range a.Variables {
-			value[name] = v
+		runs[who] = id
+		value := maps.Clone(a.Variables)
+		if value == nil {
+			value = map[string]any{}
 		}
-		if err := r.post(&b, contact.Key(who), Letter{Start: &contact.Start{ID: id, Flow: a.Flow, Trigger: found[at].trigger.ID, Value: value}}); err != nil {
+		value["contact"] = who
+		if err := r.post(b, contact.Key(who), contact.Start{ID: id, Flow: a.Flow, Trigger: f.Flow.Triggers[at].ID}, value); err != nil {
 			return nil, err
 		}
 	}
-	return ids, r.begin(ctx, &b)
+	if len(wrong) > 10 {
+		wrong = append(wrong[:10], fmt.Errorf("and %d more", len(wrong)-10))
+	}
+	return runs, errors.Join(wrong...)
 }
 
 // emit adds the runs that an emitted event starts to the next commit.
 func (j *journey) emit(e engine.Effect) error {
-	ids, err := j.runner.emit(&j.changes, e.Emit.Event, e.Emit.Data, e.Emit.Contact)
+	runs, err := j.runner.AddEvent(&j.changes, Event{Name: e.Emit.Event, Data: e.Emit.Data, Contact: e.Emit.Contact})
 	if errors.Is(err, ErrNoContact) {
 		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: "the event started nothing: " + err.Error()})
 		return nil
 	}
-	if err == nil && len(ids) == 0 {
+	if err == nil && len(runs) == 0 {
 		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "warn", Text: fmt.Sprintf("the event %q started nothing: no flow has a trigger for it", e.Emit.Event)})
 	}
 	return err

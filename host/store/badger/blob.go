@@ -81,7 +81,7 @@ func (b *blobs) settle(name blobName) {
 func (b *blobs) read(ref blobRef) ([]byte, error) {
 	data, err := os.ReadFile(b.path(ref.name))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: restore the file from a backup", err)
 	}
 	if len(data) != int(ref.size) || checksum(data) != ref.crc {
 		return nil, fmt.Errorf("%s: want %d bytes with checksum %08x, got %d with %08x: restore the file from a backup",

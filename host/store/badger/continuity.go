@@ -59,13 +59,10 @@ func (c *counter) close() error { return errors.Join(c.file.Sync(), c.file.Close
 //
 // Each commit has a timestamp, one more than the one before, and sets the
 // sequence number. Tables are whole (see checkListed), and a log is removed
-// only after its table is listed. So above the newest version of the tables,
-// the logs must hold every version of the sequence number up to the last.
-func missing(db *badgerdb.DB, answered uint64) string {
-	inTables := uint64(0)
-	for _, t := range db.Tables() {
-		inTables = max(inTables, t.MaxVersion)
-	}
+// only after its table is listed. So above the newest version in the tables
+// that were listed before Open, the logs must hold every version of the
+// sequence number up to the last.
+func missing(db *badgerdb.DB, inTables, answered uint64) string {
 	last := db.MaxVersion()
 	if last < answered {
 		return fmt.Sprintf("%d commits were answered, the data ends at commit %d", answered, last)
@@ -103,8 +100,8 @@ func refuseDamaged(dir string) error {
 // checkContinuity compares the engine with the counter. A loss is written down
 // before it is reported: the engine closes the gap when it is closed, and the
 // next Open would not see it.
-func checkContinuity(dir string, db *badgerdb.DB, answered uint64) error {
-	lost := missing(db, answered)
+func checkContinuity(dir string, db *badgerdb.DB, inTables, answered uint64) error {
+	lost := missing(db, inTables, answered)
 	if lost == "" {
 		return nil
 	}

@@ -24,6 +24,14 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "fill":
 		err = fillChild(dir)
+	case "synced":
+		err = syncedChild(dir)
+	case "unsynced":
+		err = unsyncedChild(dir)
+	case "failed sync":
+		err = failedSyncChild(dir)
+	case "damage":
+		err = damageChild()
 	case "crash":
 		err = crashChild(dir, os.Getenv("STORE_ROUND"))
 	default:

@@ -88,8 +88,12 @@ func writeMeta(path string, m meta) error {
 // meet. Its lock error has no type, only this text on every system.
 func explainOpen(dir string, err error) error {
 	if !strings.Contains(err.Error(), "Another process is using this Badger database") {
-		return fmt.Errorf("open %s: %w", dir, err)
+		return fmt.Errorf("open %s: %w: if a file is damaged, restore a backup into another directory", dir, err)
 	}
+	return inUseError(dir)
+}
+
+func inUseError(dir string) error {
 	owner := "another process"
 	if pid, readErr := os.ReadFile(filepath.Join(dir, engineDir, "LOCK")); readErr == nil {
 		owner = "process " + strings.TrimSpace(string(pid))

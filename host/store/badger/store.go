@@ -123,7 +123,11 @@ func open(c Config) (_ *Store, err error) {
 		return nil, err
 	}
 	o := options(filepath.Join(c.Dir, engineDir), m.MemTable, c.Log)
-	if err := checkListed(o); err != nil {
+	inTables, err := checkListed(o)
+	if err != nil {
+		if locked(o.Dir) { // its files change while they are read
+			return nil, inUseError(c.Dir)
+		}
 		return nil, err
 	}
 	count, answered, err := openCounter(c.Dir)
@@ -140,7 +144,7 @@ func open(c Config) (_ *Store, err error) {
 			err = errors.Join(err, db.Close(), count.close())
 		}
 	}()
-	if err := checkContinuity(c.Dir, db, answered); err != nil {
+	if err := checkContinuity(c.Dir, db, inTables, answered); err != nil {
 		return nil, errors.Join(err, count.set(db.MaxVersion()))
 	}
 	if err := count.set(db.MaxVersion()); err != nil {

@@ -27,51 +27,57 @@ import (
 // errDamaged: a file is not as the engine wrote it.
 var errDamaged = errors.New("the file is damaged: restore a backup into another directory")
 
-// checkListed checks every table that the engine's manifest lists. The engine
-// is not open.
-func checkListed(o badgerdb.Options) error {
+// checkListed checks every table that the engine's manifest lists, and returns
+// the newest version in them. The engine is not open.
+func checkListed(o badgerdb.Options) (newest uint64, err error) {
 	path := filepath.Join(o.Dir, badgerdb.ManifestFilename)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a new directory
+		return 0, nil // a new directory
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	m, _, err := badgerdb.ReplayManifestFile(f, o.ExternalMagicVersion, o)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", path, errDamaged, err)
+		return 0, fmt.Errorf("%s: %w: %w", path, errDamaged, err)
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.Tables)) {
-		if err := checkTable(table.NewFilename(id, o.Dir)); err != nil {
-			return err
+		version, err := checkTable(table.NewFilename(id, o.Dir))
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, fmt.Errorf("%w: %w", errDamaged, err)
 		}
+		if err != nil {
+			return 0, err
+		}
+		newest = max(newest, version)
 	}
-	return nil
+	return newest, nil
 }
 
 // checkOpen checks the tables of an open engine. Those that compaction removes
 // meanwhile are read by nobody.
 func checkOpen(db *badgerdb.DB) error {
 	for _, t := range db.Tables() {
-		if err := checkTable(table.NewFilename(t.ID, db.Opts().Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := checkTable(table.NewFilename(t.ID, db.Opts().Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkTable reads a table's index and every block, and compares checksums. A
-// table is its blocks, then its index and the index's checksum, each of the
-// two followed by its length; a block ends with its checksum in the same way.
-func checkTable(path string) error {
+// checkTable reads a table's index and every block, compares checksums and
+// returns the newest version. A table is its blocks, then its index and the
+// index's checksum, each of the two followed by its length; a block ends with
+// its checksum in the same way.
+func checkTable(path string) (newest uint64, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	fail := func(what string, err error) error {
-		return fmt.Errorf("%s: %w: %s: %w", path, errDamaged, what, err)
+	fail := func(what string, err error) (uint64, error) {
+		return 0, fmt.Errorf("%s: %w: %s: %w", path, errDamaged, what, err)
 	}
 	rest, sum, err := cutLast(data)
 	if err != nil {
@@ -101,7 +107,7 @@ func checkTable(path string) error {
 			return fail(fmt.Sprintf("block %d", i), err)
 		}
 	}
-	return nil
+	return blocks.MaxVersion(), nil
 }
 
 // cutLast takes off the last part of data, which is followed by its length.

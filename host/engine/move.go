@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+)
+
+// Move lets all runs of a session that are in one version of a flow go on in
+// another. Names gives nodes the names that they have there; the others keep
+// theirs. Its error says which node a run can't stand at; the session is as it
+// was then.
+func (s *Session) Move(from, to *Program, names map[string]string) error {
+	run := s.Run.clone()
+	var stuck error
+	whole := Session{Run: run}
+	moved := map[string]bool{}
+	whole.each(func(r *Run) {
+		if r.Flow != from.flow.ID || r.Version != from.version || stuck != nil {
+			return
+		}
+		stuck = r.move(from, to, names)
+		moved[r.ID] = true
+	})
+	if r := run; stuck == nil && run.Status == Failed { // what it had called waits for a retry
+		for r = run.Called; r != nil && stuck == nil; r = r.Called {
+			if r.Flow == from.flow.ID && r.Version == from.version {
+				stuck = r.move(from, to, names)
+			}
+		}
+	}
+	silence := s.Silence
+	if silence != nil && moved[silence.Run] && stuck == nil {
+		armed := *silence
+		armed.Node, stuck = standsAt(from, to, names, armed.Node)
+		silence = &armed
+	}
+	if stuck != nil {
+		return stuck
+	}
+	s.Run, s.Silence = run, silence
+	return nil
+}
+
+// standsAt gives the name of a node in another version, or why it is not the
+// same there.
+func standsAt(from, to *Program, names map[string]string, id string) (string, error) {
+	name, mapped := names[id]
+	if !mapped {
+		name = id
+	}
+	before, after := from.nodes[id], to.nodes[name]
+	switch {
+	case id == "": // it has not begun
+	case after == nil && mapped:
+		return "", fmt.Errorf("it stands at node %q, and version %d has no node %q", id, to.version, name)
+	case after == nil:
+		return "", fmt.Errorf("it stands at node %q, which version %d does not have; map it to one that it has", id, to.version)
+	case before == nil:
+		return "", fmt.Errorf("it stands at node %q, which version %d does not have", id, from.version)
+	case before.Type != after.Type:
+		return "", fmt.Errorf("it stands at node %q, a %s, and %q is a %s in version %d", id, before.Type, name, after.Type, to.version)
+	}
+	return name, nil
+}
+
+func (r *Run) move(from, to *Program, names map[string]string) error {
+	at, err := standsAt(from, to, names, r.Node)
+	if err != nil {
+		return err
+	}
+	r.Node, r.Version = at, to.version
+	if r.Pending != nil {
+		call := *r.Pending
+		call.Node = at
+		r.Pending = &call
+	}
+	renamed := func(id string) string {
+		if name, ok := names[id]; ok {
+			return name
+		}
+		return id
+	}
+	r.InputOf = renamed(r.InputOf)
+	nodes := maps.Clone(r.Nodes)
+	for old := range names {
+		delete(nodes, old)
+	}
+	for old, name := range names {
+		if value, ok := r.Nodes[old]; ok {
+			nodes[name] = value
+		}
+	}
+	r.Nodes = nodes
+	return nil
+}
