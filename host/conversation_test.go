@@ -133,7 +133,7 @@ func TestInterrupt(t *testing.T) {
 	if got := i.statuses(); !slices.Equal(got, []string{"menu done", "talk cancelled"}) {
 		t.Fatalf("the runs are %q", got)
 	}
-	old := i.ended(runs[1].ID)
+	old := read[admin.RunDetail](i, "/v1/runs/"+runs[1].ID)
 	if old.Reason != "interrupted by flow menu" || len(old.Lines) != 1 || !strings.HasPrefix(old.Lines[0].Text, "1 messages came") {
 		t.Errorf("the interrupted run: reason %q, lines %+v", old.Reason, old.Lines)
 	}
