@@ -172,6 +172,11 @@ func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (res
 		must = must || a.effect != abi.EffectPure
 		begun = append(begun, a)
 	}
+	if len(results) > 0 {
+		// The engine has them first: a commit now would store the calls as
+		// still to be made, and no intents any more that say that they were.
+		return results, nil
+	}
 	if must {
 		if err := j.commit(ctx); err != nil {
 			return nil, err
