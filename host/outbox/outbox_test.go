@@ -95,7 +95,7 @@ func TestJitter(t *testing.T) {
 	for n := range 200 {
 		id := fmt.Sprint(n)
 		pause, again := p.pause(id, 2, *busy)
-		if !again || pause < 10*time.Second || pause > 12*time.Second {
+		if !again || pause < 10*time.Second || pause > 12*time.Second || pause%time.Millisecond != 0 {
 			t.Fatalf("pause %s, %v", pause, again)
 		}
 		if same, _ := p.pause(id, 2, *busy); same != pause {
