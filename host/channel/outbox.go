@@ -62,13 +62,19 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	if failure != nil || sent.MessageID == "" {
 		return outbox.Outcome{}, failure
 	}
+	return c.outcome(channel, sent.MessageID, out.EffectID), nil
+}
+
+// outcome is that of a message which the service has taken under an id, by
+// which it will tell more.
+func (c *Channels) outcome(channel, message, effectID string) outbox.Outcome {
 	return outbox.Outcome{
-		MessageID: sent.MessageID,
+		MessageID: message,
 		Settle: func(ctx context.Context, batch *store.Batch, d *outbox.Delivery) error {
-			batch.Put = append(batch.Put, store.Put{ID: messageID(channel, sent.MessageID), Value: []byte(out.EffectID), TTL: outbox.DeliveryTTL})
-			return c.catchUp(ctx, batch, channel, sent.MessageID, d)
+			batch.Put = append(batch.Put, store.Put{ID: messageID(channel, message), Value: []byte(effectID), TTL: outbox.DeliveryTTL})
+			return c.catchUp(ctx, batch, channel, message, d)
 		},
-	}, nil
+	}
 }
 
 // deliver calls the adapter.

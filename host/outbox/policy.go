@@ -47,7 +47,8 @@ func (p Policy) pause(effectID string, failed int, failure abi.Error) (time.Dura
 		asked = p.MaxRetryAfter
 	}
 	pause := max(p.Pauses[failed-1], asked)
-	return pause + time.Duration(p.Jitter*share(effectID, failed)*float64(pause)), true
+	jitter := time.Duration(p.Jitter * share(effectID, failed) * float64(pause))
+	return pause + jitter.Truncate(time.Millisecond), true // as exact as the clock, or its instant would never be reached by it
 }
 
 // share is a number in [0, 1) that a name and a number decide.

@@ -1,0 +1,273 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// endpoint is what is known of the only endpoint.
+func (w *world) endpoint() Endpoint {
+	w.t.Helper()
+	list := w.outbox.Endpoints()
+	if len(list) != 1 {
+		w.t.Fatalf("endpoints %+v, want one", list)
+	}
+	return list[0]
+}
+
+// TestBreaker: an endpoint that fails is spared, without a try being burned;
+// one probe at a time goes there, more and more rarely; its answer lets
+// everything through.
+func TestBreaker(t *testing.T) {
+	p := quick()
+	p.Pauses = []time.Duration{time.Hour, time.Hour, time.Hour}
+	p.Breaker.MinTries = 6
+	w := newWorld(t, p)
+	start := w.clock
+	down := true
+	w.other.answer = func(Item, int) *abi.Error {
+		if down {
+			return busy
+		}
+		return nil
+	}
+	at := func(n int) time.Duration { return w.other.got[n].at.Sub(start).Round(time.Second) }
+	for n := range 5 {
+		w.put(person(n), fmt.Sprint("a", n))
+	}
+	w.run(time.Second)
+	if e := w.endpoint(); e.Breaker != BreakerClosed || e.Tries != 5 || e.Failed != 5 || e.LastFailure != busy.Message {
+		t.Fatalf("after five tries, of six at least: %+v", e)
+	}
+	for n := range 4 {
+		w.put(person(10+n), fmt.Sprint("b", n))
+	}
+	w.run(time.Second)
+	if e := w.endpoint(); e.Breaker != BreakerOpen || !e.Until.Equal(start.Add(11*time.Second)) || len(w.other.got) != 6 {
+		t.Fatalf("after the sixth: %+v and %d tries", e, len(w.other.got))
+	}
+	w.run(8 * time.Second)
+	if len(w.other.got) != 6 {
+		t.Fatalf("%d tries while the breaker is open", len(w.other.got))
+	}
+	// Probes after 10, 20, 40 and 40 s, each of one item; the spread makes them
+	// later by a fifth of the pause at most.
+	for n, pause := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second} {
+		last := at(5 + n)
+		w.run(pause + pause/5 + time.Second)
+		if got := len(w.other.got); got != 7+n {
+			t.Fatalf("%d tries after the pause of %s", got, pause)
+		}
+		if waited := at(6+n) - last; waited < pause || waited > pause+pause/5+2*time.Second {
+			t.Errorf("the probe came after %s, want %s", waited, pause)
+		}
+	}
+	if until := w.endpoint().Until; until.Sub(w.other.got[8].at).Round(time.Second) != 40*time.Second {
+		t.Errorf("the pause grew to %s", until.Sub(w.other.got[8].at))
+	}
+	// One of them was tried as a probe; none lost a try by waiting.
+	list, err := w.outbox.Waiting(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	for _, item := range list {
+		tries += item.Failed
+	}
+	if tries != len(w.other.got) || len(list) != 9 {
+		t.Errorf("%d items wait with %d tries counted, after %d made", len(list), tries, len(w.other.got))
+	}
+	down = false
+	w.run(4 * time.Hour)
+	if e := w.endpoint(); e.Breaker != BreakerClosed || !e.Until.IsZero() {
+		t.Errorf("it has answered: %+v", e)
+	}
+	for n := range 5 {
+		w.want(fmt.Sprint("a", n, ":", StateSent))
+	}
+	for n := range 4 {
+		w.want(fmt.Sprint("b", n, ":", StateSent))
+	}
+}
+
+// TestBreakerCounts: what counts as a failure of the endpoint, and for how
+// long.
+func TestBreakerCounts(t *testing.T) {
+	unknown := &abi.Error{Code: abi.CodeUnknown, Message: "who knows"}
+	p := Breaker{Window: time.Minute, MinTries: 4, Share: 0.5, Pause: time.Second, MaxPause: time.Second}
+	for _, c := range []struct {
+		name    string
+		every   time.Duration // between tries
+		answers []*abi.Error
+		open    bool
+	}{
+		{"too few", time.Second, []*abi.Error{busy, busy, busy}, false},
+		{"half", time.Second, []*abi.Error{nil, nil, busy, busy}, true},
+		{"less than half", time.Second, []*abi.Error{nil, nil, nil, busy, busy}, false},
+		{"unknown outcomes", time.Second, []*abi.Error{unknown, unknown, nil, nil}, true},
+		{"refusals are answers", time.Second, []*abi.Error{refused, refused, refused, refused, refused}, false},
+		{"long ago", 30 * time.Second, []*abi.Error{busy, busy, busy, busy, busy, busy, busy, busy}, false},
+		{"successes are forgotten too", 12 * time.Second, []*abi.Error{nil, nil, nil, nil, nil, nil, busy, busy, busy}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var b breaker
+			now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+			for _, failure := range c.answers {
+				b.note(p, now, b.begin(), true, failure)
+				now = now.Add(c.every)
+			}
+			if b.open != c.open {
+				t.Errorf("open: %v", b.open)
+			}
+		})
+	}
+}
+
+// TestLateAnswers: sends that began before a breaker opened neither close it
+// nor are its probe, and a probe that was not made leaves its turn to another.
+func TestLateAnswers(t *testing.T) {
+	p := quick()
+	p.Breaker.MinTries = 1
+	e := endpoints{known: map[string]*endpoint{}}
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	enter := func(queue string, want bool) place {
+		t.Helper()
+		taken, wait, ok := e.enter("there", queue, p, now)
+		if ok != want || ok != (wait == 0) {
+			t.Fatalf("%s enters: %v, wait %s", queue, ok, wait)
+		}
+		return taken
+	}
+	early, first := enter("early", true), enter("first", true)
+	e.leave(first, now, true, busy)
+	enter("second", false)
+	now = now.Add(10 * time.Second)
+	probe := enter("probe", true)
+	enter("other", false)
+	e.leave(early, now, true, nil)
+	if !e.known["there"].breaker.open {
+		t.Error("an answer from before closed the breaker")
+	}
+	enter("other", false)
+	e.leave(probe, now, false, nil)
+	probe = enter("other", true)
+	e.leave(probe, now, true, nil)
+	enter("second", true)
+	if e.known["there"].breaker.open || e.known["there"].running != 1 {
+		t.Errorf("after the probe: %+v", e.known["there"])
+	}
+}
+
+// TestAtOnce: no more sends to one endpoint run than its policy has, another
+// endpoint is not held up, and who was turned away is called in turn.
+func TestAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := quick()
+		p.AtOnce = 2
+		w := newWorld(t, p)
+		w.other.where = func(item Item) (string, *abi.Error) {
+			if item.Queue == person(9) {
+				return "elsewhere", nil
+			}
+			return "there", nil
+		}
+		release := map[string]chan struct{}{}
+		for n := range 6 {
+			release[fmt.Sprint("m", n)] = make(chan struct{})
+			w.put(person(n), fmt.Sprint("m", n))
+		}
+		release["far"] = make(chan struct{})
+		w.put(person(9), "far")
+		w.other.before = func(_ context.Context, item Item) { <-release[item.EffectID] }
+		var workers sync.WaitGroup
+		again := make([]time.Time, 10)
+		work := func(n int) {
+			workers.Go(func() {
+				next, err := w.outbox.Work(t.Context(), person(n))
+				if err != nil {
+					t.Error(err)
+				}
+				again[n] = next
+			})
+			synctest.Wait()
+		}
+		for n := range 6 {
+			work(n)
+		}
+		work(9)
+		list := w.outbox.Endpoints()
+		if list[0].Name != "elsewhere" || list[0].Running != 1 || list[1].Running != 2 || list[1].Waiting != 4 {
+			t.Fatalf("endpoints %+v", list)
+		}
+		if !w.outbox.Sending("there") || w.outbox.Sending("nowhere") {
+			t.Error("what is on its way is not known")
+		}
+		for n := 2; n < 6; n++ {
+			if wait := again[n].Sub(w.clock); wait < turnedAway || wait > turnedAway+time.Second {
+				t.Errorf("queue %d looks again after %s", n, wait)
+			}
+		}
+		woken := func() []string {
+			due, err := w.store.Due(t.Context(), w.clock, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var keys []string
+			for _, d := range due {
+				keys = append(keys, d.Key)
+			}
+			slices.Sort(keys)
+			return keys
+		}
+		// As the dispatcher does after Work: only those that ran have no wake.
+		var b store.Batch
+		for _, key := range woken() {
+			b.Wake = append(b.Wake, store.Wake{Key: key, At: w.clock.Add(time.Hour)})
+		}
+		if _, err := w.store.Commit(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		close(release["m1"])
+		synctest.Wait()
+		if got := woken(); !slices.Equal(got, []string{person(2)}) {
+			t.Errorf("woken: %v, want the one that waits longest", got)
+		}
+		work(5) // it was not called: the place is another's
+		if e := w.outbox.Endpoints()[1]; e.Running != 1 || e.Waiting != 3 {
+			t.Errorf("after an uncalled look: %+v", e)
+		}
+		work(2)
+		if e := w.outbox.Endpoints()[1]; e.Running != 2 {
+			t.Errorf("after the called one came: %+v", e)
+		}
+		// One that was called and does not come loses its place.
+		close(release["m0"])
+		synctest.Wait()
+		w.clock = w.clock.Add(calledFor)
+		work(5)
+		if e := w.outbox.Endpoints()[1]; e.Running != 2 {
+			t.Errorf("the place of one that did not come is still kept: %+v", e)
+		}
+		for id, c := range release {
+			if id != "m0" && id != "m1" {
+				close(c)
+			}
+		}
+		workers.Wait()
+		for _, n := range []int{0, 1, 2, 5} {
+			w.want(fmt.Sprint("m", n, ":", StateSent))
+		}
+		w.want("far:" + StateSent)
+		if e := w.outbox.Endpoints()[1]; e.Running != 0 {
+			t.Errorf("nothing runs: %+v", e)
+		}
+	})
+}
