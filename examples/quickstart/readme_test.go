@@ -111,3 +111,36 @@ func read(t *testing.T, path string) string {
 	}
 	return string(data)
 }
+
+// namedTest is a test that the README names, with its file.
+var namedTest = regexp.MustCompile("\\[`(Test\\w+)`\\]\\(([^)]+)\\)")
+
+// TestPromises: each promise of the README names tests, and they are where it
+// says.
+func TestPromises(t *testing.T) {
+	text := read(t, readme)
+	_, section, found := strings.Cut(text, "\n## What it promises\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	if !found {
+		t.Fatal("the README promises nothing")
+	}
+	promises := 0
+	for line := range strings.Lines(section) {
+		if !regexp.MustCompile(`^\d\. \*\*`).MatchString(line) {
+			continue
+		}
+		promises++
+		named := namedTest.FindAllStringSubmatch(line, -1)
+		if len(named) == 0 {
+			t.Errorf("no test is named: %s", line)
+		}
+		for _, m := range named {
+			if !strings.Contains(read(t, filepath.Join("../..", m[2])), "\nfunc "+m[1]+"(") {
+				t.Errorf("%s has no %s", m[2], m[1])
+			}
+		}
+	}
+	if promises != 8 {
+		t.Errorf("found %d promises, want 8", promises)
+	}
+}
