@@ -91,13 +91,15 @@ func checkTable(path string) (newest uint64, err error) {
 		return fail("index", err)
 	}
 	blocks := fb.GetRootAsTableIndex(index, 0)
+	var buffer []byte
 	for i := range blocks.OffsetsLength() {
 		var at fb.BlockOffset
 		if !blocks.Offsets(&at, i) || uint64(at.Offset())+uint64(at.Len()) > uint64(len(rest)) {
 			return fail(fmt.Sprintf("block %d", i), errors.New("outside the file"))
 		}
-		block, err := snappy.Decode(nil, rest[at.Offset():at.Offset()+at.Len()])
+		block, err := snappy.Decode(buffer[:cap(buffer)], rest[at.Offset():at.Offset()+at.Len()])
 		if err == nil {
+			buffer = block
 			var sum []byte
 			if block, sum, err = cutLast(block); err == nil {
 				err = checkSum(block, sum)
