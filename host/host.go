@@ -80,6 +80,7 @@ type Host struct {
 
 	reading sync.Mutex // held while files are applied
 	pending atomic.Pointer[pending]
+	news    chan struct{} // says that flows have changed
 }
 
 // pending is what the last reading of the workspace left out.
@@ -91,7 +92,7 @@ type pending struct {
 // New opens the store, takes in the workspace and binds both listeners. After
 // an error nothing is left open.
 func New(ctx context.Context, config Config) (_ *Host, err error) {
-	h := &Host{config: config, broken: make(chan error, 1)}
+	h := &Host{config: config, broken: make(chan error, 1), news: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -136,7 +137,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	poke := func() { h.dispatch.Poke() }
 	h.runs = run.New(run.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Env: s.Env, Secret: h.secret, Poke: poke, Log: config.Log})
 	h.channels = channel.New(channel.Config{Store: h.store, Catalog: h.Catalog, Plugins: h.plugins, Secrets: h.secrets, Poke: poke, Log: config.Log,
-		Sending: func(endpoint string) bool { return h.outbox.Sending(endpoint) },
+		Sending: func(endpoint string) bool { return h.outbox.Sending(endpoint) }, Event: h.runs.AddEvent,
 	})
 	h.alerts = alert.New(alert.Config{Catalog: h.Catalog, Egress: h.egress, Secrets: h.secrets})
 	h.outbox = outbox.New(outbox.Config{Store: h.store, Poke: poke, Log: config.Log, Lanes: map[string]outbox.Lane{
@@ -150,6 +151,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		outbox.PrefixContact: h.outbox.Work,
 		outbox.PrefixAlert:   h.outbox.Work,
 		run.PrefixRun:        h.runs.Alone,
+		run.PrefixSchedule:   h.runs.Schedule,
 	})
 	h.pending.Store(&pending{})
 	if h.catalog, err = catalog.Open(ctx, h.store, h.changed); err != nil {
@@ -210,6 +212,28 @@ func (h *Host) changed(s *catalog.Snapshot) {
 		grants[i] = g.Grant
 	}
 	h.plugins.SetGrants(grants)
+	select {
+	case h.news <- struct{}{}:
+	default: // said already
+	}
+}
+
+// schedules keeps the schedules those of the published flows.
+func (h *Host) schedules(ctx context.Context) error {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again:
+		case <-h.news:
+		}
+		again = nil
+		if err := h.runs.SetSchedules(ctx); err != nil && ctx.Err() == nil {
+			h.config.Log.Error("schedules not set; tried again soon", "error", err)
+			again = time.After(10 * time.Second)
+		}
+	}
 }
 
 // readWorkspace applies the workspace's files. A file with mistakes leaves the
@@ -298,6 +322,7 @@ func (h *Host) Run(ctx context.Context) error {
 			return nil
 		}
 	})
+	part("schedules", func() error { return h.schedules(ctx) })
 	part("plugins", func() error {
 		h.scan(ctx)
 		close(scanned)

@@ -20,6 +20,7 @@ import (
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
@@ -47,6 +48,9 @@ type Config struct {
 	Secrets *secret.Source
 	// Sending says whether the outbox has something on its way to an endpoint.
 	Sending func(endpoint string) bool
+	// Event adds to a batch the runs that an event starts, and gives their ids
+	// by flow.
+	Event func(b *store.Batch, e run.Event) (map[string]string, error)
 	// Poke wakes the dispatcher.
 	Poke func()
 	Log  *slog.Logger
@@ -66,6 +70,9 @@ func (c *Channels) find(id string) (catalog.Channel, abi.Manifest, *abi.Error) {
 	ch, ok := c.config.Catalog().Snapshot().Channels[id]
 	if !ok {
 		return ch, abi.Manifest{}, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("channel %q is not configured: add it to channels.yaml", id)}
+	}
+	if ch.Adapter == catalog.AdapterWebhook {
+		return ch, abi.Manifest{}, unusable(ch)
 	}
 	if err := c.config.Plugins.Ready(ch.Adapter); err != nil {
 		return ch, abi.Manifest{}, err
@@ -92,6 +99,11 @@ func (c *Channels) Held(id string) *abi.Error {
 			if _, err := c.config.Secrets.Open(name); err != nil {
 				return noSecret(ch, fmt.Errorf("connection %q: %w", ch.Connection, err))
 			}
+		}
+	}
+	if ch.Adapter == catalog.AdapterWebhook {
+		if _, err := c.config.Secrets.Open(ch.Secret()); err != nil {
+			return noSecret(ch, err)
 		}
 	}
 	for _, name := range webhookSecrets(manifest.Webhook) {

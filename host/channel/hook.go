@@ -52,8 +52,12 @@ type raw struct {
 // Hook takes one webhook request: a handshake is answered, a delivery is
 // checked and stored. The error is a *problem.Details.
 func (c *Channels) Hook(ctx context.Context, q Request) (Reply, error) {
-	if _, known := c.config.Catalog().Snapshot().Channels[q.Channel]; !known {
+	known, ok := c.config.Catalog().Snapshot().Channels[q.Channel]
+	switch {
+	case !ok:
 		return Reply{}, problem.New(404, "no_channel", fmt.Sprintf("there is no channel %q", q.Channel))
+	case known.Adapter == catalog.AdapterWebhook:
+		return c.generic(ctx, known, q)
 	}
 	ch, manifest, held := c.find(q.Channel)
 	if held != nil {
@@ -109,21 +113,36 @@ func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook,
 		if missing != nil {
 			return Reply{}, c.unprepared(ch, missing)
 		}
-		right, err := c.config.Secrets.VerifyMAC(name, q.Body, signature(w.Signature, q))
-		if err != nil {
-			return Reply{}, c.unprepared(ch, noSecret(ch, err))
+		if err := c.signed(ch, w.Signature, name, q); err != nil {
+			return Reply{}, err
 		}
-		if !right {
-			return Reply{}, problem.New(401, "signature", fmt.Sprintf("the header %s does not hold the signature of this body", w.Signature.Header))
-		}
-		delete(q.Headers, strings.ToLower(w.Signature.Header))
-	}
-	for _, credential := range []string{"authorization", "cookie"} {
-		delete(q.Headers, credential)
 	}
 	// The adapter gets the body as base64, in one input.
 	if limit := int64(c.config.Plugins.Grant(ch.Adapter).Limits.Input); int64(base64.StdEncoding.EncodedLen(len(q.Body)))+envelope > limit {
 		return Reply{}, problem.New(413, "too_big", fmt.Sprintf("the body is %d bytes, more than the channel's adapter may be given", len(q.Body)))
+	}
+	return c.keep(ctx, ch, q, mark(ch.ID, w.DeliveryID, q))
+}
+
+// signed says why a request is not signed with a secret, and takes the
+// signature out of it.
+func (c *Channels) signed(ch catalog.Channel, s *abi.WebhookSignature, secret string, q Request) error {
+	right, err := c.config.Secrets.VerifyMAC(secret, q.Body, signature(s, q))
+	if err != nil {
+		return c.unprepared(ch, noSecret(ch, err))
+	}
+	if !right {
+		return problem.New(401, "signature", fmt.Sprintf("the header %s does not hold the signature of this body", s.Header))
+	}
+	delete(q.Headers, strings.ToLower(s.Header))
+	return nil
+}
+
+// keep stores a request that was checked, once for each mark. Credentials in
+// its headers are not kept.
+func (c *Channels) keep(ctx context.Context, ch catalog.Channel, q Request, mark string) (Reply, error) {
+	for _, credential := range []string{"authorization", "cookie"} {
+		delete(q.Headers, credential)
 	}
 	value, err := json.Marshal(raw{Method: q.Method, Headers: q.Headers, Query: q.Query, Body: q.Body, Received: now()})
 	if err != nil {
@@ -131,7 +150,7 @@ func (c *Channels) take(ctx context.Context, ch catalog.Channel, w *abi.Webhook,
 	}
 	_, err = c.config.Store.Commit(ctx, &store.Batch{
 		Intake: true,
-		Append: []store.Append{{Queue: intakeKey(ch.ID), Value: value, Mark: mark(ch.ID, w.DeliveryID, q), MarkTTL: dedupWindow}},
+		Append: []store.Append{{Queue: intakeKey(ch.ID), Value: value, Mark: mark, MarkTTL: dedupWindow}},
 		Wake:   []store.Wake{{Key: intakeKey(ch.ID), At: now()}},
 	})
 	switch {
@@ -169,6 +188,10 @@ func mark(channel, where string, q Request) string {
 	switch name, isHeader := strings.CutPrefix(where, "header:"); {
 	case isHeader && q.Headers[strings.ToLower(name)] != "":
 		return nameMark("delivery", channel, q.Headers[strings.ToLower(name)])
+	case strings.HasPrefix(where, "json:"):
+		if id := idOf(q.Body, strings.TrimPrefix(where, "json:")); id != "" {
+			return nameMark("delivery", channel, id)
+		}
 	case where == "body_sha256":
 		sum := sha256.Sum256(q.Body)
 		return nameMark("delivery", channel, hex.EncodeToString(sum[:]))

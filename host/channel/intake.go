@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
@@ -24,13 +22,6 @@ const (
 	maxUnits = 200 // of one request, in one commit
 	batch    = 16  // requests that are read in one go
 )
-
-// schemePattern is what a contact's address may begin with: no colon, which
-// parts it from the path.
-var schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,39}$`)
-
-// maxPath bounds a contact's address, which is part of record names.
-const maxPath = 512
 
 // Intake lets a channel's adapter read the stored requests, in the order in
 // which they came: it is the dispatcher's handler of PrefixIntake.
@@ -76,6 +67,9 @@ func (c *Channels) oldest(ctx context.Context, key string) time.Time {
 // receive takes one stored request apart and commits what came of it. held
 // says that the adapter can't be called now.
 func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.Item) (held bool, err error) {
+	if ch.Adapter == catalog.AdapterWebhook {
+		return false, c.event(ctx, ch, item)
+	}
 	var units []abi.Unit
 	var failure *abi.Error
 	for range maxTries {
@@ -161,8 +155,8 @@ func (c *Channels) read(ctx context.Context, ch catalog.Channel, value []byte) (
 		if u.ID == "" || u.From.Path == "" || (u.Message == nil) == (u.Status == nil) {
 			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q without an id, an address, or one of message and status", ch.ID, u.ID)}
 		}
-		if !schemePattern.MatchString(u.From.Scheme) || strings.ContainsFunc(u.From.Path, unicode.IsControl) || len(u.From.Path) > maxPath {
-			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q with the address %.80q: want a scheme of lower-case letters, digits, + - and ., and a path of at most %d bytes without control characters", ch.ID, u.ID, u.From, maxPath)}
+		if contact.CheckAddress(u.From) != nil {
+			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q with the address %.80q: want a scheme of lower-case letters, digits, + - and ., and a path of at most %d bytes without control characters", ch.ID, u.ID, u.From, contact.MaxPath)}
 		}
 	}
 	return received.Units, nil

@@ -33,8 +33,8 @@ func (k Key) Split() (channel string, a abi.Address, err error) {
 	return channel, abi.Address{Scheme: scheme, Path: path}, nil
 }
 
-// maxPath bounds an address, which is part of record names.
-const maxPath = 512
+// MaxPath bounds an address, which is part of record names.
+const MaxPath = 512
 
 // CheckAddress says what is wrong with an address: a scheme is lower-case
 // letters, digits, + - and ., a path at most 512 bytes without control
@@ -42,7 +42,7 @@ const maxPath = 512
 func CheckAddress(a abi.Address) error {
 	scheme := a.Scheme != "" && len(a.Scheme) <= 40 && a.Scheme[0] >= 'a' && a.Scheme[0] <= 'z' &&
 		strings.Trim(a.Scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") == ""
-	if !scheme || a.Path == "" || len(a.Path) > maxPath || strings.ContainsFunc(a.Path, unicode.IsControl) {
+	if !scheme || a.Path == "" || len(a.Path) > MaxPath || strings.ContainsFunc(a.Path, unicode.IsControl) {
 		return fmt.Errorf("%.80q is not an address: want scheme:path, such as whatsapp:5511987654321", a)
 	}
 	return nil

@@ -1,0 +1,314 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/deadletter"
+	"github.com/trama-run/trama/host/engine"
+)
+
+const greeting = `schema: 1
+id: greet
+triggers:
+  - {id: now, type: activate}
+  - {id: urgent, type: activate, interrupt: true}
+nodes: [{id: say, type: send_message, with: {text: "hi {{ input.name }}, {{ input.n }}"}}]
+edges: [{from: now, to: say}, {from: urgent, to: say}]
+`
+
+// TestActivate: a flow starts for contacts that never wrote, once for an id.
+func TestActivate(t *testing.T) {
+	r := newRig(t, greeting)
+	a := Activation{Flow: "greet", Contacts: []string{"wa/p:1", "wa/p:2", "wa/p:1"}, Variables: map[string]any{"name": "Ana", "n": int64(9007199254740993)}, ID: "sheet-7"}
+	first, err := r.runner.Activate(t.Context(), a)
+	if err != nil || len(first.Runs) != 2 || first.Repeated {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	r.work()
+	r.wantSent("wa/p:1", "hi Ana, 9007199254740993")
+	r.wantSent("wa/p:2", "hi Ana, 9007199254740993")
+	r.open()
+	r.now = r.now.Add(7 * 24 * time.Hour)
+	again, err := r.runner.Activate(t.Context(), a)
+	if err != nil || !again.Repeated || fmt.Sprint(again.Runs) != fmt.Sprint(first.Runs) {
+		t.Errorf("again: %+v, %v; want the runs of the first time, %v", again, err, first.Runs)
+	}
+	other := a
+	other.Contacts = a.Contacts[:1]
+	_, err = r.runner.Activate(t.Context(), other)
+	r.is(err, ErrIDUsed)
+	r.work()
+	r.wantSent("wa/p:1", "hi Ana, 9007199254740993")
+	r.now = r.now.Add(2 * 24 * time.Hour) // the id is forgotten
+	if later, err := r.runner.Activate(t.Context(), a); err != nil || later.Repeated {
+		t.Errorf("after the window: %+v, %v", later, err)
+	}
+	list, err := r.runner.Contacts(t.Context(), "", 10)
+	if err != nil || len(list) != 2 || list[1].Key() != "wa/p:2" {
+		t.Errorf("contacts %+v, %v", list, err)
+	}
+}
+
+// TestActivateRefused: all of a list, or nothing.
+func TestActivateRefused(t *testing.T) {
+	r := newRig(t, greeting, saying("talk", "type: message"))
+	many := make([]string, MaxActivated+1)
+	for i := range many {
+		many[i] = fmt.Sprint("wa/p:", i)
+	}
+	for _, c := range []struct {
+		a    Activation
+		is   error
+		says string
+	}{
+		{Activation{Flow: "none", Contacts: many[:1]}, ErrNoFlow, `flow "none" is not published`},
+		{Activation{Flow: "talk", Contacts: many[:1]}, ErrNoFlow, "of type activate"},
+		{Activation{Flow: "greet", Trigger: "later", Contacts: many[:1]}, ErrNoFlow, `"later"`},
+		{Activation{Flow: "greet"}, ErrNoContact, "0 contacts; name 1 to 400"},
+		{Activation{Flow: "greet", Contacts: many}, ErrNoContact, "401 contacts"},
+		{Activation{Flow: "greet", Contacts: []string{"wa/p:1", "nobody", "sms/p:1", "wa/P:1", "wa/p:"}}, ErrNoContact, `the channel "sms", which is not configured`},
+	} {
+		_, err := r.runner.Activate(t.Context(), c.a)
+		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v, want %v with %q", c.a, err, c.is, c.says)
+		}
+	}
+	r.work()
+	r.wantSent("wa/p:1")
+	if _, err := r.runner.Activate(t.Context(), Activation{Flow: "greet", Contacts: many[:MaxActivated], ID: "x"}); err != nil {
+		t.Errorf("as many as may be: %v", err)
+	}
+}
+
+// TestActivateWaits: while a run waits, what is activated waits for its end, up
+// to a bound; what is over it is a dead letter and holds no message.
+func TestActivateWaits(t *testing.T) {
+	r := newRig(t, greeting, asking)
+	r.says("wa/p:1", "oi")
+	for n := range maxLater + 3 {
+		if _, err := r.runner.Activate(t.Context(), Activation{Flow: "greet", Contacts: []string{"wa/p:1"}, Variables: map[string]any{"n": n}}); err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+	}
+	r.wantSent("wa/p:1", "name?")
+	r.says("wa/p:1", "Ana")
+	sent := r.sent("wa/p:1")
+	if len(sent) != 2+maxLater || sent[1] != "hello Ana" || sent[2] != "hi , 0" || sent[21] != "hi , 19" {
+		t.Errorf("sent %q", sent)
+	}
+	var dead []deadletter.Letter
+	if err := deadletter.Each(t.Context(), r.store, deadletter.Filter{}, "", 10, 10, func(l deadletter.Letter) { dead = append(dead, l) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(dead) != 3 || dead[0].RunID == "" || !strings.Contains(dead[0].Reason.Message, "20 flows wait") {
+		t.Fatalf("dead letters %+v", dead)
+	}
+	if err := deadletter.Replay(t.Context(), r.store, dead[2].ID, r.now); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	if sent := r.sent("wa/p:1"); len(sent) != 3+maxLater || sent[len(sent)-1] != "hi , 20" {
+		t.Errorf("after a replay: %q", sent)
+	}
+
+	r.says("wa/p:2", "oi")
+	if _, err := r.runner.Activate(t.Context(), Activation{Flow: "greet", Trigger: "urgent", Contacts: []string{"wa/p:2"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	r.wantSent("wa/p:2", "name?", "hi , ")
+}
+
+// TestActivatedFlowGoes: a flow that is gone when its turn comes holds nothing.
+func TestActivatedFlowGoes(t *testing.T) {
+	r := newRig(t, greeting, asking)
+	r.says("wa/p:1", "oi")
+	if _, err := r.runner.Activate(t.Context(), Activation{Flow: "greet", Contacts: []string{"wa/p:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.work() // it waits for the end of the run
+	r.apply(asking)
+	r.says("wa/p:1", "Ana")
+	r.says("wa/p:1", "oi")
+	r.wantSent("wa/p:1", "name?", "hello Ana", "name?")
+	n := 0
+	if err := deadletter.Each(t.Context(), r.store, deadletter.Filter{Queue: MailKey("wa/p:1")}, "", 10, 10, func(deadletter.Letter) { n++ }); err != nil || n != 1 {
+		t.Errorf("%d dead letters, %v; want 1", n, err)
+	}
+}
+
+func TestEmit(t *testing.T) {
+	const paid = `schema: 1
+id: %s
+triggers: [{id: paid, type: event, event: order.paid}]
+nodes: [{id: stop, type: end, with: {result: "{{ input.data.order }} {{ input.contact }}"}}]
+edges: [{from: paid, to: stop}]
+`
+	r := newRig(t, fmt.Sprintf(paid, "a"), fmt.Sprintf(paid, "b"), asking)
+	e := Event{Name: "order.paid", Data: map[string]any{"order": int64(9007199254740993)}, ID: "o1"}
+	first, err := r.runner.Emit(t.Context(), e)
+	if err != nil || len(first.Runs) != 2 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	r.work()
+	again, err := r.runner.Emit(t.Context(), e)
+	if err != nil || !again.Repeated || again.Runs["a"] != first.Runs["a"] {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	r.work()
+	if got := r.fired("a"); len(got) != 1 || got[0] != "9007199254740993 " {
+		t.Errorf("a ran %q", got)
+	}
+	_, err = r.runner.Emit(t.Context(), Event{Name: "order.lost"})
+	r.is(err, ErrNoFlow)
+	_, err = r.runner.Emit(t.Context(), Event{Name: "order.paid", Contact: "sms/p:1"})
+	r.is(err, ErrNoContact)
+
+	r.says("wa/p:1", "oi") // the contact's own run comes first
+	if _, err := r.runner.Emit(t.Context(), Event{Name: "order.paid", Contact: "wa/p:1", Data: map[string]any{"order": "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	if got := r.fired("b"); len(got) != 1 {
+		t.Errorf("b ran %q", got)
+	}
+	r.says("wa/p:1", "Ana")
+	if got := r.fired("b"); len(got) != 2 || got[1] != "x wa/p:1" {
+		t.Errorf("b ran %q", got)
+	}
+}
+
+// TestWithHuman: an operator takes a conversation over at once, even from a
+// run that sleeps, and gives it back.
+func TestWithHuman(t *testing.T) {
+	r := newRig(t, greeting, asking, `schema: 1
+id: sleepy
+triggers: [{id: start, type: message, keywords: sleep}]
+nodes: [{id: rest, type: wait, with: {for: 1h}}, {id: say, type: send_message, with: {text: awake}}]
+edges: [{from: start, to: rest}, {from: rest, to: say}]
+`)
+	human := func(on bool) {
+		t.Helper()
+		r.now = r.now.Add(time.Second)
+		if err := r.runner.SetWithHuman(t.Context(), "wa/p:1", on); err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+	}
+	human(true) // nobody has written yet
+	r.says("wa/p:1", "for the person")
+	if _, err := r.runner.Activate(t.Context(), Activation{Flow: "greet", Contacts: []string{"wa/p:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	r.wantSent("wa/p:1")
+	human(false)
+	r.wantSent("wa/p:1", "hi , ")
+	r.says("wa/p:1", "sleep")
+	r.says("wa/p:1", "hello?") // is not heard while the run sleeps
+	human(true)
+	r.now = r.now.Add(2 * time.Hour)
+	r.work()
+	r.wantSent("wa/p:1", "hi , ")
+	r.says("wa/p:1", "thank you")
+	human(false)
+	r.wantSent("wa/p:1", "hi , ", "awake")
+	r.says("wa/p:1", "oi")
+	r.wantSent("wa/p:1", "hi , ", "awake", "name?")
+	at, err := r.runner.Standing(t.Context(), "wa/p:1")
+	if err != nil || at == nil || at.Flow != "asking" || at.Node != "wait" || at.Status != engine.Waiting || !at.Listens {
+		t.Errorf("the contact stands at %+v, %v", at, err)
+	}
+	if at, err := r.runner.Standing(t.Context(), contact.Key("wa/p:9")); at != nil || err != nil {
+		t.Errorf("nobody stands at %+v, %v", at, err)
+	}
+	r.is(r.runner.SetWithHuman(t.Context(), "sms/p:1", true), ErrNoContact)
+}
+
+// TestCancel: an operator ends what waits, sleeps or is at work; the contact's
+// next message begins anew.
+func TestCancel(t *testing.T) {
+	const calls = `schema: 1
+id: calls
+triggers: [{id: start, type: message, keywords: go}, {id: ev, type: event, event: go}]
+nodes:
+  - {id: go, type: slow.go}
+  - {id: stop, type: end, with: {result: done}}
+edges: [{from: start, to: go}, {from: ev, to: go}, {from: go, to: stop}]
+`
+	r := newRig(t, asking, calls, scheduled("tick", "every: 1h"))
+	r.says("wa/p:1", "oi")
+	waiting := r.records()[0]
+	if err := r.runner.Cancel(t.Context(), waiting.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	ended := r.records()[0]
+	if ended.Status != engine.Cancelled || ended.Reason != "cancelled by an operator" || ended.Ended == nil || len(ended.Steps) == 0 {
+		t.Errorf("the record says %+v", ended)
+	}
+	r.is(r.runner.Cancel(t.Context(), waiting.ID), ErrNotStored)
+	r.is(r.runner.Cancel(t.Context(), "nothing"), ErrNoRun)
+	r.says("wa/p:1", "oi")
+	r.wantSent("wa/p:1", "name?", "name?")
+
+	// A session that is deleted while its call is made: the drive can't commit.
+	started, err := r.runner.Emit(t.Context(), Event{Name: "go"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, made := started.Runs["calls"], 0
+	r.call = func() {
+		made++
+		if err := r.runner.Cancel(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	r.work()
+	r.now = r.now.Add(time.Hour)
+	r.work()
+	if made != 1 {
+		t.Errorf("%d calls, want 1", made)
+	}
+	for _, record := range r.records() {
+		if record.ID == id && (record.Status != engine.Cancelled || record.Result != nil) {
+			t.Errorf("the record says %+v", record)
+		}
+	}
+
+	// A conversation's run likewise; the letters behind it are worked on.
+	r.call = func() {
+		r.call = nil
+		for _, record := range r.records() {
+			if record.Flow == "calls" && record.Ended == nil {
+				if err := r.runner.Cancel(t.Context(), record.ID); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	r.says("wa/p:2", "go")
+	r.says("wa/p:2", "oi")
+	r.pass(time.Minute)
+	r.wantSent("wa/p:2", "name?")
+
+	// One that has not begun yet, and has no record.
+	late, err := r.runner.Emit(t.Context(), Event{Name: "go"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.runner.Cancel(t.Context(), late.Runs["calls"]); err != nil {
+		t.Fatal(err)
+	}
+	r.call = func() { t.Error("a cancelled run made a call") }
+	r.pass(time.Minute)
+	if last := r.records()[len(r.records())-1]; last.Status != engine.Cancelled || last.Trigger != "ev" || last.Flow != "calls" {
+		t.Errorf("the record says %+v", last)
+	}
+}
