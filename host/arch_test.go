@@ -23,9 +23,10 @@ var allowed = map[string][]string{
 	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/expr", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
 	"host/alert":           {"host/catalog", "host/contact", "host/egress", "host/grant", "host/outbox", "host/secret", "host/store"},
 	"host/admin":           {"host/alert", "host/catalog", "host/channel", "host/deadletter", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
-	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/plugin", "host/store", "github.com/google/uuid"},
+	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/outbox", "host/plugin", "host/store", "github.com/google/uuid"},
 	"host/outbox":          {"host/contact", "host/deadletter", "host/store"},
 	"host/deadletter":      {"host/store"},
+	"host/trial":           {"host/catalog", "host/contact", "host/egress", "host/engine", "host/expr", "host/flow", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/source", "host/store", "host/store/memory", "host/workspace"},
 	"host/dispatch":        {"host/store"},
 	"host/kv":              {"host/store"},
 	"host/blob":            {"host/store"},
@@ -65,7 +66,7 @@ var allowed = map[string][]string{
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.
-	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/graph", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
+	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/graph", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/trial", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
 	"cmd/bench": {"host/engine", "host/flow", "host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 

@@ -57,8 +57,8 @@ a server does with the installed ones.`,
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return p.printJSON(flow.Schema()) },
 	}
-	commands := append([]*cobra.Command{list, show, validate, schema, p.flowGraphCommand()}, p.flowVersionCommands()...)
-	return group("flow", "Check, publish, roll back, draw and look at flows", commands...)
+	commands := append([]*cobra.Command{list, show, validate, schema, p.flowGraphCommand(), p.flowTestCommand()}, p.flowVersionCommands()...)
+	return group("flow", "Check, try, publish, roll back, draw and look at flows", commands...)
 }
 
 func (p *program) listFlows(ctx context.Context) error {

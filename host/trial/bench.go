@@ -1,0 +1,180 @@
+// Package trial runs flows without a server: with the engine, the runner, the
+// plugins and the sandbox of a server, on a store in memory and a clock that
+// stands still but for the waits that are skipped. What plugins ask of the
+// network is answered by the trial, secrets are nobody's, and a contact's
+// channel is the trial itself: it puts messages into the mailbox, and takes
+// them out of the outbox.
+//
+// A [Bench] is a workspace with its plugins, compiled once. A [World] is one
+// trial on it; [Bench.Run] plays a [Case] in one, and [Bench.Replay] a run's
+// record. Trials on one bench go one after the other: the same trial gives the
+// same each time, as far as its plugins do, whose clock and chance are real.
+//
+// The package must not know servers or terminals, and reaches nothing outside.
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/store/memory"
+	"github.com/trama-run/trama/host/workspace"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Config says what is tried.
+type Config struct {
+	// Files are the objects: a workspace's, or flows alone.
+	Files workspace.Files
+	// Env is what flows see as "env".
+	Env map[string]any
+	// Plugins are the directories of plugins; an earlier one's come first.
+	Plugins []string
+	// Bundled are the sha256 of the plugins that belong to this build.
+	Bundled []string
+	// Cache is the directory of compiled code and manifests, which is worth
+	// keeping; Scratch is one for what is not, which the caller removes.
+	Cache, Scratch string
+	// Compiler is the command that compiles one plugin; see sandbox.Config.
+	Compiler []string
+}
+
+// Bench is a workspace that is ready for trials.
+type Bench struct {
+	env     map[string]any
+	catalog *catalog.Catalog
+	sandbox *sandbox.Sandbox
+	egress  *egress.Client
+	plugins *plugin.Registry
+
+	trying  sync.Mutex // held by the world that is at work
+	answers *answers   // its own
+}
+
+// Open reads the plugins and takes in the files. Its error is a
+// source.Problems if a file has mistakes, operations of plugins included.
+func Open(ctx context.Context, config Config) (_ *Bench, err error) {
+	set, problems := workspace.Parse(config.Files)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	b := &Bench{env: config.Env}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close(ctx))
+		}
+	}()
+	silent := slog.New(slog.NewTextHandler(io.Discard, nil))
+	if b.sandbox, err = sandbox.Open(sandbox.Config{CacheDir: filepath.Join(config.Cache, "code"), Compiler: config.Compiler, Log: silent}); err != nil {
+		return nil, err
+	}
+	secrets := secret.NewDummy()
+	b.egress = egress.New(egress.Config{Secrets: secrets, Transport: transport{b}, Log: silent})
+	b.plugins = plugin.New(plugin.Config{
+		Dirs: config.Plugins, DataDir: config.Scratch, CacheDir: config.Cache, Bundled: config.Bundled,
+		Sandbox: b.sandbox, Egress: b.egress, Secrets: secrets, Log: silent,
+	})
+	if err := b.plugins.Scan(ctx); err != nil {
+		return nil, err
+	}
+	b.grant(set.Grants)
+	for _, f := range set.Flows {
+		found, held := f.Check(b.plugins.Operations)
+		problems = append(problems, found...)
+		for _, h := range held { // a server would wait; here all plugins are there
+			problems.Add(h.At, "", "%s", h.Error())
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	if len(set.Channels) == 0 {
+		set.Channels = []catalog.Channel{{ID: DefaultChannel, Adapter: DefaultChannel}}
+	}
+	kept := memory.Open(memory.NewDisk(), nil)
+	if b.catalog, err = catalog.Open(ctx, kept, func(*catalog.Snapshot) {}); err != nil {
+		return nil, err
+	}
+	_, err = b.catalog.Apply(ctx, set, true)
+	return b, err
+}
+
+// DefaultChannel is the channel of workspaces without one.
+const DefaultChannel = "chat"
+
+// grant gives plugins what the workspace grants them or, if it grants nothing
+// at all, what they ask for: nothing of it leaves this process.
+func (b *Bench) grant(given []catalog.Grant) {
+	var grants []grant.Grant
+	for _, g := range given {
+		grants = append(grants, g.Grant)
+	}
+	if len(given) == 0 {
+		for _, s := range b.plugins.List() {
+			if s.Manifest != nil {
+				grants = append(grants, grant.Request(*s.Manifest, s.Digest))
+			}
+		}
+	}
+	b.plugins.SetGrants(grants)
+}
+
+// Close lets go of the plugins.
+func (b *Bench) Close(ctx context.Context) error {
+	if b.plugins != nil {
+		b.plugins.Close()
+	}
+	if b.egress != nil {
+		b.egress.Close()
+	}
+	if b.sandbox != nil {
+		return b.sandbox.Close(ctx)
+	}
+	return nil
+}
+
+// Flow gives a flow of the bench.
+func (b *Bench) Flow(id string) (catalog.Flow, error) {
+	f, ok := b.catalog.Snapshot().Flows[id]
+	if !ok {
+		known := slices.Sorted(maps.Keys(b.catalog.Snapshot().Flows))
+		return f, fmt.Errorf("there is no flow %q: %s", id, source.Suggest(id, known))
+	}
+	return f, nil
+}
+
+// channel gives the channel of a trial that names none.
+func (b *Bench) channel() string {
+	return slices.Sorted(maps.Keys(b.catalog.Snapshot().Channels))[0]
+}
+
+// Operation gives an operation of a plugin.
+func (b *Bench) operation(name, operation string) (abi.Operation, bool) {
+	operations, _ := b.plugins.Operations(name)
+	for _, o := range operations {
+		if o.Name == operation {
+			return o, true
+		}
+	}
+	return abi.Operation{}, false
+}
+
+// transport answers in the place of the network.
+type transport struct{ bench *Bench }
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.bench.answers.http(r) }

@@ -1,0 +1,332 @@
+package trial
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Result is how a case ended.
+type Result struct {
+	At   source.Place  `json:"at"`
+	Name string        `json:"name"`
+	Took time.Duration `json:"took"` // nanoseconds
+	// Failures are what is not as expected, one or more lines each; none: the
+	// case passed.
+	Failures []string `json:"failures,omitempty"`
+}
+
+// Run plays a case. Its error is the context's: whatever else goes wrong is a
+// failure of the case.
+func (b *Bench) Run(ctx context.Context, c Case) (Result, error) {
+	began := time.Now()
+	p := play{c: c}
+	w, err := b.World(ctx, c)
+	if err == nil {
+		p.World = w
+		err = p.play(ctx)
+		w.Close(ctx)
+	}
+	if err != nil {
+		p.fail("%v", err)
+	}
+	return Result{At: c.At, Name: c.Name, Took: time.Since(began), Failures: p.failures}, ctx.Err()
+}
+
+// play is a case at work.
+type play struct {
+	*World
+	c        Case
+	failures []string
+	at       string // which part of the case is compared
+	// What expectations have seen: numbers of steps, events and alerts.
+	steps, events, alerts int
+	failedExpected        bool
+}
+
+func (p *play) fail(format string, args ...any) {
+	p.failures = append(p.failures, p.at+fmt.Sprintf(format, args...))
+}
+
+func (p *play) play(ctx context.Context) error {
+	if !isMessage(p.trigger) {
+		if err := p.Begin(ctx, p.c.Event); err != nil {
+			return err
+		}
+	} else if len(p.c.Messages) == 0 {
+		return fmt.Errorf("the trigger %q takes messages: give messages: [{receive: ...}]", p.trigger.ID)
+	}
+	for i, step := range p.c.Messages {
+		p.at = fmt.Sprintf("step %d (%s): ", i+1, step.At)
+		if err := p.step(ctx, step); err != nil {
+			return fmt.Errorf("step %d (%s): %w", i+1, step.At, err)
+		}
+	}
+	p.at = ""
+	if len(p.c.Messages) == 0 {
+		if err := p.End(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.expect(ctx, p.c.Expect); err != nil {
+		return err
+	}
+	return p.rest(ctx)
+}
+
+func (p *play) step(ctx context.Context, step Step) error {
+	switch {
+	case step.Expect != nil:
+		return p.expect(ctx, *step.Expect)
+	case step.Advance != "":
+		to, err := later(p.clock, step.Advance)
+		if err != nil {
+			return err
+		}
+		return p.Advance(ctx, to)
+	}
+	unit, err := unitOf(step.Receive.Any())
+	if err != nil {
+		return err
+	}
+	return p.receive(ctx, unit)
+}
+
+// unitOf reads a message: a text, or a message with its fields and those that
+// flows see beside them.
+func unitOf(value any) (u abi.Unit, err error) {
+	if text, ok := value.(string); ok {
+		u.Message = &abi.Message{Type: abi.MessageText, Text: text}
+		return u, nil
+	}
+	fields, ok := value.(map[string]any)
+	if !ok {
+		return u, fmt.Errorf("a message is a text or an object, found %s", shown(value))
+	}
+	u.Message = &abi.Message{}
+	rest := map[string]any{}
+	for name, value := range fields {
+		switch name {
+		case "channel", "from", "messages": // the trial's own
+		case "id":
+			u.ID, _ = value.(string)
+		case "name":
+			u.Name, _ = value.(string)
+		case "time_millis":
+			u.TimeMillis, _ = value.(int64)
+		default:
+			rest[name] = value
+		}
+	}
+	data, err := json.Marshal(rest)
+	if err != nil {
+		return u, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(u.Message); err != nil {
+		return u, fmt.Errorf("a message: %w", err)
+	}
+	return u, nil
+}
+
+// expect compares what came with what should have.
+func (p *play) expect(ctx context.Context, want Expect) error {
+	records, err := p.Records(ctx)
+	if err != nil {
+		return err
+	}
+	var steps []run.Step
+	last := run.Record{}
+	for _, r := range records {
+		steps = append(steps, r.Steps...)
+		last = r
+	}
+	if len(records) == 0 {
+		p.fail("no run began\n%s", p.Log())
+		return nil
+	}
+	if last.Flow != p.flow.Flow.ID && last.Status != engine.Cancelled {
+		p.fail("flow %s was started, and not %s: its trigger comes first", last.Flow, p.flow.Flow.ID)
+	}
+	p.expectRun(want, last)
+	if want.Steps != nil {
+		var got []string
+		for _, s := range steps[min(p.steps, len(steps)):] {
+			got = append(got, nameOf(s))
+		}
+		p.steps = len(steps)
+		if lines := compare(want.Steps, got, sameStep); lines != nil {
+			p.fail("steps:\n  %s", strings.Join(lines, "\n  "))
+		}
+	}
+	if !want.Messages.IsZero() {
+		var got []any
+		for _, m := range p.Take() {
+			got = append(got, any(engine.MessageValue(m)))
+		}
+		p.list("messages", want.Messages, got, func(item any) any {
+			if text, ok := item.(string); ok {
+				return map[string]any{"text": text}
+			}
+			return item
+		})
+	}
+	if !want.Answer.IsZero() {
+		p.compare("answer", want.Answer, p.answered())
+	}
+	if !want.User.IsZero() {
+		user, err := p.User(ctx)
+		if err != nil {
+			return err
+		}
+		p.compare("user", want.User, user)
+	}
+	for _, of := range []struct {
+		name, kind string
+		want       source.Value
+		seen       *int
+	}{{"events", "emit_event", want.Events, &p.events}, {"alerts", "send_alert", want.Alerts, &p.alerts}} {
+		if of.want.IsZero() {
+			continue
+		}
+		var got []any
+		for _, s := range steps {
+			if s.Type == of.kind && s.EffectID != "" {
+				got = append(got, expr.Numbers(s.Output))
+			}
+		}
+		all := got
+		got = got[min(*of.seen, len(got)):]
+		*of.seen = len(all)
+		p.list(of.name, of.want, got, func(item any) any { return item })
+	}
+	return nil
+}
+
+// expectRun compares how the run stands or ended.
+func (p *play) expectRun(want Expect, r run.Record) {
+	if want.Status != "" && want.Status != string(r.Status) {
+		p.fail("status: want %s, got %s%s", want.Status, r.Status, reason(r))
+	}
+	if want.Label != "" && want.Label != r.Label {
+		p.fail("label: want %s, got %q", want.Label, r.Label)
+	}
+	if !want.Result.IsZero() {
+		p.compare("result", want.Result, valueOf(r.Result))
+	}
+	if !want.Error.IsZero() {
+		p.compare("error", want.Error, valueOf(r.Error))
+	}
+	p.failedExpected = want.Status == string(engine.Failed) || !want.Error.IsZero()
+}
+
+func reason(r run.Record) string {
+	if r.Error == nil {
+		return fmt.Sprintf(" at node %s", r.Node)
+	}
+	return fmt.Sprintf(": node %s: %s: %s", r.Error.Node, r.Error.Code, r.Error.Message)
+}
+
+func (p *play) compare(name string, want source.Value, got any) {
+	for _, line := range match(name, want.Any(), got) {
+		p.fail("%s", line)
+	}
+}
+
+// list compares lists item by item.
+func (p *play) list(name string, want source.Value, got []any, read func(any) any) {
+	items, ok := want.Any().([]any)
+	if !ok {
+		p.fail("%s: want a list, found %s", name, shown(want.Any()))
+		return
+	}
+	for i, item := range items {
+		if i >= len(got) {
+			p.fail("%s[%d]: want %s, and there is none", name, i, shown(item))
+			continue
+		}
+		for _, line := range match(fmt.Sprintf("%s[%d]", name, i), read(item), got[i]) {
+			p.fail("%s", line)
+		}
+	}
+	for i := len(items); i < len(got); i++ {
+		p.fail("%s[%d]: %s came, and was not expected", name, i, shown(got[i]))
+	}
+}
+
+// rest says what nobody expected.
+func (p *play) rest(ctx context.Context) error {
+	p.failures = append(p.failures, p.Wrong()...)
+	p.failures = append(p.failures, p.answers.unused()...)
+	records, err := p.Records(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Status == engine.Failed && !p.failedExpected {
+			p.fail("the run failed, which was not expected%s", reason(r))
+		}
+	}
+	return nil
+}
+
+// answered is what the gateway's caller got; nil: nothing.
+func (p *play) answered() any {
+	a := p.answer
+	switch {
+	case a == nil:
+		return nil
+	case a.Failure != nil && a.Failure.Code == abi.CodeTimeout:
+		return map[string]any{"status": int64(504)}
+	case a.Failure != nil:
+		return map[string]any{"status": int64(500)}
+	case a.Response == nil:
+		return map[string]any{"status": int64(204)}
+	}
+	return valueOf(a.Response)
+}
+
+// valueOf gives a value as flows see it.
+func valueOf(v any) any {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	value, err := expr.ParseJSON(data)
+	if err != nil {
+		return err.Error()
+	}
+	return value
+}
+
+// nameOf is a step in one word.
+func nameOf(s run.Step) string {
+	name := s.Node
+	if s.Path != "" {
+		name = s.Path + "/" + name
+	}
+	if s.Port != "" {
+		name += "." + s.Port
+	}
+	return name
+}
+
+// sameStep says whether a step is meant, with its path and port or without.
+func sameStep(want, got string) bool {
+	path, node := "", got
+	if at := strings.LastIndex(got, "/"); at >= 0 {
+		path, node = got[:at+1], got[at+1:]
+	}
+	bare, _, _ := strings.Cut(node, ".")
+	return want == got || want == node || want == bare || want == path+bare
+}
