@@ -167,9 +167,14 @@ func testBackupUnderCommits(t *testing.T, f *fixture) {
 	}
 	backups := [][]byte{}
 	for len(backups) < 8 && !t.Failed() {
-		before := moves.Load()
-		backups = append(backups, f.backup(t))
-		eventually(t, "moves go on", func() bool { return moves.Load() > before || t.Failed() })
+		out := paced{wait: func() {
+			before := moves.Load()
+			eventually(t, "moves go on", func() bool { return moves.Load() > before || t.Failed() })
+		}}
+		if err := f.Backup(ctx, &out); err != nil {
+			t.Fatalf("backup: %v", err)
+		}
+		backups = append(backups, out.Bytes())
 	}
 	stop.Add(1)
 	all.Wait()
@@ -198,6 +203,17 @@ func testBackupUnderCommits(t *testing.T, f *fixture) {
 	}
 	r := f.restored(t, backups[len(backups)-1])
 	equal(t, "log", len(r.read(t, "log", 0, 1)) > 0, true)
+}
+
+// paced is a writer that lets others go on between writes.
+type paced struct {
+	bytes.Buffer
+	wait func()
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	p.wait()
+	return p.Buffer.Write(b)
 }
 
 // testBackupDamaged: what was cut or changed is refused, and leaves nothing.
