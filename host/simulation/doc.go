@@ -1,0 +1,34 @@
+// Package simulation proves the promises about crashes: it has the flows that
+// are run, the history of what the outside saw, the checker that judges a
+// history, the points at which a process is stopped, and mutants: stores that
+// break one promise each, which the checker must catch.
+//
+// Two tests use it. The one in this package drives the real parts over
+// store/memory with a virtual clock, thousands of times, each from a seed; the
+// one in package host kills a real process on a real disk. Nothing that runs in
+// production may import it. It must not know how the parts keep their promises:
+// the checker looks at what was acknowledged, what came out, and what is left.
+package simulation
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed flows/*.yaml
+var flows embed.FS
+
+// Flows gives the files of the flows, by their paths in a workspace. They need
+// the channels post and loud over the adapter post, the connector acme (see
+// host/testdata) and the connection peer; order.yaml needs a route.
+func Flows() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	err := fs.WalkDir(flows, "flows", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		files[path], err = flows.ReadFile(path)
+		return err
+	})
+	return files, err
+}

@@ -1,0 +1,132 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/deadletter"
+	"github.com/trama-run/trama/host/outbox"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/store"
+)
+
+// Final is what a store holds in the end.
+type Final struct {
+	Seen       map[string][]string        // by contact: the units that were consumed
+	Count      map[string]int             // by contact: how many, as its flows counted
+	Deliveries map[string]outbox.Delivery // by effect id
+	Dead       []deadletter.Letter
+	Runs       []run.Record
+	// Left is what is unfinished: sessions, wakes and items of queues.
+	Left []string
+}
+
+// kindSession is host/run's kind of the sessions that are not over.
+const kindSession store.Kind = "session"
+
+// everything is more than a store of these tests holds of one kind.
+const everything = 100_000
+
+// Look reads what a store holds in the end of these contacts.
+func Look(ctx context.Context, s store.Store, contacts []string) (Final, error) {
+	f := Final{Seen: map[string][]string{}, Count: map[string]int{}, Deliveries: map[string]outbox.Delivery{}}
+	for _, who := range contacts {
+		record, err := s.Load(ctx, store.ID{Kind: run.KindContact, Key: who})
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return f, err
+		}
+		var c struct {
+			Vars struct {
+				N    int      `json:"n"`
+				Seen []string `json:"seen"`
+			} `json:"vars"`
+			Later []contact.Start `json:"later"`
+		}
+		if err := json.Unmarshal(record.Value, &c); err != nil {
+			return f, fmt.Errorf("contact %s: %w", who, err)
+		}
+		f.Seen[who], f.Count[who] = c.Vars.Seen, c.Vars.N
+		for _, later := range c.Later {
+			f.Left = append(f.Left, fmt.Sprintf("%s: the flow %s has not begun", who, later.Flow))
+		}
+	}
+	err := errors.Join(
+		each(ctx, s, outbox.KindDelivery, func(r store.Record) error {
+			var d outbox.Delivery
+			err := json.Unmarshal(r.Value, &d)
+			f.Deliveries[r.ID.Key] = d
+			return err
+		}),
+		each(ctx, s, deadletter.Kind, func(r store.Record) error {
+			var l deadletter.Letter
+			err := json.Unmarshal(r.Value, &l)
+			f.Dead = append(f.Dead, l)
+			return err
+		}),
+		each(ctx, s, run.KindRecord, func(r store.Record) error {
+			var record run.Record
+			err := json.Unmarshal(r.Value, &record)
+			f.Runs = append(f.Runs, record)
+			return err
+		}),
+		f.left(ctx, s, contacts),
+	)
+	return f, err
+}
+
+// Quiet says whether a store holds no work, now or later.
+func Quiet(ctx context.Context, s store.Store, contacts []string) (bool, error) {
+	var f Final
+	err := f.left(ctx, s, contacts)
+	return len(f.Left) == 0, err
+}
+
+// left lists what is unfinished.
+func (f *Final) left(ctx context.Context, s store.Store, contacts []string) error {
+	wakes, err := s.Due(ctx, time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), 100)
+	if err != nil {
+		return err
+	}
+	for _, w := range wakes {
+		f.Left = append(f.Left, fmt.Sprintf("the wake of %s at %s", w.Key, w.At.Format(time.RFC3339Nano)))
+	}
+	queues := []string{channel.PrefixIntake + ":post", channel.PrefixIntake + ":loud"}
+	for _, who := range contacts {
+		queues = append(queues, run.MailKey(contact.Key(who)), outbox.ContactKey(contact.Key(who)))
+	}
+	for _, queue := range queues {
+		items, err := s.Read(ctx, queue, 0, 100)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			f.Left = append(f.Left, fmt.Sprintf("in the queue %s: %.200s", queue, item.Value))
+		}
+	}
+	return each(ctx, s, kindSession, func(r store.Record) error {
+		f.Left = append(f.Left, fmt.Sprintf("the session %s: %.300s", r.ID.Key, r.Value))
+		return nil
+	})
+}
+
+// each visits the records of a kind.
+func each(ctx context.Context, s store.Store, kind store.Kind, visit func(store.Record) error) error {
+	records, err := s.List(ctx, kind, "", everything, false)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if err := visit(r); err != nil {
+			return fmt.Errorf("%s %s: %w", kind, r.ID.Key, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package simulation
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/dispatch"
+	"github.com/trama-run/trama/host/outbox"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/memory"
+)
+
+// life is one process: the real parts over the disk, from a start to a crash
+// or a stop.
+type life struct {
+	world    *world
+	store    *memory.Store
+	runs     *run.Runner
+	channels *channel.Channels
+	dispatch *dispatch.Dispatcher
+
+	down   chan struct{} // closed when it ends
+	ending sync.Once
+	dead   atomic.Bool // it crashed: nothing that it does counts
+	broken atomic.Bool // the outcome of a commit is unknown
+}
+
+// grace is how long a stop waits, as in host.
+const grace = 20 * time.Second
+
+// begin starts a process.
+func (w *world) begin() *life {
+	l := &life{world: w, down: make(chan struct{})}
+	l.store = memory.Open(w.disk, nil)
+	var s store.Store = &sick{l.store, l}
+	if w.mutant != nil {
+		s = w.mutant.Wrap(s)
+	}
+	log := slog.New(slog.DiscardHandler)
+	find := func() *catalog.Catalog { return w.catalog }
+	plugins := &plugins{l}
+	poke := func() { l.dispatch.Poke() }
+	var out *outbox.Outbox
+	l.runs = run.New(run.Config{Store: s, Catalog: find, Plugins: plugins, Secret: func(string) error { return nil }, Poke: poke, ID: w.id, Log: log})
+	l.channels = channel.New(channel.Config{Store: s, Catalog: find, Plugins: plugins, Secrets: secret.New(nil, ""), Poke: poke, Log: log,
+		Sending: func(endpoint string) bool { return out.Sending(endpoint) }, Event: l.runs.AddEvent,
+	})
+	out = outbox.New(outbox.Config{Store: s, Poke: poke, Log: log, Lanes: map[string]outbox.Lane{
+		outbox.PrefixContact: {Sender: l.channels.Sender(), Policy: channel.SendPolicy()},
+	}})
+	l.dispatch = dispatch.New(s, log, map[string]dispatch.Handler{
+		channel.PrefixIntake: l.channels.Intake,
+		run.PrefixContact:    l.runs.Contact,
+		run.PrefixRun:        l.runs.Alone,
+		outbox.PrefixContact: out.Work,
+	})
+	return l
+}
+
+// live works until the process ends, and until nothing of it is left.
+func (l *life) live() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		if err := l.dispatch.Run(ctx, l.patience()); err != nil {
+			l.stop("stopped: " + err.Error())
+		}
+		close(ended)
+	}()
+	<-l.down
+	cancel()
+	<-ended
+	waiting, done := context.WithTimeout(context.Background(), l.patience())
+	l.runs.Close(waiting)
+	done()
+	l.store.Close() //nolint:errcheck // it has nothing to lose
+}
+
+// patience is how long work in progress may go on. The dispatcher is told at
+// its start, so a crash cuts the work short in the store and at the plugins.
+func (l *life) patience() time.Duration {
+	if l.dead.Load() {
+		return 0
+	}
+	return grace
+}
+
+// crash ends the process now, even while it stops.
+func (l *life) crash(why string) {
+	if !l.dead.Swap(true) {
+		l.world.fault(why)
+	}
+	l.ending.Do(func() { close(l.down) })
+}
+
+// stop ends it in order.
+func (l *life) stop(why string) {
+	l.ending.Do(func() {
+		l.world.fault(why)
+		close(l.down)
+	})
+}
+
+// sicken makes a store that takes no more commits; the process learns of it
+// and stops in order, as host does.
+func (l *life) sicken(why string) {
+	if l.broken.Swap(true) {
+		return
+	}
+	l.world.fault(why)
+	go func() {
+		l.world.sleep("sick", why, 20*time.Millisecond)
+		l.stop("the store is broken")
+	}()
+}
+
+func (l *life) over() bool { return l.dead.Load() }
+
+// err is why no commit is taken.
+func (l *life) err() error {
+	switch {
+	case l.over():
+		return store.ErrClosed
+	case l.broken.Load():
+		return store.ErrUnknown
+	}
+	return nil
+}
+
+// open says whether the process takes new events.
+func (l *life) open() bool {
+	select {
+	case <-l.down:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,104 @@
+package simulation
+
+import (
+	"strings"
+	"time"
+)
+
+// mark is one thing that the outside sees of a run: a call of acme or a
+// message, by its step. Where steps are parted by a slash, one of them comes.
+type mark struct {
+	step   string
+	send   bool // a message, which may come later than the calls after it
+	unsafe bool // a call that is made once or, if a crash is near it, never
+}
+
+// plan is what comes of a unit or a ref, in order; what is in one group may
+// come in any order.
+type plan [][]mark
+
+// Words that are not of units.
+const (
+	WordLone    = "lone"    // an event for lone.yaml
+	WordAfter   = "after"   // an event or an activation for after.yaml
+	WordGateway = "gateway" // a call of order.yaml
+	WordLoud    = "loud"    // any message on the channel loud
+)
+
+// Words are those that a contact on the channel post may write.
+var Words = [...]string{"echo", "order", "fan", "par", "jump", "nap", "ask", "bounce", "quiet", "retry", "emit"}
+
+// planOf gives the plan of a word.
+func planOf(word string) plan {
+	call := func(step string) mark { return mark{step: step} }
+	send := func(step string) mark { return mark{step: step, send: true} }
+	once := func(step string) mark { return mark{step: step, unsafe: true} }
+	switch word {
+	case "order":
+		return plan{{call("o1")}, {once("o2")}, {send("order")}}
+	case "fan":
+		return plan{{call("f0"), call("f1"), call("f2")}, {call("f3")}, {send("fan")}}
+	case "par":
+		return plan{{call("pa"), once("pb")}, {send("par")}}
+	case "jump":
+		return plan{{call("j1")}, {send("jump")}}
+	case "nap":
+		return plan{{send("nap")}}
+	case "ask":
+		return plan{{send("ask")}, {send("answer/late")}}
+	case "bounce":
+		return plan{{send("answer/late")}}
+	case "quiet":
+		return plan{{send("answer/quiet")}}
+	case "retry":
+		return plan{{call("r1")}, {send("retry")}}
+	case "emit":
+		return plan{{send("emit")}}
+	case WordLone:
+		return plan{{call("l1")}, {call("l2")}, {once("l3")}}
+	case WordAfter:
+		return plan{{send("after")}}
+	case WordGateway:
+		return plan{{call("g1")}, {once("g2")}}
+	case WordLoud:
+		return plan{{call("u1")}, {send("loud")}}
+	}
+	return plan{{send("echo")}}
+}
+
+// names gives what a mark of a unit may be called in a history.
+func (m mark) names(unit string) (names []string) {
+	for step := range strings.SplitSeq(m.step, "/") {
+		names = append(names, step+"|"+unit)
+	}
+	return names
+}
+
+// unsafe says whether a step is an unsafe call.
+func unsafe(step string) bool {
+	return step == "o2" || step == "pb" || step == "l3" || step == "g2"
+}
+
+// pure says whether a step may be made as often as it likes.
+func pure(step string) bool { return step == "o0" || step == "o3" || step == "g0" }
+
+// spans are how long the steps that a timer starts were waited for.
+func span(step string) (time.Duration, bool) {
+	switch step {
+	case "nap":
+		return 10 * time.Second, true
+	case "late":
+		return 30 * time.Second, true
+	case "quiet":
+		return 20 * time.Second, true
+	case "l2":
+		return 5 * time.Second, true
+	}
+	return 0, false
+}
+
+// Refs that a flow makes of the unit that emitted them.
+const (
+	suffixLone  = "+lone"
+	suffixAfter = "+after"
+)
