@@ -20,12 +20,13 @@ var allowed = map[string][]string{
 	"host":                 {"host/admin", "host/alert", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/backup", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
 	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
 	"host/gateway":         {"host/catalog", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
-	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
+	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/expr", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
 	"host/alert":           {"host/catalog", "host/contact", "host/egress", "host/grant", "host/outbox", "host/secret", "host/store"},
 	"host/admin":           {"host/alert", "host/catalog", "host/channel", "host/deadletter", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
-	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/plugin", "host/store", "github.com/google/uuid"},
+	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/outbox", "host/plugin", "host/store", "github.com/google/uuid"},
 	"host/outbox":          {"host/contact", "host/deadletter", "host/store"},
 	"host/deadletter":      {"host/store"},
+	"host/trial":           {"host/catalog", "host/contact", "host/egress", "host/engine", "host/expr", "host/flow", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/source", "host/store", "host/store/memory", "host/workspace"},
 	"host/dispatch":        {"host/store"},
 	"host/kv":              {"host/store"},
 	"host/blob":            {"host/store"},
@@ -36,12 +37,13 @@ var allowed = map[string][]string{
 	"host/egress":          {"host/egress/auth", "host/egress/redact", "host/grant", "host/secret"},
 	"host/egress/auth":     {"github.com/aws/aws-sdk-go-v2"},
 	"host/egress/redact":   {},
-	"host/engine":          {"host/contact", "host/expr", "host/flow"},
-	"host/flow":            {"host/contact", "host/expr", "host/source", "github.com/robfig/cron", "golang.org/x/text", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
+	"host/engine":          {"host/contact", "host/expr", "host/flow", "host/value"},
+	"host/flow":            {"host/contact", "host/expr", "host/source", "host/value", "github.com/robfig/cron", "golang.org/x/text", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
 	"host/graph":           {"host/flow"},
 	"host/expr":            {"host/source", "github.com/expr-lang/expr"},
 	"host/source":          {"go.yaml.in/yaml"},
 	"host/contact":         {},
+	"host/value":           {"golang.org/x/text"},
 	"host/problem":         {},
 	"host/watch":           {},
 	"host/telemetry":       {"github.com/prometheus/client_golang"},
@@ -64,7 +66,7 @@ var allowed = map[string][]string{
 
 	// The binary wires nothing: it starts host, is a client of admin, and reads
 	// what a workspace or a plugin file is without a server.
-	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/graph", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
+	"cmd/trama": {"host", "host/admin", "host/catalog", "host/deadletter", "host/flow", "host/grant", "host/graph", "host/outbox", "host/plugin", "host/problem", "host/run", "host/sandbox", "host/sandbox/compile", "host/source", "host/trial", "host/store/backup", "host/workspace", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"},
 	// The benchmark measures rooms beside the libraries that they stand on.
 	"cmd/bench": {"host/engine", "host/flow", "host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 
