@@ -83,6 +83,13 @@ func (a api) doctor(c *fiber.Ctx) error {
 	for _, id := range slices.Sorted(maps.Keys(s.Broken)) {
 		add("broken", fmt.Sprintf("flow %s (%s)", id, s.Origins["flow/"+id]), s.Broken[id].Error(), "publish its document again, or roll back with: trama flow rollback "+id)
 	}
+	idle, err := a.idle(c)
+	if err != nil {
+		return err
+	}
+	for _, i := range idle {
+		add("held", fmt.Sprintf("schedule %s of flow %s", i.Trigger, i.Flow), fmt.Sprintf("%s: all of its instants had passed at %s, when it was set", i.When, i.Since.Format(time.RFC3339)), "give it an instant to come, or remove it")
+	}
 	for _, r := range s.Routes {
 		f, ok := s.Flows[r.Flow]
 		if !ok {
