@@ -115,6 +115,7 @@ func TestBreakerCounts(t *testing.T) {
 		{"unknown outcomes", time.Second, []*abi.Error{unknown, unknown, nil, nil}, true},
 		{"refusals are answers", time.Second, []*abi.Error{refused, refused, refused, refused, refused}, false},
 		{"long ago", 30 * time.Second, []*abi.Error{busy, busy, busy, busy, busy, busy, busy, busy}, false},
+		{"long ago, in other parts of the window", 25 * time.Second, []*abi.Error{busy, busy, busy, busy, busy, busy, busy, busy}, false},
 		{"successes are forgotten too", 12 * time.Second, []*abi.Error{nil, nil, nil, nil, nil, nil, busy, busy, busy}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -86,6 +86,32 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// TestNeverEarly: work that comes meanwhile wakes a queue, and does not bring
+// the next try of its first item forward; nothing is left of the tries after.
+func TestNeverEarly(t *testing.T) {
+	w := newWorld(t, quick())
+	w.other.answer = func(_ Item, nth int) *abi.Error {
+		if nth <= 2 {
+			return busy
+		}
+		return nil
+	}
+	w.put(person(1), "a")
+	w.run(2 * time.Second)
+	for n := range 5 {
+		w.put(person(1), fmt.Sprint("more", n))
+		w.run(time.Second)
+	}
+	if got := w.other.ids(); len(got) != 2 {
+		t.Errorf("tries %v", got)
+	}
+	w.run(2 * time.Minute)
+	w.want("a:"+StateSent, "more4:"+StateSent)
+	if left, err := w.store.List(t.Context(), kindAttempts, "", 10, false); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 // TestJitter: it only ever adds, no more than its share, and a crash does not
 // change it.
 func TestJitter(t *testing.T) {
