@@ -20,6 +20,7 @@ import (
 )
 
 func (p *program) backupCommand() *cobra.Command {
+	var data string
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Back up a running or stopped installation",
@@ -29,9 +30,10 @@ and opens the data directory of the workspace if none does. The file holds the
 vault's key: keep it as you keep the tokens. The workspace's own files and
 secrets from the environment are not in it.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return p.backup(c.Context(), args[0]) },
+		RunE: func(c *cobra.Command, args []string) error { return p.backup(c.Context(), args[0], data) },
 	}
 	p.clientFlags(c)
+	c.Flags().StringVar(&data, "data", "", "data `directory` of a server that does not run (default: ask the server, then that of the workspace)")
 	return c
 }
 
@@ -55,19 +57,20 @@ taken may be sent again. The admin token is made anew.`,
 }
 
 func (p *program) verifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var temp string
+	c := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Restore a backup into a temporary directory and compare",
-		Args:  cobra.ExactArgs(1),
-		RunE:  func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args[0]) },
+		Long: `Restore a backup into a temporary directory, back that up again and compare the
+two by kind. Marks and traces that end within the next hour are left out.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args[0], temp) },
 	}
+	c.Flags().StringVar(&temp, "temp", "", "`directory` for the restored copy (default: the system's)")
+	return c
 }
 
-func (p *program) backup(ctx context.Context, file string) (err error) {
-	c, err := p.client()
-	if err != nil {
-		return err
-	}
+func (p *program) backup(ctx context.Context, file, data string) (err error) {
 	if _, err := os.Lstat(file); err == nil {
 		return fmt.Errorf("%s is there already: name a new file", file)
 	}
@@ -80,7 +83,7 @@ func (p *program) backup(ctx context.Context, file string) (err error) {
 			err = errors.Join(err, part.Close(), os.Remove(part.Name()))
 		}
 	}()
-	from, err := p.writeBackup(ctx, c, part)
+	from, err := p.writeBackup(ctx, data, part)
 	if err != nil {
 		return err
 	}
@@ -116,9 +119,17 @@ func (p *program) backup(ctx context.Context, file string) (err error) {
 	return err
 }
 
-// writeBackup takes the backup from the server, or from the data directory if
-// no server was named and none answers. It returns which.
-func (p *program) writeBackup(ctx context.Context, c *client, w io.Writer) (from string, err error) {
+// writeBackup takes the backup from the data directory that is named, from the
+// server, or from the workspace's data directory if no server was named and
+// none answers. It returns which.
+func (p *program) writeBackup(ctx context.Context, data string, w io.Writer) (from string, err error) {
+	if data != "" {
+		return data, backup.WriteClosed(ctx, w, data)
+	}
+	c, err := p.client()
+	if err != nil {
+		return "", err
+	}
 	err = c.download(ctx, "/v1/backup", w)
 	if _, none := errors.AsType[*noServerError](err); !none || p.server != "" || p.env("TRAMA_ADMIN") != "" {
 		return c.base, err
@@ -181,8 +192,8 @@ func (p *program) restore(ctx context.Context, file, data string) error {
 	return err
 }
 
-func (p *program) verify(ctx context.Context, file string) error {
-	report, err := backup.Verify(ctx, file, "")
+func (p *program) verify(ctx context.Context, file, temp string) error {
+	report, err := backup.Verify(ctx, file, temp)
 	if err != nil {
 		return err
 	}

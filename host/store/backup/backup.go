@@ -110,8 +110,12 @@ func Stream(ctx context.Context, s store.Store, data string, log *slog.Logger) i
 // WriteClosed writes a backup of a data directory that no server has open.
 func WriteClosed(ctx context.Context, w io.Writer, data string) error {
 	dir := filepath.Join(data, storeDir)
-	if names, err := os.ReadDir(dir); err != nil || len(names) == 0 {
-		return errors.Join(fmt.Errorf("backup: there is no store in %s: name the workspace with -w", data), err)
+	names, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if len(names) == 0 { // opening it would make one
+		return fmt.Errorf("backup: there is no store in %s: name the workspace with -w, or the data directory with --data", data)
 	}
 	s, err := badger.Open(badger.Config{Dir: dir})
 	if err != nil {
