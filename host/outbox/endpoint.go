@@ -52,12 +52,11 @@ func (e *endpoints) enter(name, queue string, p Policy, now time.Time) (taken pl
 	}
 	at.policy = p
 	maps.DeleteFunc(at.called, func(_ string, until time.Time) bool { return !until.After(now) })
-	_, mine := at.called[queue]
-	delete(at.called, queue)
+	delete(at.called, queue) // the place that was kept for it is free again, for it
 	if wait := at.breaker.wait(queue, now); wait > 0 {
 		return place{}, wait, false
 	}
-	if !mine && at.running+len(at.called) >= p.AtOnce {
+	if at.running+len(at.called) >= p.AtOnce {
 		if !at.waiting[queue] {
 			at.waiting[queue] = true
 			at.line = append(at.line, queue)
