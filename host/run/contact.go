@@ -67,6 +67,7 @@ func OutboxKey(k contact.Key) string { return PrefixOutbox + ":" + string(k) }
 // Bounds of what a conversation keeps.
 const (
 	maxScanned = 100 // letters that are looked at for one that interrupts
+	maxInARow  = 16  // things that are done before others have their turn
 	maxLater   = 20  // flows that wait for the present one to end
 )
 
@@ -78,9 +79,14 @@ func (r *Runner) Contact(ctx context.Context, key string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: r.now()}}
-	again, err := c.next(ctx) // one thing at a time, so that a stop has to wait for one
-	return r.contended(key, again, err)
+	for range maxInARow {
+		c := conversation{runner: r, key: key, who: who, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: r.now()}}
+		again, err := c.next(ctx)
+		if err != nil || again.IsZero() || again.After(r.now()) || ctx.Err() != nil {
+			return r.contended(key, again, err)
+		}
+	}
+	return r.now(), nil
 }
 
 // contended is for work that met a change by an operator, such as a session
