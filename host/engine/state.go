@@ -2,10 +2,12 @@ package engine
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/value"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -15,43 +17,74 @@ const (
 	maxTag  = 100 // bytes of one
 )
 
-func (m *move) conditional(c *flow.Conditional) (string, *abi.Error) {
-	scope := m.scope()
-	for _, b := range c.Branches {
-		v, err := b.When.Eval(scope)
-		if err != nil {
-			return "", failed(err)
-		}
-		switch v := v.(type) {
-		case nil:
-		case bool:
-			if v {
-				return b.Port, nil
+// set changes variables. All templates see them as they were before.
+func (m *move) set(n *node, c *flow.Set, step *Step) (string, *abi.Error) {
+	scope, had := m.scope(), m.run.Vars
+	if n.Type == "set_user" {
+		had = m.user
+	}
+	values := make(map[string]any, len(c.Set)+len(c.Increment)+len(c.Append)+len(c.Clear))
+	for _, change := range []struct {
+		of   map[string]flow.Template
+		made func(name string, had, given any) (any, *abi.Error)
+	}{{c.Set, put}, {c.Increment, increment}, {c.Append, appended}} {
+		for _, name := range slices.Sorted(maps.Keys(change.of)) {
+			given, err := change.of[name].Expand(scope)
+			if err != nil {
+				return "", failed(err)
 			}
-		default:
-			return "", invalid("branch %q: the condition %q must be true or false; compare it, as in input.total > 0", b.Port, b.When.String())
+			made, problem := change.made(name, had[name], given)
+			if problem != nil {
+				return "", problem
+			}
+			values[name] = made
 		}
 	}
-	return flow.PortElse, nil
-}
-
-func (m *move) set(n *node, c *flow.Set, step *Step) (string, *abi.Error) {
-	scope := m.scope() // all see the variables before
-	values := make(map[string]any, len(c.Set))
-	for _, name := range slices.Sorted(maps.Keys(c.Set)) {
-		v, err := c.Set[name].Expand(scope)
-		if err != nil {
-			return "", failed(err)
-		}
-		values[name] = v
+	vars := with(had, values)
+	for _, name := range c.Clear {
+		delete(vars, name)
+		values[name] = nil
 	}
 	step.Output = values
 	if n.Type == "set_user" {
-		m.user = with(m.user, values)
+		m.user = vars
 	} else {
-		m.run.Vars = with(m.run.Vars, values)
+		m.run.Vars = vars
 	}
 	return flow.PortNext, nil
+}
+
+func put(_ string, _, given any) (any, *abi.Error) { return given, nil }
+
+// increment adds a number to a variable; null counts as 0.
+func increment(name string, had, by any) (any, *abi.Error) {
+	if had == nil {
+		had = int64(0)
+	}
+	for _, v := range []struct {
+		what  string
+		value any
+	}{{"the variable is", had}, {"it is incremented by", by}} {
+		switch v.value.(type) {
+		case int64, float64:
+		default:
+			return nil, invalid("increment %q: %s %s, and not a number; convert it with int(...) or float(...)", name, v.what, describe(v.value))
+		}
+	}
+	sum := value.Add(had, by)
+	if f, ok := sum.(float64); ok && math.IsInf(f, 0) {
+		return nil, invalid("increment %q: the sum of %v and %v is too great for a number", name, had, by)
+	}
+	return sum, nil
+}
+
+// appended adds a value to a list; null counts as an empty one.
+func appended(name string, had, item any) (any, *abi.Error) {
+	list, ok := had.([]any)
+	if !ok && had != nil {
+		return nil, invalid("append %q: the variable is %s, and not a list; set it to [...] first", name, describe(had))
+	}
+	return append(slices.Clip(list), item), nil
 }
 
 func (m *move) tag(c *flow.UserTag, step *Step) (string, *abi.Error) {

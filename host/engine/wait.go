@@ -293,8 +293,3 @@ func (m *move) silence() error {
 	m.walk(m.pass(m.step(armed), flow.PortInactive))
 	return nil
 }
-
-// accept says whether a reply fits what a wait expects, and gives its value.
-func (m *move) accept(c *flow.WaitReply, value map[string]any) (typed any, fits bool, err *abi.Error) {
-	return nil, true, nil
-}

@@ -193,6 +193,10 @@ func (m *move) do(n *node, step *Step) (string, *abi.Error) {
 		return m.emitEvent(n, c, step)
 	case *flow.Conditional:
 		return m.conditional(c)
+	case *flow.TimeInterval:
+		return m.timeInterval(c)
+	case *flow.Split:
+		return m.split(n, c), nil
 	case *flow.Jump:
 		return m.jump(n, c, step)
 	case *flow.ForEach:

@@ -1,10 +1,8 @@
 package flow
 
 import (
-	"slices"
 	"strings"
 
-	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/source"
 )
 
@@ -18,11 +16,11 @@ func actions() []Kind {
 			Config: func() any { return &RunCode{Language: defaultLanguage} },
 		}, {
 			Type: "set_flow", Group: GroupAction, Ports: []Port{next, failure},
-			Doc:    "Changes variables of this run, seen as flow.<name>. The input passes through.",
+			Doc:    "Changes variables of this run, seen as flow.<name>: sets, counts, appends to lists, and clears them. The input passes through.",
 			Config: func() any { return &Set{} },
 		}, {
 			Type: "set_user", Group: GroupAction, Ports: []Port{next, failure}, Needs: NeedsContact,
-			Doc:    "Changes variables of the contact, seen as user.<name> in all flows. The input passes through.",
+			Doc:    "Changes variables of the contact, seen as user.<name> in all flows, in the same ways. The input passes through.",
 			Config: func() any { return &Set{} },
 		}, {
 			Type: "user_tag", Group: GroupAction, Ports: []Port{next, failure}, Needs: NeedsContact,
@@ -67,25 +65,6 @@ func (c *RunCode) check(n *Node) (problems source.Problems) {
 		problems.Add(n.With.Place("code"), `write a script, such as "return input"`, "the code is empty")
 	}
 	return problems
-}
-
-// Set is "with" of set_flow and set_user.
-type Set struct {
-	Set map[string]Template `json:"set" source:"required" jsonschema_description:"Variables by name; any JSON values."`
-}
-
-func (s *Set) check(n *Node) (problems source.Problems) {
-	if set := n.With.Get("set"); len(s.Set) == 0 && set.IsMapping() {
-		problems.Add(set.Place(), `add name: "{{ ... }}"`, "%s sets nothing", n.Type)
-	}
-	if n.Type == "set_user" {
-		for _, name := range n.With.Get("set").Keys() {
-			if slices.Contains(contact.Fields(), name) {
-				problems.Add(n.With.Get("set").KeyPlace(name), "use another name; tags are changed by user_tag", "user.%s is the contact's own and can't be set", name)
-			}
-		}
-	}
-	return append(problems, checkNames(n, "set")...)
 }
 
 // UserTag is "with" of user_tag.

@@ -18,8 +18,17 @@ func controls() []Kind {
 	return []Kind{
 		{
 			Type: "conditional", Group: GroupControl, Ports: []Port{{PortElse, "No branch's condition is true."}, failure},
-			Doc:    "Takes the port of the first branch whose condition is true, else the port else. The input passes through.",
+			Doc:    "Takes the port of the first branch whose condition is true, else the port else. A condition is an expression (when), or tests that compare values (all, any). The input passes through.",
 			Config: func() any { return &Conditional{} },
+		}, {
+			Type: "time_interval", Group: GroupControl,
+			Ports:  []Port{{PortInside, "The instant is inside of an interval."}, {PortOutside, "It is in none."}, failure},
+			Doc:    "Tells opening hours: whether now, or another instant, is inside of one of its intervals. What the clock on the wall of the zone shows counts, also where it is put forward or back. An interval over midnight belongs to the day on which it begins, and goes on into a holiday. The input passes through.",
+			Config: func() any { return &TimeInterval{} },
+		}, {
+			Type: "split", Group: GroupControl,
+			Doc:    "Takes one of its ways by chance, each with a share in proportion to its weight: an A/B test with any number of ways. The input passes through.",
+			Config: func() any { return &Split{} },
 		}, {
 			Type: typeJump, Group: GroupControl, Ports: []Port{next, {PortError, "The flow is not there, the calls are too deep, or the flow failed."}},
 			Doc:    "Runs another flow and comes back: the output is {label, result} of its end node. With return: false the run goes over to that flow for good, and so do the flows that called it.",
@@ -38,38 +47,6 @@ func controls() []Kind {
 			Config: func() any { return &End{} },
 		},
 	}
-}
-
-// Conditional is "with" of conditional.
-type Conditional struct {
-	Branches []Branch `json:"branches" source:"required" jsonschema_description:"Tried in order."`
-}
-
-// Branch is one way out of a conditional.
-type Branch struct {
-	At source.Place `json:"-"`
-
-	Port string     `json:"port" source:"required" jsonschema_description:"Port to take: letters, digits, - and _."`
-	When Expression `json:"when" source:"required" jsonschema_description:"Condition, such as input.total > 1000."`
-}
-
-func (c *Conditional) ports() (names []string) {
-	for _, b := range c.Branches {
-		names = append(names, b.Port)
-	}
-	return names
-}
-
-func (*Conditional) portsDoc() string { return "The branch's condition is true, and none before it." }
-
-func (c *Conditional) check(n *Node) (problems source.Problems) {
-	if branches := n.With.Get("branches"); len(c.Branches) == 0 && branches.IsList() {
-		problems.Add(branches.Place(), `add {port: ..., when: "..."}`, "a conditional needs a branch")
-	}
-	for i, b := range c.Branches {
-		problems = append(problems, checkPort(b.At, b.Port, c.ports()[:i], PortElse, PortError)...)
-	}
-	return problems
 }
 
 // Jump is "with" of jump.

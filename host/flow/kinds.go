@@ -146,15 +146,3 @@ func checkPort(at source.Place, name string, seen []string, fixed ...string) (pr
 	}
 	return problems
 }
-
-// checkNames checks the keys of a mapping under "with", which become names of
-// variables.
-func checkNames(n *Node, field string) (problems source.Problems) {
-	set := n.With.Get(field)
-	for _, name := range set.Keys() {
-		if !plainName(name) {
-			problems.Add(set.KeyPlace(name), "use letters, digits and _, a letter first", "%q is not a variable name", name)
-		}
-	}
-	return problems
-}

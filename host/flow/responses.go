@@ -17,7 +17,7 @@ func responses() []Kind {
 		}, {
 			Type: "wait_reply", Group: GroupResponse, Needs: NeedsContact,
 			Ports:  []Port{next, {PortTimeout, "No reply came in time."}, {PortInvalid, "The reply did not fit, and neither did those to the retries; the last one is the output."}, failure},
-			Doc:    "Waits for the contact's next message, which is the output.",
+			Doc:    "Waits for the contact's next message, which is the output. With expect it must be of a type, such as a date or one of several options, and the output's value is what it says, in one form: input.value.",
 			Config: func() any { return &WaitReply{} },
 		}, {
 			Type: "response.json", Group: GroupResponse, Ports: []Port{next, failure}, Needs: NeedsCaller,
@@ -29,16 +29,20 @@ func responses() []Kind {
 
 // WaitReply is "with" of wait_reply.
 type WaitReply struct {
-	SaveAs   string `json:"save_as,omitempty" jsonschema_description:"Variable of the run that gets the reply's value, or else its text."`
-	Timeout  Span   `json:"timeout,omitempty,omitzero" jsonschema_description:"How long to wait: 30s, 10m, 2h, 3d; for ever if left out."`
-	Debounce Span   `json:"debounce,omitempty,omitzero" jsonschema_description:"Take several quick messages as one: wait until the contact has been quiet for this long, such as 2s. Their texts are joined by line breaks; messages lists them."`
-	Retries  int    `json:"retries,omitempty" jsonschema_description:"How often to wait again after a reply that does not fit: 0 (if left out) to 20."`
-	Retry    Text   `json:"retry,omitempty,omitzero" jsonschema_description:"Text that is sent before each retry."`
+	Expect   *Expect `json:"expect,omitempty" jsonschema_description:"What the reply must be; the output's value is what it says. Any message if left out."`
+	SaveAs   string  `json:"save_as,omitempty" jsonschema_description:"Variable of the run that gets the reply's value, or else its text."`
+	Timeout  Span    `json:"timeout,omitempty,omitzero" jsonschema_description:"How long to wait: 30s, 10m, 2h, 3d; for ever if left out."`
+	Debounce Span    `json:"debounce,omitempty,omitzero" jsonschema_description:"Take several quick messages as one: wait until the contact has been quiet for this long, such as 2s. Their texts are joined by line breaks; messages lists them."`
+	Retries  int     `json:"retries,omitempty" jsonschema_description:"How often to wait again after a reply that does not fit: 0 (if left out) to 20."`
+	Retry    Text    `json:"retry,omitempty,omitzero" jsonschema_description:"Text that is sent before each retry."`
 }
 
 func (w *WaitReply) check(n *Node) (problems source.Problems) {
 	if w.SaveAs != "" && !plainName(w.SaveAs) {
 		problems.Add(n.With.Place("save_as"), "use letters, digits and _, a letter first", "%q is not a variable name", w.SaveAs)
+	}
+	if w.Expect != nil {
+		problems = append(problems, w.Expect.check(n.With.Get("expect"))...)
 	}
 	if w.Retries < 0 || w.Retries > MaxRetries {
 		problems.Add(n.With.Place("retries"), "write 0 to 20", "%d retries are not possible", w.Retries)

@@ -64,8 +64,12 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[source.Value](), reflect.TypeFor[Template](), reflect.TypeFor[Span]():
 		return &jsonschema.Schema{} // anything
-	case reflect.TypeFor[Text]():
+	case reflect.TypeFor[Text](), reflect.TypeFor[Clock](), reflect.TypeFor[Pattern]():
 		return &jsonschema.Schema{Type: "string"}
+	case reflect.TypeFor[Op]():
+		return oneOf(operatorNames())
+	case reflect.TypeFor[Expected]():
+		return oneOf(expectNames())
 	case reflect.TypeFor[Expression]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "boolean"}}}
 	case reflect.TypeFor[Texts]():
@@ -92,6 +96,12 @@ func enum(s *jsonschema.Schema, values ...string) {
 	for _, v := range values {
 		s.Enum = append(s.Enum, v)
 	}
+}
+
+func oneOf(names []string) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	enum(s, names...)
+	return s
 }
 
 func typeIs(name string) *jsonschema.Schema {

@@ -32,6 +32,7 @@ func TestSchema(t *testing.T) {
 		"send_message": true, "response.json": true, "end": true, "expressions": true,
 		"user_tag": true, "start_inactivity": true, "end_inactivity": true, "send_alert": true, "emit_event": true,
 		"jump": true, "for_each": true, "parallel": true, "triggers": true,
+		"split": true, "time_interval": true, "wait_reply": true,
 	}
 	taken := 0
 	for file, archive := range documents(t) {
