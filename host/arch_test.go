@@ -17,7 +17,7 @@ const module = "github.com/trama-run/trama/"
 // and a foreign library stays in its room. It is as on Linux, and holds no
 // arrow that nothing uses.
 var allowed = map[string][]string{
-	"host":                 {"host/admin", "host/alert", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/gateway", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/backup", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
+	"host":                 {"host/admin", "host/alert", "host/catalog", "host/channel", "host/dispatch", "host/egress", "host/flow", "host/gateway", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/server", "host/source", "host/store", "host/store/backup", "host/store/badger", "host/telemetry", "host/watch", "host/workspace"},
 	"host/server":          {"host/channel", "host/problem", "github.com/gofiber/fiber", "github.com/google/uuid"},
 	"host/gateway":         {"host/catalog", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
 	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/expr", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},

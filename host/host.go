@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/gateway"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/outbox"
@@ -247,6 +249,7 @@ func (h *Host) readWorkspace(ctx context.Context, allowWider bool) error {
 		return err
 	}
 	set, problems := workspace.Parse(files)
+	problems = append(problems, h.holdCycles(&set)...)
 	changes, err := h.catalog.Apply(ctx, set, allowWider)
 	if conflict, ok := errors.AsType[source.Problems](err); ok {
 		problems, err = append(problems, conflict...), nil
@@ -265,6 +268,22 @@ func (h *Host) readWorkspace(ctx context.Context, allowWider bool) error {
 	return err
 }
 
+// holdCycles leaves flows out of a set whose jumps to one another can't be:
+// what their files gave before stays.
+func (h *Host) holdCycles(set *catalog.Set) (problems source.Problems) {
+	for {
+		found := flow.CheckCalls(set.Flows, h.catalog.Snapshot().Staying(*set))
+		if len(found) == 0 {
+			return problems
+		}
+		problems = append(problems, found...)
+		for _, p := range found {
+			set.Broken = append(set.Broken, p.File)
+		}
+		set.Flows = slices.DeleteFunc(set.Flows, func(f *flow.Flow) bool { return slices.Contains(set.Broken, f.At.File) })
+	}
+}
+
 // apply applies files that an operator sent: all of them or, if one has a
 // mistake, none.
 func (h *Host) apply(ctx context.Context, files workspace.Files) ([]catalog.Change, error) {
@@ -275,6 +294,7 @@ func (h *Host) apply(ctx context.Context, files workspace.Files) ([]catalog.Chan
 		found, _ := f.Check(h.plugins.Operations)
 		problems = append(problems, found...)
 	}
+	problems = append(problems, h.holdCycles(&set)...)
 	if len(problems) > 0 {
 		return nil, problems
 	}

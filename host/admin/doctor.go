@@ -80,6 +80,16 @@ func (a api) doctor(c *fiber.Ctx) error {
 			add("refused", fmt.Sprintf("flow %s (%s)", id, f.Origin), p.Message, p.Hint)
 		}
 	}
+	for _, p := range flow.CheckCalls(s.Documents(), nil) {
+		add("refused", "flows", p.Message, p.Hint)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
+		for _, to := range s.Flows[id].Flow.Jumps() {
+			if _, ok := s.Flows[to]; !ok {
+				add("missing", fmt.Sprintf("flow %s (%s)", id, s.Flows[id].Origin), fmt.Sprintf("it jumps to flow %q, which is not published", to), fmt.Sprintf("add flows/%s.yaml, or jump elsewhere", to))
+			}
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.Broken)) {
 		add("broken", fmt.Sprintf("flow %s (%s)", id, s.Origins["flow/"+id]), s.Broken[id].Error(), "publish its document again, or roll back with: trama flow rollback "+id)
 	}

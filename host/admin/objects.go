@@ -72,7 +72,9 @@ func (a api) putFlow(c *fiber.Ctx) error {
 	if f.ID != c.Params("id") {
 		return problem.New(422, "invalid", fmt.Sprintf("the document's id is %q, the path's %q", f.ID, c.Params("id")))
 	}
-	if problems, _ := f.Check(a.Operations); len(problems) > 0 {
+	problems, _ := f.Check(a.Operations)
+	problems = append(problems, flow.CheckCalls([]*flow.Flow{f}, a.Catalog.Snapshot().Documents())...)
+	if len(problems) > 0 {
 		return invalid(problems)
 	}
 	changes, err := a.Catalog.PutFlow(c.UserContext(), f)

@@ -199,6 +199,7 @@ func (a api) publishFlows(c *fiber.Ctx) error {
 		problems = append(problems, found...)
 		flows = append(flows, f)
 	}
+	problems = append(problems, flow.CheckCalls(flows, a.Catalog.Snapshot().Documents())...)
 	if len(problems) > 0 {
 		return invalid(problems)
 	}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -212,4 +213,23 @@ type Set struct {
 	// Broken names files that could not be read: the objects that came from
 	// them stay as they are.
 	Broken []string
+}
+
+// Staying gives the flows that a set doesn't replace: those of the API and
+// those of files that could not be read.
+func (s *Snapshot) Staying(set Set) (flows []*flow.Flow) {
+	for _, f := range s.Flows {
+		if f.Origin.Kind == "api" || slices.Contains(set.Broken, f.Origin.File) {
+			flows = append(flows, f.Flow)
+		}
+	}
+	return flows
+}
+
+// Documents gives all published flows.
+func (s *Snapshot) Documents() (flows []*flow.Flow) {
+	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
+		flows = append(flows, s.Flows[id].Flow)
+	}
+	return flows
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/trama-run/trama/host/flow"
 )
@@ -63,10 +62,7 @@ func (p *Program) entry(named string) (string, bool) {
 		_, ok := p.flow.Trigger(named)
 		return named, ok
 	}
-	if i := slices.IndexFunc(p.flow.Triggers, func(t flow.Trigger) bool { return t.Type == flow.TriggerCall }); i >= 0 {
-		return p.flow.Triggers[i].ID, true
-	}
-	return p.flow.Triggers[0].ID, true
+	return p.flow.Entry().ID, true
 }
 
 // Has says whether the flow has a node with this id: whether a session that
