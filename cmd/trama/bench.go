@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/trama-run/trama/host/trial"
 	"github.com/trama-run/trama/host/workspace"
@@ -15,6 +17,7 @@ import (
 type tried struct {
 	workspace string          // directory; empty: the files alone
 	files     workspace.Files // over those of the workspace
+	alone     bool            // without the workspace's flows, and whatever plugins there are
 	plugins   string          // directory, before all others
 }
 
@@ -29,6 +32,9 @@ func (p *program) bench(ctx context.Context, t tried) (_ *trial.Bench, done func
 		if config.Files, err = workspace.ReadFiles(t.workspace); err != nil {
 			return nil, nil, err
 		}
+	}
+	if config.Unchecked = t.alone; t.alone {
+		maps.DeleteFunc(config.Files, func(name string, _ []byte) bool { return strings.HasPrefix(name, "flows/") })
 	}
 	for name, data := range t.files {
 		config.Files[name] = data

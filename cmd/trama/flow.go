@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ a server does with the installed ones.`,
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return p.printJSON(flow.Schema()) },
 	}
-	commands := append([]*cobra.Command{list, show, validate, schema, p.flowGraphCommand(), p.flowTestCommand()}, p.flowVersionCommands()...)
+	commands := append([]*cobra.Command{list, show, validate, schema, p.flowGraphCommand(), p.flowTestCommand(), p.flowMigrateCommand(), p.flowRunCommand()}, p.flowVersionCommands()...)
 	return group("flow", "Check, try, publish, roll back, draw and look at flows", commands...)
 }
 
@@ -130,14 +131,21 @@ func (p *program) validate(ctx context.Context, files []string, plugins string) 
 		}
 	}
 	all := source.Problems{}
+	var flows []*flow.Flow
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		problems := check(file, data, operations)
+		f, problems := check(file, data, operations)
 		all = append(all, problems...)
-		if len(problems) == 0 && !p.json {
+		if f != nil {
+			flows = append(flows, f)
+		}
+	}
+	all = append(all, flow.CheckCalls(flows, nil)...)
+	for _, file := range files {
+		if !p.json && !slices.ContainsFunc(all, func(problem source.Problem) bool { return problem.File == file }) {
 			fmt.Fprintf(p.stdout, "%s: ok\n", file)
 		}
 	}
@@ -154,24 +162,25 @@ func (p *program) validate(ctx context.Context, files []string, plugins string) 
 	return nil
 }
 
-// check gives the mistakes of one document; operations may be nil.
-func check(file string, data []byte, operations flow.Operations) source.Problems {
+// check reads one document and gives its mistakes; operations may be nil. The
+// flow is nil if it can't be read.
+func check(file string, data []byte, operations flow.Operations) (*flow.Flow, source.Problems) {
 	f, err := flow.Parse(file, data)
 	if problems, ok := errors.AsType[source.Problems](err); ok {
-		return problems
+		return nil, problems
 	}
 	if err != nil {
-		return source.Problems{{Place: source.Place{File: file}, Message: err.Error()}}
+		return nil, source.Problems{{Place: source.Place{File: file}, Message: err.Error()}}
 	}
 	if operations == nil {
-		return nil
+		return f, nil
 	}
 	problems, held := f.Check(operations)
 	for _, h := range held { // a server would wait; here all plugins were named
 		problems = append(problems, source.Problem{Place: h.At, Message: h.Error()})
 	}
 	problems.Sort()
-	return problems
+	return f, problems
 }
 
 // operationsOf reads the manifests of a directory's plugins.

@@ -39,16 +39,17 @@ func (p *program) runsCommand() *cobra.Command {
 	list.Flags().StringVar(&filter.status, "status", "", "only runs of this status: running, waiting, done or failed")
 	list.Flags().StringVar(&filter.before, "before", "", "only runs older than the one with this `id`")
 	list.Flags().IntVar(&filter.limit, "limit", 20, "how many at most")
-	var full bool
+	var full, asTest bool
 	show := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show each step of a run",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(c *cobra.Command, args []string) error { return p.showRun(c.Context(), args[0], full) },
+		RunE:  func(c *cobra.Command, args []string) error { return p.showRun(c.Context(), args[0], full, asTest) },
 	}
 	show.Flags().BoolVar(&full, "full", false, "cut no value")
+	show.Flags().BoolVar(&asTest, "as-test", false, "print a case for trama flow test that does what the run did")
 	p.clientFlags(list, show)
-	return group("runs", "Look at what ran", list, show)
+	return group("runs", "Look at what ran, and play it again", append([]*cobra.Command{list, show}, p.runsAgainCommands()...)...)
 }
 
 func (p *program) listRuns(ctx context.Context, filter runsFilter) error {
@@ -84,7 +85,7 @@ func (p *program) listRuns(ctx context.Context, filter runsFilter) error {
 	return t.end()
 }
 
-func (p *program) showRun(ctx context.Context, id string, full bool) error {
+func (p *program) showRun(ctx context.Context, id string, full, asTest bool) error {
 	c, err := p.client()
 	if err != nil {
 		return err
@@ -93,6 +94,9 @@ func (p *program) showRun(ctx context.Context, id string, full bool) error {
 	data, err := c.do(ctx, "GET", "/v1/runs/"+url.PathEscape(id), nil, &detail)
 	if err != nil {
 		return err
+	}
+	if asTest {
+		return p.asTest(detail)
 	}
 	if p.json {
 		return p.printJSON(data)

@@ -236,6 +236,15 @@ func CutOf(value any) (prefix string, cut bool) {
 
 var cutPattern = regexp.MustCompile(`… cut: \d+ bytes$`)
 
+// Redacted gives a value as records keep it: without the credentials in its
+// headers.
+func Redacted(value any) any {
+	if holdsSecrets(value) {
+		return withoutSecrets(value)
+	}
+	return value
+}
+
 // step adds what is known of a node.
 func (r *Record) step(s Step) {
 	if len(r.Steps) >= maxSteps {
@@ -297,10 +306,7 @@ func (r *Record) bounded(value any) any {
 	if value == nil {
 		return nil
 	}
-	if holdsSecrets(value) {
-		value = withoutSecrets(value)
-	}
-	data, err := json.Marshal(value)
+	data, err := json.Marshal(Redacted(value))
 	if err != nil {
 		return fmt.Sprintf("can't be shown: %v", err)
 	}

@@ -17,6 +17,20 @@ type Value struct {
 	node *yaml.Node
 }
 
+// ValueOf gives a JSON value as a part of a document, without places.
+func ValueOf(v any) Value {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return Value{}
+	}
+	node, ok := parseJSON(data)
+	if !ok {
+		return Value{}
+	}
+	forgetPlaces(node)
+	return Value{node: node}
+}
+
 // IsZero reports whether the value is absent from its document.
 func (v Value) IsZero() bool { return v.node == nil }
 

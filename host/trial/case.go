@@ -177,7 +177,7 @@ func (c *Case) check(problems *source.Problems) {
 			problems.Add(step.At, "give one of receive, advance and expect", "a step has %d of them", given)
 		}
 		if step.Advance != "" {
-			if _, err := later(time.Now(), step.Advance); err != nil {
+			if _, err := Later(time.Now(), step.Advance); err != nil {
 				problems.Add(step.At, "write it as 90s, 2h or 3d, or as an instant: 2026-01-05T18:00:00Z", "advance: %v", err)
 			}
 		}
@@ -205,8 +205,8 @@ func times(problems *source.Problems, at source.Place, n int) {
 	}
 }
 
-// later gives the instant that an advance leads to.
-func later(now time.Time, text string) (time.Time, error) {
+// Later gives the instant that an advance leads to.
+func Later(now time.Time, text string) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}

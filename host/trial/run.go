@@ -88,7 +88,7 @@ func (p *play) step(ctx context.Context, step Step) error {
 	case step.Expect != nil:
 		return p.expect(ctx, *step.Expect)
 	case step.Advance != "":
-		to, err := later(p.clock, step.Advance)
+		to, err := Later(p.clock, step.Advance)
 		if err != nil {
 			return err
 		}

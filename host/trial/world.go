@@ -294,7 +294,7 @@ func (w *World) settle(ctx context.Context) error {
 		if err != nil || !found || len(s.Calls()) == 0 {
 			return err
 		}
-		due, err := w.due(ctx)
+		due, err := w.Due(ctx)
 		if err != nil || due.IsZero() {
 			return err
 		}
@@ -307,7 +307,7 @@ func (w *World) settle(ctx context.Context) error {
 // End skips all waits until none is left.
 func (w *World) End(ctx context.Context) error {
 	for {
-		due, err := w.due(ctx)
+		due, err := w.Due(ctx)
 		if err != nil || due.IsZero() {
 			return err
 		}
@@ -320,8 +320,8 @@ func (w *World) End(ctx context.Context) error {
 	}
 }
 
-// due is when there is work next; zero: never.
-func (w *World) due(ctx context.Context) (time.Time, error) {
+// Due is when there is work next; zero: never.
+func (w *World) Due(ctx context.Context) (time.Time, error) {
 	wakes, err := w.store.Due(ctx, w.clock.Add(10*maxTime), 1)
 	if err != nil || len(wakes) == 0 {
 		return time.Time{}, err
@@ -352,6 +352,11 @@ func (w *World) deliver(ctx context.Context, key string) (time.Time, error) {
 	}
 	return time.Time{}, err
 }
+
+// TakesMessages says whether a message starts the flow, Talks whether it plays
+// in a conversation.
+func (w *World) TakesMessages() bool { return isMessage(w.trigger) }
+func (w *World) Talks() bool         { return w.who != "" }
 
 // Take gives the messages that were sent since it was called last.
 func (w *World) Take() []abi.Message {
