@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/outbox", "host/plugin", "host/store", "github.com/google/uuid"},
 	"host/outbox":          {"host/contact", "host/deadletter", "host/store"},
 	"host/deadletter":      {"host/store"},
-	"host/trial":           {"host/catalog", "host/contact", "host/egress", "host/engine", "host/expr", "host/flow", "host/grant", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/source", "host/store", "host/store/memory", "host/workspace"},
+	"host/trial":           {"host/catalog", "host/contact", "host/egress", "host/engine", "host/expr", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/run", "host/sandbox", "host/secret", "host/source", "host/store", "host/store/memory", "host/workspace"},
 	"host/dispatch":        {"host/store"},
 	"host/kv":              {"host/store"},
 	"host/blob":            {"host/store"},

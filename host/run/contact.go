@@ -15,6 +15,7 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/kv"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -44,25 +45,9 @@ type Letter struct {
 	Received  time.Time      `json:"received"`
 }
 
-// Outgoing is one item of a contact's outbox: a message to be sent. Being
-// there is the intent of the send.
-type Outgoing struct {
-	EffectID string      `json:"effect_id"`
-	At       time.Time   `json:"at"`
-	RunID    string      `json:"run_id"`
-	Message  abi.Message `json:"message"`
-}
-
 // MailKey is the key under which a contact's units are worked on; its mailbox
 // is the queue of the same name.
 func MailKey(k contact.Key) string { return PrefixContact + ":" + string(k) }
-
-// PrefixOutbox begins the keys of outboxes: "outbox:<contact key>".
-const PrefixOutbox = "outbox"
-
-// OutboxKey is the key under which a contact's messages are sent, and the name
-// of their queue.
-func OutboxKey(k contact.Key) string { return PrefixOutbox + ":" + string(k) }
 
 // Bounds of what a conversation keeps.
 const (
@@ -516,13 +501,13 @@ func (c *conversation) send(j *journey) func(engine.Effect) error {
 		if effect.Send == nil {
 			return fmt.Errorf("run %s: a conversation can't answer a gateway request", j.record.ID)
 		}
-		data, err := json.Marshal(Outgoing{EffectID: effect.ID, At: c.runner.now(), RunID: j.session.ID, Message: effect.Send.Message})
+		data, err := json.Marshal(outbox.Message{Head: outbox.Head{EffectID: effect.ID, At: c.runner.now(), RunID: j.session.ID}, Message: effect.Send.Message})
 		if err != nil {
 			return err
 		}
-		outbox := OutboxKey(c.who)
-		j.changes.Append = append(j.changes.Append, store.Append{Queue: outbox, Value: data})
-		j.wake(outbox)
+		key := outbox.ContactKey(c.who)
+		j.changes.Append = append(j.changes.Append, store.Append{Queue: key, Value: data})
+		j.wake(key)
 		return nil
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/memory"
@@ -85,7 +86,7 @@ func (b *Bench) World(ctx context.Context, c Case) (_ *World, err error) {
 		ID:    w.id, InOrder: true, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	w.handlers = map[string]func(context.Context, string) (time.Time, error){
-		run.PrefixContact: w.runner.Contact, run.PrefixRun: w.runner.Alone, run.PrefixOutbox: w.deliver,
+		run.PrefixContact: w.runner.Contact, run.PrefixRun: w.runner.Alone, outbox.PrefixContact: w.deliver,
 	}
 	if withContact(w.trigger, c) {
 		err = w.meet(ctx, c)
@@ -339,11 +340,11 @@ func (w *World) deliver(ctx context.Context, key string) (time.Time, error) {
 	var b store.Batch
 	for _, item := range items {
 		b.Remove = append(b.Remove, store.ItemRef{Queue: key, Position: item.Position})
-		var out run.Outgoing
+		var out outbox.Message
 		if err := json.Unmarshal(item.Value, &out); err != nil {
 			return time.Time{}, err
 		}
-		if key == run.OutboxKey(w.who) {
+		if key == outbox.ContactKey(w.who) {
 			w.sent = append(w.sent, out.Message)
 		}
 	}
