@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,6 +39,8 @@ func openCounter(dir string) (*counter, uint64, error) {
 	raw := make([]byte, 13)
 	n, err := f.ReadAt(raw, 0)
 	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, 0, errors.Join(err, f.Close())
 	case n == 0: // a new directory, or one of a release that did not count
 		return &counter{f}, 0, nil
 	case n != 12 || binary.BigEndian.Uint32(raw[8:]) != checksum(raw[:8]):
