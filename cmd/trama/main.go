@@ -89,7 +89,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []str
 func (p *program) command() *cobra.Command {
 	root := group("trama", "Run flows behind an API gateway and messaging channels",
 		p.serveCommand(), p.applyCommand(), p.flowCommand(), p.pluginCommand(),
-		p.runsCommand(), p.outboxCommand(), p.deadCommand(), p.doctorCommand(), p.backupCommand(), p.restoreCommand(), p.verifyCommand(),
+		p.runsCommand(), p.activateCommand(), p.eventCommand(), p.scheduleCommand(), p.contactCommand(), p.outboxCommand(), p.deadCommand(), p.doctorCommand(), p.backupCommand(), p.restoreCommand(), p.verifyCommand(),
 		p.versionCommand(), p.compileCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON")

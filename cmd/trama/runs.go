@@ -36,7 +36,7 @@ func (p *program) runsCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return p.listRuns(c.Context(), filter) },
 	}
 	list.Flags().StringVar(&filter.flow, "flow", "", "only runs of this flow")
-	list.Flags().StringVar(&filter.status, "status", "", "only runs of this status: running, waiting, done or failed")
+	list.Flags().StringVar(&filter.status, "status", "", "only runs of this status: running, waiting, done, failed or cancelled")
 	list.Flags().StringVar(&filter.before, "before", "", "only runs older than the one with this `id`")
 	list.Flags().IntVar(&filter.limit, "limit", 20, "how many at most")
 	var full, asTest bool
@@ -48,8 +48,14 @@ func (p *program) runsCommand() *cobra.Command {
 	}
 	show.Flags().BoolVar(&full, "full", false, "cut no value")
 	show.Flags().BoolVar(&asTest, "as-test", false, "print a case for trama flow test that does what the run did")
-	p.clientFlags(list, show)
-	return group("runs", "Look at what ran, and play it again", append([]*cobra.Command{list, show}, p.runsAgainCommands()...)...)
+	cancel := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "End a run that waits, sleeps or can't go on",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return p.cancelRun(c.Context(), args[0]) },
+	}
+	p.clientFlags(list, show, cancel)
+	return group("runs", "Look at what ran, and play it again", append([]*cobra.Command{list, show, cancel}, p.runsAgainCommands()...)...)
 }
 
 func (p *program) listRuns(ctx context.Context, filter runsFilter) error {

@@ -232,6 +232,8 @@ type Activation struct {
 	Contacts []string `json:"contacts"`
 	// Variables are what the flow sees as input, beside the contact.
 	Variables map[string]any `json:"variables,omitempty"`
+	// Each are variables of one contact, by its key: they go over Variables.
+	Each map[string]map[string]any `json:"each,omitempty"`
 	// ID, if it is not empty, lets the activation start the flow once in eight
 	// days.
 	ID string `json:"id,omitempty"`
@@ -272,13 +274,17 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 			return nil, err
 		}
 		runs[who] = id
-		value := maps.Clone(a.Variables)
-		if value == nil {
-			value = map[string]any{}
-		}
+		value := map[string]any{}
+		maps.Copy(value, a.Variables)
+		maps.Copy(value, a.Each[who])
 		value["contact"] = who
 		if err := r.post(b, contact.Key(who), contact.Start{ID: id, Flow: a.Flow, Trigger: f.Flow.Triggers[at].ID}, value); err != nil {
 			return nil, err
+		}
+	}
+	for who := range a.Each {
+		if !slices.Contains(a.Contacts, who) {
+			wrong = append(wrong, fmt.Errorf("%w: each has variables of %q, which is not among the contacts", ErrNoContact, who))
 		}
 	}
 	if len(wrong) > 10 {

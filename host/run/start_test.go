@@ -24,14 +24,14 @@ edges: [{from: now, to: say}, {from: urgent, to: say}]
 // TestActivate: a flow starts for contacts that never wrote, once for an id.
 func TestActivate(t *testing.T) {
 	r := newRig(t, greeting)
-	a := Activation{Flow: "greet", Contacts: []string{"wa/p:1", "wa/p:2", "wa/p:1"}, Variables: map[string]any{"name": "Ana", "n": int64(9007199254740993)}, ID: "sheet-7"}
+	a := Activation{Flow: "greet", Contacts: []string{"wa/p:1", "wa/p:2", "wa/p:1"}, Variables: map[string]any{"name": "Ana", "n": int64(9007199254740993)}, Each: map[string]map[string]any{"wa/p:2": {"name": "Bob"}}, ID: "sheet-7"}
 	first, err := r.runner.Activate(t.Context(), a)
 	if err != nil || len(first.Runs) != 2 || first.Repeated {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	r.work()
 	r.wantSent("wa/p:1", "hi Ana, 9007199254740993")
-	r.wantSent("wa/p:2", "hi Ana, 9007199254740993")
+	r.wantSent("wa/p:2", "hi Bob, 9007199254740993")
 	r.open()
 	r.now = r.now.Add(7 * 24 * time.Hour)
 	again, err := r.runner.Activate(t.Context(), a)
@@ -39,7 +39,7 @@ func TestActivate(t *testing.T) {
 		t.Errorf("again: %+v, %v; want the runs of the first time, %v", again, err, first.Runs)
 	}
 	other := a
-	other.Contacts = a.Contacts[:1]
+	other.Trigger = "urgent"
 	_, err = r.runner.Activate(t.Context(), other)
 	r.is(err, ErrIDUsed)
 	r.work()
@@ -70,6 +70,7 @@ func TestActivateRefused(t *testing.T) {
 		{Activation{Flow: "talk", Contacts: many[:1]}, ErrNoFlow, "of type activate"},
 		{Activation{Flow: "greet", Trigger: "later", Contacts: many[:1]}, ErrNoFlow, `"later"`},
 		{Activation{Flow: "greet"}, ErrNoContact, "0 contacts; name 1 to 400"},
+		{Activation{Flow: "greet", Contacts: many[:1], Each: map[string]map[string]any{"wa/p:9": nil}}, ErrNoContact, "not among the contacts"},
 		{Activation{Flow: "greet", Contacts: many}, ErrNoContact, "401 contacts"},
 		{Activation{Flow: "greet", Contacts: []string{"wa/p:1", "nobody", "sms/p:1", "wa/P:1", "wa/p:"}}, ErrNoContact, `the channel "sms", which is not configured`},
 	} {
