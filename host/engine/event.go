@@ -19,9 +19,11 @@ type Event struct {
 	Start   *Start
 	Result  *Result
 	Message *Message
-	// Tick says that time has passed: whatever is due at Now happens. A tick
-	// that comes too early changes nothing.
-	Tick bool
+	// Tick says that time has passed: whatever is due happens. A tick that
+	// comes too early changes nothing. If Until is set, what is due after it
+	// is left: a message was first.
+	Tick  bool
+	Until time.Time
 	// Heard is when the contact wrote last, as far as the caller of a Tick
 	// knows: it sets the inactivity timer back.
 	Heard time.Time

@@ -328,3 +328,21 @@ edges: [{from: in, to: arm}]
 		t.Error("the timer of a flow that returned is armed")
 	}
 }
+
+// TestUntil: a tick leaves what is due after a message that came before it.
+func TestUntil(t *testing.T) {
+	s := play(t, "start", nil, contact+`
+nodes:
+  - {id: first, type: wait_reply, with: {timeout: 10m}}
+  - {id: second, type: wait_reply, with: {timeout: 10m}}
+  - {id: done, type: end, with: {result: "{{ input.text }}"}}
+edges: [{from: start, to: first}, {from: first, port: timeout, to: second}, {from: second, to: done}]
+`)
+	due := s.session.Due()
+	for until, want := range map[time.Duration]string{-time.Second: "first", 0: "second", time.Hour: "second"} {
+		out, err := s.programs.Advance(s.player.session, engine.Event{Now: due.Add(time.Minute), Tick: true, Until: due.Add(until)})
+		if err != nil || out.Session.Run.Node != want {
+			t.Errorf("until %s after: at %q, %v; want %q", until, out.Session.Run.Node, err, want)
+		}
+	}
+}

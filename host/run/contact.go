@@ -231,13 +231,16 @@ func (c *conversation) wait(ctx context.Context, j *journey, letters []letter) (
 
 // tick lets happen what is due.
 func (c *conversation) tick(ctx context.Context, j *journey, letters []letter) (time.Time, error) {
-	heard := c.contact.LastSeen
-	for _, l := range letters {
+	event := engine.Event{Tick: true, Heard: c.contact.LastSeen}
+	for i, l := range letters {
 		if l.Unit.ID != "" {
-			heard = l.Received
+			event.Heard = l.Received
+		}
+		if i == 0 && j.session.Listens() {
+			event.Until = l.Received // what is due later is not, if the letter is for the session
 		}
 	}
-	if err := j.advance(engine.Event{Tick: true, Heard: heard}); err != nil {
+	if err := j.advance(event); err != nil {
 		return time.Time{}, err
 	}
 	return c.drive(ctx, j)
