@@ -15,8 +15,10 @@ const (
 	maxSteps     = 1000      // nodes one run may pass without a wait: stops loops
 	maxAllSteps  = 100_000   // nodes all runs of a session may pass without a wait
 	maxDepth     = 10        // runs in one another
+	maxRuns      = 1024      // runs at once: groups take fewer at a time beyond
 	maxRunBytes  = 16 << 20  // values that a session may hold: events, variables, outputs, pending inputs
 	maxWaitBytes = 256 << 10 // the same while it waits, since each wait is stored
+	maxGathers   = 64 << 20  // values that groups of sub-runs give in one Advance
 )
 
 // Programs are the compiled flows of a session, by id: the one that began it
@@ -72,6 +74,7 @@ type move struct {
 	seen    map[string]any // the scope of the node that is passed, if fresh; see scope
 	fresh   bool
 	turn    string // the node at which a run goes on that a node has made the one that moves
+	results int    // bytes of the values that groups gave
 }
 
 // enter makes a run the one that moves. Its error means that its flow is not
@@ -138,6 +141,7 @@ func (m *move) retry() error {
 	}
 	m.run.Status, m.run.Failure, m.run.Handled = "", nil, false
 	m.rest()
+	m.heard(m.event.Now) // it was not the contact who kept the run waiting
 	if call := m.run.Pending; call != nil {
 		again := *call
 		again.Attempt++
@@ -208,18 +212,24 @@ func (m *move) checkSize() {
 		return // it is not going to be kept
 	}
 	held, calls := 0, false
+	add := func(v any) { held += size(v, maxRunBytes-held) }
 	m.session.each(func(r *Run) {
-		held += size(r.Trigger) + size(r.Vars) + size(r.Nodes)
+		add(r.Trigger)
+		add(r.Vars)
+		add(r.Nodes)
+		held += r.Caught.size()
 		if r.Pending != nil {
 			calls = true
-			held += size(r.Pending.Input)
+			add(r.Pending.Input)
 		}
 		if r.Wait != nil {
-			held += size(r.Wait.Gathered)
+			add(r.Wait.Gathered)
 		}
 		if r.Group != nil {
 			for _, sub := range r.Group.Subs {
-				held += size(sub.Input) + size(sub.Result)
+				add(sub.Input)
+				add(sub.Result)
+				held += sub.Error.size()
 			}
 		}
 	})
@@ -235,24 +245,38 @@ func (m *move) checkSize() {
 	m.session.Silence = nil
 	run.Status, run.Pending, run.Wait, run.Called, run.Group = Failed, nil, nil, nil, nil
 	run.Failure = &Failure{Node: run.Node, Error: abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf(
-		"node %q: the run holds %d bytes of values, over the limit of %d; %s", run.Node, held, limit, hint)}}
+		"node %q: the run holds values over the limit of %d bytes; %s", run.Node, limit, hint)}}
 }
 
-// size gives about the bytes of a value as JSON.
-func size(v any) int {
+func (f *Failure) size() int {
+	if f == nil {
+		return 0
+	}
+	return len(f.Message) + len(f.Detail)
+}
+
+// size gives about the bytes of a value as JSON. It stops counting beyond
+// most: values that share parts may be far larger than the memory they take.
+func size(v any, most int) int {
 	switch v := v.(type) {
 	case string:
 		return len(v) + 2
 	case []any:
 		n := 2
 		for _, item := range v {
-			n += size(item) + 1
+			if n > most {
+				break
+			}
+			n += size(item, most-n) + 1
 		}
 		return n
 	case map[string]any:
 		n := 2
 		for k, item := range v {
-			n += len(k) + 4 + size(item)
+			if n > most {
+				break
+			}
+			n += len(k) + 4 + size(item, most-n)
 		}
 		return n
 	}

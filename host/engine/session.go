@@ -39,6 +39,8 @@ type Session struct {
 	Caller bool `json:"caller,omitempty"`
 	// Run is the run that began the session.
 	Run *Run `json:"run"`
+	// Flow is the flow that began the session, once it has gone over to another.
+	Flow string `json:"flow,omitempty"`
 	// Responded says that response.json was reached.
 	Responded bool `json:"responded,omitempty"`
 	// Silence is the inactivity timer, if it is armed.
@@ -217,6 +219,12 @@ func (s *Session) each(visit func(*Run)) {
 	if s.Run != nil {
 		s.Run.find(func(r *Run) bool { visit(r); return false })
 	}
+}
+
+// runs counts the runs that are not over.
+func (s *Session) runs() (n int) {
+	s.each(func(*Run) { n++ })
+	return n
 }
 
 // Over says that the session has ended: its run is done or failed.

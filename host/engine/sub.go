@@ -48,15 +48,14 @@ func (m *move) jump(n *node, c *flow.Jump, step *Step) (string, *abi.Error) {
 // called it: none of them comes back, so that menus may lead to one another for
 // ever.
 func (m *move) goOver(begun Run, program *Program) {
-	left := []*Run{m.run}
 	steps := m.run.Awake
 	for len(m.above) > 0 && m.above[len(m.above)-1].Status == Calling {
 		m.run, m.above = m.above[len(m.above)-1], m.above[:len(m.above)-1]
-		left = append(left, m.run)
 		steps += m.run.Awake
 	}
-	if s := m.session.Silence; s != nil && slices.ContainsFunc(left, func(r *Run) bool { return r.ID == s.Run }) {
-		m.session.Silence = nil // its port is gone
+	m.disarm(m.above...)
+	if len(m.above) == 0 && m.session.Flow == "" {
+		m.session.Flow = m.run.Flow
 	}
 	begun.ID, begun.Path, begun.Steps, begun.Awake = m.run.ID, m.run.Path, m.run.Steps+1, steps
 	*m.run, m.program = begun, program
@@ -76,7 +75,7 @@ func (m *move) descend(run *Run) {
 }
 
 // forEach begins a sub-run for each item.
-func (m *move) forEach(n *node, c *flow.ForEach, step *Step) (string, *abi.Error) {
+func (m *move) forEach(n *node, c *flow.ForEach) (string, *abi.Error) {
 	value, err := m.expand(c.Items)
 	if err != nil {
 		return "", err
@@ -88,7 +87,6 @@ func (m *move) forEach(n *node, c *flow.ForEach, step *Step) (string, *abi.Error
 	if len(items) > flow.MaxItems {
 		return "", &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("node %q: %d items, over the limit of %d; split the list", n.ID, len(items), flow.MaxItems)}
 	}
-	step.Input = items
 	subs := make([]Sub, len(items))
 	for i, item := range items {
 		subs[i] = Sub{Port: flow.PortEach, Name: strconv.Itoa(i), Input: item}
@@ -97,14 +95,14 @@ func (m *move) forEach(n *node, c *flow.ForEach, step *Step) (string, *abi.Error
 }
 
 // parallel begins a sub-run for each branch.
-func (m *move) parallel(n *node, c *flow.Parallel, step *Step) (string, *abi.Error) {
+func (m *move) parallel(n *node, c *flow.Parallel) (string, *abi.Error) {
 	subs := make([]Sub, len(c.Branches))
 	for i, name := range c.Branches {
 		subs[i] = Sub{Port: name, Name: name, Input: m.run.Input()}
 	}
 	most := c.Concurrency
 	if most == 0 {
-		most = len(subs)
+		most = min(len(subs), flow.MaxConcurrency)
 	}
 	return m.gather(n, subs, most)
 }
@@ -153,6 +151,9 @@ func (m *move) widen() (string, bool) {
 		}
 		g := r.Group
 		if at := g.Next - (len(g.Subs) - g.Left); g.Next < len(g.Subs) && at < g.Most {
+			if m.session.runs() >= maxRuns {
+				break // each group has one at least, and goes on with that
+			}
 			m.run, m.above, m.program = r, path[:len(path)-1], m.programs[r.Flow]
 			return m.begin(), true
 		}
@@ -204,20 +205,19 @@ func (m *move) returned(ended *Run) string {
 	step := m.step(n)
 	step.Input = ended.Trigger
 	m.run.Status = ""
-	if silence := m.session.Silence; silence != nil && silence.Run == ended.ID {
-		m.session.Silence = nil // its port is gone
-	}
 	if ended.Status == Failed {
 		f := *ended.Failure
 		f.Node = n.ID
 		f.Message = fmt.Sprintf("flow %s, node %s: %s", ended.Flow, ended.Failure.Node, f.Message)
 		next := m.fail(step, &f)
-		if m.run.Status != Failed {
+		if m.run.Status != Failed { // else it is kept for a retry, with its timer
 			m.run.Called = nil
+			m.disarm(append(slices.Clip(m.above), m.run)...)
 		}
 		return next
 	}
 	m.run.Called = nil
+	m.disarm(append(slices.Clip(m.above), m.run)...)
 	step.Output = map[string]any{"label": ended.Label, "result": ended.yield()}
 	m.output(n.ID, step.Output)
 	name := flow.PortNext
@@ -225,6 +225,15 @@ func (m *move) returned(ended *Run) string {
 		name = ended.Label
 	}
 	return m.pass(step, name)
+}
+
+// disarm ends the inactivity timer if its port is gone: if none of the runs
+// that stay has armed it.
+func (m *move) disarm(stay ...*Run) {
+	s := m.session.Silence
+	if s != nil && !slices.ContainsFunc(stay, func(r *Run) bool { return r.ID == s.Run }) {
+		m.session.Silence = nil
+	}
 }
 
 // gathered ends a for_each or a parallel.
@@ -260,6 +269,15 @@ func (m *move) gathered() string {
 			}
 		}
 		output["results"], output["errors"] = results, errors
+	}
+	// Whole values are put together here, and nowhere else without an
+	// expression: in a loop they would double each time.
+	room := min(maxRunBytes, maxGathers-m.results)
+	held := size(output, room)
+	m.results += held
+	if held > room {
+		return m.fail(step, &Failure{Node: n.ID, Error: abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf(
+			"node %q: the results of its sub-runs are over the limit of %d bytes, or of %d with those of others before it; let them end with less", n.ID, maxRunBytes, maxGathers)}})
 	}
 	step.Output = output
 	m.output(n.ID, output)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -92,7 +93,7 @@ func (m *move) step(n *node) Step {
 		Ordinal: m.run.Ordinal, Path: m.run.Path, Node: n.ID, Type: n.Type, Input: m.run.Input(),
 		Started: m.run.Since, Duration: max(m.event.Now.Sub(m.run.Since), 0),
 	}
-	if m.run.Flow != m.session.Run.Flow {
+	if m.run.Flow != cmp.Or(m.session.Flow, m.session.Run.Flow) {
 		s.Flow = m.run.Flow
 	}
 	return s
@@ -200,9 +201,9 @@ func (m *move) do(n *node, step *Step) (string, *abi.Error) {
 	case *flow.Jump:
 		return m.jump(n, c, step)
 	case *flow.ForEach:
-		return m.forEach(n, c, step)
+		return m.forEach(n, c)
 	case *flow.Parallel:
-		return m.parallel(n, c, step)
+		return m.parallel(n, c)
 	case *flow.End:
 		return m.end(c, step)
 	case *flow.SendMessage:

@@ -9,7 +9,7 @@ import (
 // Bounds of nodes that start sub-runs.
 const (
 	MaxItems       = 1000 // sub-runs of one node
-	maxConcurrency = 32   // that run at once
+	MaxConcurrency = 32   // that run at once
 )
 
 // controls are the nodes that decide where a run goes.
@@ -108,8 +108,8 @@ func (p *Parallel) check(n *Node) source.Problems {
 }
 
 func checkConcurrency(n *Node, c int) (problems source.Problems) {
-	if c < 0 || c > maxConcurrency || c == 0 && !n.With.Get("concurrency").IsZero() {
-		problems.Add(n.With.Place("concurrency"), fmt.Sprintf("write 1 to %d", maxConcurrency), "%d sub-runs at once are not possible", c)
+	if c < 0 || c > MaxConcurrency || c == 0 && !n.With.Get("concurrency").IsZero() {
+		problems.Add(n.With.Place("concurrency"), fmt.Sprintf("write 1 to %d", MaxConcurrency), "%d sub-runs at once are not possible", c)
 	}
 	return problems
 }
