@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"host/egress/auth":     {"github.com/aws/aws-sdk-go-v2"},
 	"host/egress/redact":   {},
 	"host/engine":          {"host/contact", "host/expr", "host/flow", "host/value"},
-	"host/flow":            {"host/contact", "host/expr", "host/source", "host/value", "github.com/robfig/cron", "golang.org/x/text", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
+	"host/flow":            {"host/contact", "host/expr", "host/source", "host/value", "github.com/robfig/cron", "github.com/santhosh-tekuri/jsonschema", "github.com/invopop/jsonschema"},
 	"host/graph":           {"host/flow"},
 	"host/expr":            {"host/source", "github.com/expr-lang/expr"},
 	"host/source":          {"go.yaml.in/yaml"},

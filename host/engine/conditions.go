@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -64,7 +66,7 @@ func tests(port string, list []flow.Test, answer bool, scope map[string]any) (bo
 		}
 		holds, err := test(v)
 		if err != nil {
-			return false, &abi.Error{Code: abi.CodeLimit, Message: "branch \"" + port + "\": " + err.Error() + "; test a part of it"}
+			return false, &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("branch %q, test %d: %v", port, i+1, err)}
 		}
 		if (holds != t.Not) == answer {
 			return true, nil

@@ -1,8 +1,10 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/value"
@@ -139,6 +141,17 @@ func (t *Test) check(in source.Value) (problems source.Problems) {
 		}
 	}
 	return problems
+}
+
+// tables gives the operators for the reference.
+func (*Conditional) tables() string {
+	var b strings.Builder
+	b.WriteString("A value that an operator is not made for makes the test false; a `to` that does not fit it is an error.\n\n")
+	b.WriteString("| op | made for | true when | to |\n|---|---|---|---|\n")
+	for _, o := range Operators() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.Name, o.Of, cell(o.Doc), cell(cmp.Or(o.To, "none")))
+	}
+	return b.String() + "\n"
 }
 
 // checkReading checks how texts are to be read.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/value"
@@ -59,6 +60,17 @@ func ExpectTypes() []ExpectType {
 		types = append(types, ExpectType{form.Name, form.Doc, form.Gives})
 	}
 	return types
+}
+
+// tables gives the types of replies for the reference.
+func (*WaitReply) tables() string {
+	var b strings.Builder
+	b.WriteString("| type | taken | value |\n|---|---|---|\n")
+	for _, t := range ExpectTypes() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", t.Name, cell(t.Doc), cell(t.Gives))
+	}
+	fmt.Fprintf(&b, "\nCountries whose phone numbers are understood without the country's code: %s.\n\n", strings.Join(value.Countries(), ", "))
+	return b.String()
 }
 
 func expectNames() (names []string) {

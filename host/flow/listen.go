@@ -6,8 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
+	"github.com/trama-run/trama/host/value"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -138,22 +137,9 @@ func (l *Listener) referral(r *abi.Referral) int {
 }
 
 // fold makes texts alike that people take for the same: case, accents, white
-// space and what is neither a letter nor a digit nor a symbol don't count.
+// space and punctuation don't count.
 func fold(text string) string {
-	var b strings.Builder
-	gap := false
-	for _, r := range norm.NFKD.String(text) {
-		switch {
-		case unicode.Is(unicode.Mn, r):
-		case unicode.IsSpace(r) || unicode.IsPunct(r) || unicode.IsControl(r):
-			gap = b.Len() > 0
-		default:
-			if gap {
-				b.WriteByte(' ')
-				gap = false
-			}
-			b.WriteRune(unicode.ToLower(unicode.ToUpper(r)))
-		}
-	}
-	return b.String()
+	return strings.Join(strings.FieldsFunc(value.Fold(text), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsPunct(r) || unicode.IsControl(r)
+	}), " ")
 }

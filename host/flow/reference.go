@@ -51,6 +51,9 @@ func writeKind(b *strings.Builder, k Kind, example func(string) string) {
 		b.WriteString("Works only in a run that a caller of the gateway waits for.\n\n")
 	}
 	writeFields(b, reflector().Reflect(k.Config()))
+	if c, ok := k.Config().(interface{ tables() string }); ok {
+		b.WriteString(c.tables())
+	}
 	b.WriteString("| port | taken when |\n|---|---|\n")
 	if own, ok := k.Config().(interface{ portsDoc() string }); ok {
 		fmt.Fprintf(b, "| its own | %s |\n", cell(own.portsDoc()))

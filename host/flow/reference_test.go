@@ -31,4 +31,14 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s: a field without a meaning:\n%s", k.Type, part)
 		}
 	}
+	for _, o := range flow.Operators() {
+		if !strings.Contains(page, "| `"+o.Name+"` | "+o.Of+" | ") {
+			t.Errorf("the operator %s is missing", o.Name)
+		}
+	}
+	for _, e := range flow.ExpectTypes() {
+		if !strings.Contains(page, "| `"+e.Name+"` | "+e.Doc) {
+			t.Errorf("the type of reply %s is missing", e.Name)
+		}
+	}
 }

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones must not depend on what the machine has installed
 
 	"github.com/robfig/cron/v3"
 	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/value"
 )
 
 // What becomes of the instants of a schedule at which it could not start its
@@ -43,9 +43,9 @@ func (t Trigger) Schedule() (*Schedule, source.Problems) {
 	var problems source.Problems
 	s := &Schedule{zone: time.UTC}
 	if t.Zone != "" {
-		zone, err := time.LoadLocation(t.Zone)
-		if err != nil || t.Zone == "Local" {
-			problems.Add(t.At, "write a name of the IANA time zone database, such as America/Sao_Paulo", "%q is not a time zone", t.Zone)
+		zone, err := value.Zone(t.Zone)
+		if err != nil {
+			problems.Add(t.At, "write a name of the IANA time zone database, such as America/Sao_Paulo", "%v", err)
 		} else {
 			s.zone = zone
 		}

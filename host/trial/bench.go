@@ -168,15 +168,19 @@ func (b *Bench) channel() string {
 	return slices.Sorted(maps.Keys(b.catalog.Snapshot().Channels))[0]
 }
 
-// Operation gives an operation of a plugin.
+// operation gives an operation of a plugin, if that reaches nothing without a
+// connection.
 func (b *Bench) operation(name, operation string) (abi.Operation, bool) {
-	operations, _ := b.plugins.Operations(name)
-	for _, o := range operations {
-		if o.Name == operation {
-			return o, true
-		}
+	m, ok := b.plugins.Manifest(name)
+	asks := m.Capabilities
+	if !ok || len(asks.Sign)+len(asks.Secrets) > 0 || slices.ContainsFunc(asks.Egress, func(e string) bool { return e != abi.EgressConnection }) {
+		return abi.Operation{}, false
 	}
-	return abi.Operation{}, false
+	at := slices.IndexFunc(m.Operations, func(o abi.Operation) bool { return o.Name == operation })
+	if at < 0 {
+		return abi.Operation{}, false
+	}
+	return m.Operations[at], true
 }
 
 // transport answers in the place of the network.

@@ -202,7 +202,8 @@ func (r *replay) call(ctx context.Context, step run.Step, call *engine.Call) (bo
 	return true, r.advance(engine.Event{Now: step.Started.Add(step.Duration), Result: &result})
 }
 
-// pure gives a call that may be made again; nil: it may not.
+// pure gives a call that may be made again, since it changes and asks for
+// nothing outside, and uses no key; nil: it may not.
 func (r *replay) pure(c *engine.Call) *plugin.Call {
 	input, code := c.Input, ""
 	if fields, ok := c.Input.(map[string]any); ok && c.Script {
@@ -221,8 +222,8 @@ func (r *replay) pure(c *engine.Call) *plugin.Call {
 			return nil
 		}
 	} else {
-		operation, ok := r.bench.operation(c.Plugin, c.Operation)
-		if !ok || operation.Effect != abi.EffectPure {
+		operation, inside := r.bench.operation(c.Plugin, c.Operation)
+		if !inside || operation.Effect != abi.EffectPure || c.Connection != "" {
 			return nil
 		}
 		call.Export = plugin.ExportOf(operation)
@@ -299,7 +300,8 @@ func (r *replay) value(node, name string, recorded, now any) []string {
 	}
 	var lines []string
 	for _, line := range match(name, valueOf(recorded), valueOf(run.Redacted(now))) {
-		lines = append(lines, strings.Replace(line, ": want ", ": recorded ", 1))
+		line = strings.Replace(line, ": want ", ": recorded ", 1)
+		lines = append(lines, strings.Replace(line, ", got ", ", now ", 1))
 	}
 	if lines == nil { // there is more than was
 		lines = []string{fmt.Sprintf("%s: recorded %s", name, want), fmt.Sprintf("%s: now %s", name, got)}

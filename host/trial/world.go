@@ -252,7 +252,9 @@ func (w *World) Advance(ctx context.Context, to time.Time) error {
 	if err := w.until(ctx, to); err != nil {
 		return err
 	}
-	w.clock = to
+	if to.After(w.clock) {
+		w.clock = to
+	}
 	return w.settle(ctx)
 }
 
@@ -264,11 +266,11 @@ func (w *World) until(ctx context.Context, last time.Time) error {
 			return err
 		}
 		if w.worked++; w.worked > maxWork {
-			return fmt.Errorf("nothing comes to an end after %d pieces of work\n%s", maxWork, w.Log())
+			return fmt.Errorf("nothing comes to an end after %d pieces of work: %s is due again at %s\n%s", maxWork, due[0].Key, due[0].At.Format(time.RFC3339Nano), w.Log())
 		}
 		wake := due[0]
 		if wake.At.After(w.clock) {
-			w.clock = wake.At
+			w.clock = wake.At.Add(time.Millisecond - 1).Truncate(time.Millisecond) // runs know milliseconds: never early
 		}
 		prefix, _, _ := strings.Cut(wake.Key, ":")
 		var next time.Time

@@ -124,6 +124,9 @@ func Choose(options []Option, payload, said string) (Option, bool) {
 			return o, true
 		}
 	}
+	if len(said) > maxForm {
+		return Option{}, false
+	}
 	for _, same := range []func(string) string{Fold, answer} {
 		text := same(said)
 		if text == "" {

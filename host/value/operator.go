@@ -3,6 +3,7 @@ package value
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -84,15 +85,39 @@ func Operators() []Operator {
 	}
 }
 
-// maxText bounds a text that is compared, in bytes: folding it takes time.
-const maxText = 1 << 20
+// Bounds of the texts of a value that is compared, in bytes: folding them takes
+// a microsecond for four bytes, and for some scripts ten times as long.
+const (
+	maxFolded = 128 << 10
+	maxExact  = 4 << 20
+)
 
 // tooLong gives the error for a value over the bound.
-func tooLong(v any) error {
-	if s, ok := v.(string); ok && len(s) > maxText {
-		return fmt.Errorf("the value is a text of %d bytes, over the limit of %d", len(s), maxText)
+func (r Reading) tooLong(v any) error {
+	most, hint := maxFolded, "test a part of it, or write exact: true"
+	if r.Exact {
+		most, hint = maxExact, "test a part of it"
+	}
+	if n := textBytes(v); n > most {
+		return fmt.Errorf("the texts in the value have %d bytes, over the limit of %d; %s", n, most, hint)
 	}
 	return nil
+}
+
+func textBytes(v any) (n int) {
+	switch v := v.(type) {
+	case string:
+		n = len(v)
+	case []any:
+		for _, item := range v {
+			n += textBytes(item)
+		}
+	case map[string]any:
+		for _, item := range v {
+			n += textBytes(item)
+		}
+	}
+	return n
 }
 
 // normal gives a text as it is compared.
@@ -127,48 +152,62 @@ func empty(v any) bool {
 
 func equals(want bool) func(any, Reading) (Test, error) {
 	return func(to any, r Reading) (Test, error) {
+		if err := r.tooLong(to); err != nil {
+			return nil, err
+		}
+		other := r.comparable(to)
 		return func(v any) (bool, error) {
-			return r.equal(v, to) == want, tooLong(v)
-		}, tooLong(to)
+			if err := r.tooLong(v); err != nil {
+				return false, err
+			}
+			return reflect.DeepEqual(r.comparable(v), other) == want, nil
+		}, nil
 	}
 }
 
-// equal compares values as the operator equals does.
-func (r Reading) equal(a, b any) bool {
-	switch a := a.(type) {
+// comparable gives a value so that those which are the same as values are the
+// same in Go: all that can be written as text is a normal text.
+func (r Reading) comparable(v any) any {
+	switch v := v.(type) {
 	case nil:
-		return b == nil
+		return nil
 	case []any:
-		b, ok := b.([]any)
-		return ok && slices.EqualFunc(a, b, r.equal)
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = r.comparable(item)
+		}
+		return list
 	case map[string]any:
-		b, ok := b.(map[string]any)
-		if !ok || len(a) != len(b) {
-			return false
+		object := make(map[string]any, len(v))
+		for name, member := range v {
+			object[name] = r.comparable(member)
 		}
-		for name, v := range a {
-			other, ok := b[name]
-			if !ok || !r.equal(v, other) {
-				return false
-			}
-		}
-		return true
+		return object
 	}
-	x, ok := Text(a)
-	y, ok2 := Text(b)
-	if !ok || !ok2 || b == nil || len(x) > maxText || len(y) > maxText {
-		return false
-	}
-	return x == y || r.normal(x) == r.normal(y)
+	s, _ := Text(v)
+	return r.normal(s)
+}
+
+// has says whether one of the items, which are comparable, is a value.
+func (r Reading) has(items any, v any) bool {
+	list, _ := items.([]any)
+	wanted := r.comparable(v)
+	return slices.ContainsFunc(list, func(item any) bool { return reflect.DeepEqual(item, wanted) })
 }
 
 func oneOf(to any, r Reading) (Test, error) {
-	list, ok := to.([]any)
-	if !ok {
+	if _, ok := to.([]any); !ok {
 		return nil, fmt.Errorf("it must be a list")
 	}
+	if err := r.tooLong(to); err != nil {
+		return nil, err
+	}
+	items := r.comparable(to)
 	return func(v any) (bool, error) {
-		return slices.ContainsFunc(list, func(item any) bool { return r.equal(v, item) }), tooLong(v)
+		if err := r.tooLong(v); err != nil {
+			return false, err
+		}
+		return r.has(items, v), nil
 	}, nil
 }
 
@@ -229,34 +268,40 @@ func texts(holds func(v, to string) bool) func(any, Reading) (Test, error) {
 		if !ok {
 			return nil, fmt.Errorf("it must be a text")
 		}
+		if err := r.tooLong(to); err != nil {
+			return nil, err
+		}
 		want = r.normal(want)
 		return func(v any) (bool, error) {
-			if err := tooLong(v); err != nil {
+			if err := r.tooLong(v); err != nil {
 				return false, err
 			}
 			s, ok := Text(v)
 			return ok && want != "" && holds(r.normal(s), want), nil
-		}, tooLong(to)
+		}, nil
 	}
 }
 
 func contains(to any, r Reading) (Test, error) {
-	_, isText := Text(to)
-	var inText Test
-	if isText {
+	if err := r.tooLong(to); err != nil {
+		return nil, err
+	}
+	inText := func(any) (bool, error) { return false, nil }
+	if _, isText := Text(to); isText {
 		var err error
 		if inText, err = texts(strings.Contains)(to, r); err != nil {
 			return nil, err
 		}
 	}
 	return func(v any) (bool, error) {
-		if list, ok := v.([]any); ok {
-			return slices.ContainsFunc(list, func(item any) bool { return r.equal(item, to) }), nil
+		list, ok := v.([]any)
+		if !ok {
+			return inText(v)
 		}
-		if !isText {
-			return false, nil
+		if err := r.tooLong(v); err != nil {
+			return false, err
 		}
-		return inText(v)
+		return r.has(r.comparable(list), to), nil
 	}, nil
 }
 
@@ -264,6 +309,9 @@ func contains(to any, r Reading) (Test, error) {
 // there are.
 func hasWords(least int) func(any, Reading) (Test, error) {
 	return func(to any, r Reading) (Test, error) {
+		if err := r.tooLong(to); err != nil {
+			return nil, err
+		}
 		list, ok := to.([]any)
 		if s, isText := to.(string); isText {
 			for _, word := range strings.Fields(s) {
@@ -282,7 +330,7 @@ func hasWords(least int) func(any, Reading) (Test, error) {
 			return nil, fmt.Errorf("it must be a list of words, or a text of words")
 		}
 		return func(v any) (bool, error) {
-			if err := tooLong(v); err != nil {
+			if err := r.tooLong(v); err != nil {
 				return false, err
 			}
 			s, _ := Text(v)
@@ -293,7 +341,7 @@ func hasWords(least int) func(any, Reading) (Test, error) {
 				}
 			}
 			return found >= min(least, len(wanted)), nil
-		}, tooLong(to)
+		}, nil
 	}
 }
 

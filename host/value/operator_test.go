@@ -234,6 +234,9 @@ func TestTooBig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if held, err := holds(list{"a", long}); o.Name == "contains" && err == nil {
+			t.Errorf("contains looks through a long list: %t", held)
+		}
 		if _, err := holds(long); err == nil || !strings.Contains(err.Error(), "over the limit") {
 			t.Errorf("%s: got %v, want a limit", o.Name, err)
 		}
@@ -243,5 +246,51 @@ func TestTooBig(t *testing.T) {
 		if _, err := o.Test(long, value.Reading{}); err == nil {
 			t.Errorf("%s takes a text of %d bytes to compare with", op, len(long))
 		}
+		if _, err := o.Test(long, value.Reading{Exact: true}); err != nil {
+			t.Errorf("%s takes no text of %d bytes if it need not fold it: %v", op, len(long), err)
+		}
 	}
+}
+
+// FuzzOperators: no value and no "to" stops an operator, and each that has an
+// opposite is true where that is false.
+func FuzzOperators(f *testing.F) {
+	f.Add("Não", "nao", int64(1), false)
+	f.Add("1.234,5", "1,234.5", int64(2), true)
+	f.Add("2026-12-25", "25/12/2026", int64(0), false)
+	f.Add("a@b.co", "email", int64(-1), true)
+	f.Add("oi tudo", `(?i)^OI\b`, int64(7), false)
+	opposites := map[string]string{"equals": "not_equals", "exists": "not_exists", "empty": "not_empty"}
+	f.Fuzz(func(t *testing.T, a, b string, n int64, exact bool) {
+		values := list{a, b, n, nil, exact, list{a, n}, list{b, a}, object{"x": a}}
+		for _, o := range value.Operators() {
+			for _, to := range values {
+				how := value.Reading{Exact: exact}
+				if o.To == "" {
+					to = nil
+				}
+				holds, err := o.Test(to, how)
+				if err != nil {
+					continue
+				}
+				other := func(v any) (bool, error) { return false, nil }
+				if name, ok := opposites[o.Name]; ok {
+					opposite, _ := value.Find(name)
+					if other, err = opposite.Test(to, how); err != nil {
+						t.Fatalf("%s takes %#v, and %s does not: %v", o.Name, to, name, err)
+					}
+				}
+				for _, v := range values {
+					is, err := holds(v)
+					isNot, err2 := other(v)
+					if _, ok := opposites[o.Name]; ok && err == nil && err2 == nil && is == isNot {
+						t.Errorf("%#v %s %#v: %t, and so is the opposite", v, o.Name, to, is)
+					}
+					if o.Name == "equals" && err == nil && v == nil && to == nil && !is {
+						t.Error("null is not null")
+					}
+				}
+			}
+		}
+	})
 }

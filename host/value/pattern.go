@@ -44,7 +44,7 @@ func NewPattern(text string) (*Pattern, error) {
 // group; ok is false if nothing matches. Its error is a limit.
 func (p *Pattern) Find(s string) (found string, ok bool, err error) {
 	if work := (len(s) + 1) * p.size; work > maxWork {
-		return "", false, fmt.Errorf("the pattern and the text are too big together: %d steps, over the limit of %d", work, maxWork)
+		return "", false, fmt.Errorf("the pattern and the text are too big together: %d steps, over the limit of %d; test a part of the text, or write a simpler pattern", work, maxWork)
 	}
 	groups := p.FindStringSubmatch(s)
 	if groups == nil {

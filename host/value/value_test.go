@@ -268,6 +268,7 @@ func TestChoose(t *testing.T) {
 		{"", "", none},
 		{"", "...", none},
 		{"", "vendas e preço", none},
+		{"", strings.Repeat(" ", 2000) + "vendas", none},
 	}
 	for _, test := range tests {
 		got, ok := value.Choose(options, test.payload, test.said)
