@@ -127,8 +127,14 @@ func writeRun(w io.Writer, r admin.RunDetail, width int) error {
 	if r.Ended != nil {
 		head.row("took", took(r.Ended.Sub(r.Started)))
 	}
+	if r.Label != "" {
+		head.row("ended as", r.Label)
+	}
 	if r.Result != nil {
 		head.row("result", compact(r.Result, width))
+	}
+	if r.Reason != "" {
+		head.row("reason", r.Reason)
 	}
 	if r.Error != nil {
 		head.row("error", "node "+r.Error.Node+": "+errorText(&r.Error.Error))
@@ -169,7 +175,14 @@ func writeRun(w io.Writer, r admin.RunDetail, width int) error {
 }
 
 func writeStep(w io.Writer, s record.Step, width int) {
-	parts := []string{fmt.Sprintf("%3d  %s", s.Ordinal, s.Node), s.Type}
+	where := s.Node
+	if s.Path != "" {
+		where = s.Path + "/" + where
+	}
+	if s.Flow != "" {
+		where += " of " + s.Flow
+	}
+	parts := []string{fmt.Sprintf("%3d  %s", s.Ordinal, where), s.Type}
 	if s.Port != "" {
 		parts = append(parts, "-> "+s.Port)
 	}
