@@ -56,7 +56,10 @@ type Config struct {
 	// Compiler is the command that compiles one plugin in a process of its
 	// own; see sandbox.Config. Empty: this process compiles.
 	Compiler []string
-	Log      *slog.Logger
+	// Wrap, if it is set, gives the store that is used in place of the one on
+	// disk. It is for tests, which stop the process at chosen commits.
+	Wrap func(store.Store) store.Store
+	Log  *slog.Logger
 }
 
 // Host is a running installation.
@@ -117,6 +120,9 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.store = watched{opened, h.broken}
+	if config.Wrap != nil {
+		h.store = watched{config.Wrap(opened), h.broken}
+	}
 	if h.token, err = admin.Token(s.Data); err != nil {
 		return nil, err
 	}

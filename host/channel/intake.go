@@ -57,8 +57,13 @@ func (c *Channels) oldest(ctx context.Context, key string) time.Time {
 	if err != nil || len(items) == 0 {
 		return now()
 	}
+	return receivedAt(items[0])
+}
+
+// receivedAt is when a stored request came; one that can't be read came now.
+func receivedAt(item store.Item) time.Time {
 	var stored raw
-	if err := json.Unmarshal(items[0].Value, &stored); err != nil {
+	if err := json.Unmarshal(item.Value, &stored); err != nil {
 		return now()
 	}
 	return stored.Received
@@ -98,6 +103,7 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.I
 // deal commits the units of a request, the last of them in its place. A stop
 // in between costs nothing: each unit is known by its mark.
 func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item, units []abi.Unit) error {
+	received := receivedAt(item)
 	for {
 		some := units[:min(len(units), maxUnits)]
 		batch := store.Batch{}
@@ -105,7 +111,7 @@ func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item
 			batch = removal(item)
 		}
 		for _, u := range some {
-			if err := c.sort(ctx, &batch, ch, u); err != nil {
+			if err := c.sort(ctx, &batch, ch, u, received); err != nil {
 				return err
 			}
 		}
@@ -163,12 +169,13 @@ func (c *Channels) read(ctx context.Context, ch catalog.Channel, value []byte) (
 }
 
 // sort adds one unit to a batch: a message to its contact's mailbox, a status
-// to the delivery that it is news of.
-func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Channel, u abi.Unit) error {
+// to the delivery that it is news of. Whether a message came before a timer was
+// due is decided by when its request was stored, however long that waited.
+func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Channel, u abi.Unit, received time.Time) error {
 	if u.Status != nil {
 		return c.news(ctx, batch, ch, *u.Status)
 	}
-	value, err := json.Marshal(run.Letter{Unit: u, Received: now()})
+	value, err := json.Marshal(run.Letter{Unit: u, Received: received})
 	if err != nil {
 		return err
 	}

@@ -279,6 +279,24 @@ edges: [{from: start, to: ask}, {from: ask, to: got}, {from: ask, port: timeout,
 	// Quick messages are one reply: quiet for two seconds ends it.
 	s := play(t, "start", nil, document).says("I want").says("two").says("cups").want("waiting ask")
 	s.pass("1s").want("waiting ask").pass("2s").want(`done got ["I want\ntwo\ncups",3]`)
+	// Messages that are taken late belong together as when they came.
+	s = play(t, "start", nil, document)
+	came := s.session.Due()
+	for _, e := range []engine.Event{
+		{Message: &engine.Message{Value: map[string]any{"text": "one"}, At: came}},
+		{Message: &engine.Message{Value: map[string]any{"text": "two"}, At: came.Add(time.Second)}},
+		{Tick: true},
+	} {
+		e.Now = came.Add(time.Minute)
+		out, err := s.programs.Advance(s.player.session, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.player.session = out.Session
+	}
+	if got := fmt.Sprint(s.player.session.Run.Result); got != "[one\ntwo 2]" {
+		t.Errorf("taken late: %q", got)
+	}
 	// Who never is quiet is heard after ten times as long.
 	s = play(t, "start", nil, document)
 	n := 0

@@ -123,7 +123,9 @@ func (m *move) message(message *Message) error {
 	if last := w.First.Add(maxGather * quiet); w.Due.After(last) {
 		w.Due = last
 	}
-	if len(w.Gathered) == maxGathered || !w.Due.After(m.event.Now) {
+	// If Due is over already, the tick for it joins them: messages that came
+	// before it may wait still.
+	if len(w.Gathered) == maxGathered {
 		m.joined(n, c)
 	}
 	return nil

@@ -115,16 +115,23 @@ func (j *judge) units() {
 			j.wrong("lost", "%s (%s) was acknowledged and not consumed", unit, j.words[unit])
 		}
 	}
-	for later, at := range j.offered {
-		for earlier, acked := range j.acked {
-			first, known := j.offered[earlier]
-			if !known || j.owners[earlier] != j.owners[later] || j.ref(earlier) || j.ref(later) {
-				continue
-			}
-			before := acked < at || j.events[first].With == j.events[at].With && first < at
-			a, ok := place[earlier]
-			b, too := place[later]
-			if before && ok && too && a > b {
+	for _, who := range slices.Sorted(maps.Keys(j.final.Seen)) {
+		j.arrival(slices.DeleteFunc(slices.Clone(j.final.Seen[who]), func(unit string) bool {
+			_, known := j.offered[unit]
+			return !known || j.ref(unit)
+		}))
+	}
+}
+
+// arrival: units of one contact are consumed in the order in which they were
+// stored: one that was acknowledged before another was offered, or that stood
+// before it in one webhook, comes first.
+func (j *judge) arrival(units []string) {
+	for i, earlier := range units {
+		acked, known := j.acked[earlier]
+		for _, later := range units[:i] { // which was consumed before it
+			first, at := j.offered[earlier], j.offered[later]
+			if known && acked < at || j.events[first].With == j.events[at].With && first < at {
 				j.wrong("order", "%s was stored before %s and consumed after it", earlier, later)
 			}
 		}

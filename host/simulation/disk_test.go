@@ -12,8 +12,8 @@ import (
 
 // odds are how likely each fault is, at each chance for it.
 type odds struct {
-	crash, unknown, conflict, noSpace, read float64 // of the store
-	cut, busy, lost, refused                float64 // of the peer
+	crash, unknown, conflict, noSpace, stuck, read float64 // of the store
+	cut, busy, lost, refused                       float64 // of the peer
 }
 
 // errDisk is a failed read.
@@ -30,6 +30,13 @@ type sick struct {
 func (s *sick) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
 	l, w, name := s.life, s.life.world, commitName(b)
 	w.sleep("commit", name, 3*time.Millisecond)
+	if !w.calm() && w.roll("stuck", name) < w.odds.stuck { // in line, for longer than some wait
+		w.fault("stuck at " + name)
+		select {
+		case <-ctx.Done():
+		case <-time.After(w.span("stuck", name, 45*time.Second)):
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return store.Result{}, err
 	}

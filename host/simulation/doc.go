@@ -19,8 +19,9 @@ import (
 var flows embed.FS
 
 // Flows gives the files of the flows, by their paths in a workspace. They need
-// the channels post and loud over the adapter post, the connector acme (see
-// host/testdata) and the connection peer; order.yaml needs a route.
+// the channels of [Hooks], the channels post and loud over the adapter post,
+// the connector acme (see host/testdata) and the connection peer; order.yaml
+// needs a route.
 func Flows() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	err := fs.WalkDir(flows, "flows", func(path string, entry fs.DirEntry, err error) error {
@@ -32,3 +33,10 @@ func Flows() (map[string][]byte, error) {
 	})
 	return files, err
 }
+
+// Hooks are the lines of channels.yaml for webhooks that become events, with
+// the secret sim_token in the header X-Token and JSON of ref and, for after, of
+// contact.
+const Hooks = `- {id: lone, adapter: webhook, config: {event: sim.lone, token: "header:X-Token", id: "json:/ref"}, secrets: {secret: sim_token}}
+- {id: after, adapter: webhook, config: {event: sim.after, token: "header:X-Token", id: "json:/ref", contact: "json:/contact"}, secrets: {secret: sim_token}}
+`

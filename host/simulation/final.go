@@ -82,10 +82,11 @@ func Look(ctx context.Context, s store.Store, contacts []string) (Final, error) 
 	return f, err
 }
 
-// Quiet says whether a store holds no work, now or later.
-func Quiet(ctx context.Context, s store.Store, contacts []string) (bool, error) {
+// Quiet says whether a store holds no work, now or later: whatever has work has
+// a wake.
+func Quiet(ctx context.Context, s store.Store) (bool, error) {
 	var f Final
-	err := f.left(ctx, s, contacts)
+	err := f.left(ctx, s, nil)
 	return len(f.Left) == 0, err
 }
 
@@ -98,7 +99,10 @@ func (f *Final) left(ctx context.Context, s store.Store, contacts []string) erro
 	for _, w := range wakes {
 		f.Left = append(f.Left, fmt.Sprintf("the wake of %s at %s", w.Key, w.At.Format(time.RFC3339Nano)))
 	}
-	queues := []string{channel.PrefixIntake + ":post", channel.PrefixIntake + ":loud"}
+	var queues []string
+	for _, id := range []string{"post", "loud", "lone", "after"} {
+		queues = append(queues, channel.PrefixIntake+":"+id)
+	}
 	for _, who := range contacts {
 		queues = append(queues, run.MailKey(contact.Key(who)), outbox.ContactKey(contact.Key(who)))
 	}

@@ -227,7 +227,7 @@ func (m hasty) Due(ctx context.Context, until time.Time, max int) ([]store.Wake,
 const (
 	PointIntake = "intake" // a webhook
 	PointDeal   = "deal"   // units go to their mailboxes
-	PointStart  = "start"  // a run is to begin
+	PointStart  = "start"  // an operator lets a run begin
 	PointIntent = "intent" // a call that changes something is about to be made
 	PointResult = "result" // a session that makes no such call: results, waits
 	PointEnd    = "end"    // of a session
@@ -236,8 +236,8 @@ const (
 	PointOther  = "other"
 )
 
-// Points lists the points at which a process is stopped.
-var Points = [...]string{PointIntake, PointDeal, PointStart, PointIntent, PointResult, PointEnd, PointSent, PointTimer}
+// Points lists those that webhooks and calls lead to.
+var Points = [...]string{PointIntake, PointDeal, PointIntent, PointResult, PointEnd, PointSent, PointTimer}
 
 // Point says what a batch is for.
 func Point(b *store.Batch) string {

@@ -154,12 +154,15 @@ func (w *world) deliver(channelID, delivery string, units ...unit) {
 	if err != nil {
 		panic(err) // texts marshal
 	}
-	w.until("deliver "+delivery, func(ctx context.Context, l *life) bool {
-		reply, err := l.channels.Hook(ctx, channel.Request{
-			Channel: channelID, Method: "POST", Headers: map[string]string{"x-post-delivery": delivery}, Body: body,
-		})
-		return err == nil && reply.Status == 200
+	w.until("deliver "+delivery, func(ctx context.Context, l *life) bool { return hook(ctx, l, channelID, delivery, body) })
+}
+
+// hook sends a webhook once.
+func hook(ctx context.Context, l *life, channelID, delivery string, body []byte) bool {
+	reply, err := l.channels.Hook(ctx, channel.Request{
+		Channel: channelID, Method: "POST", Headers: map[string]string{"x-post-delivery": delivery, "x-token": "token"}, Body: body,
 	})
+	return err == nil && reply.Status == 200
 }
 
 // until asks a process for something until it has said yes.
@@ -234,8 +237,8 @@ func (w *world) call(random *rand.Rand) {
 		time.Sleep(time.Duration(random.Int64N(int64(30 * time.Second))))
 		ref := fmt.Sprintf("ref%d", w.refs.Add(1))
 		who := w.people[random.IntN(len(w.people))]
-		kind, owner := random.IntN(4), ""
-		word := [...]string{WordGateway, WordLone, WordAfter, WordAfter}[kind]
+		kind, owner := random.IntN(6), ""
+		word := [...]string{WordGateway, WordAfter, WordLone, WordAfter, WordLone, WordAfter}[kind]
 		if word == WordAfter {
 			owner = who
 		}
@@ -248,16 +251,18 @@ func (w *world) call(random *rand.Rand) {
 				answer, err = l.runs.Gateway(ctx, w.catalog.Snapshot().Flows["order"], "start", map[string]any{"body": map[string]any{"ref": ref}})
 				return err == nil && answer.Response != nil
 			case 1:
-				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: "sim.lone", Data: map[string]any{"ref": ref}})
-			case 2:
-				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: "sim.after", Data: map[string]any{"ref": ref}, Contact: who})
-			case 3:
 				_, err = l.runs.Activate(ctx, run.Activation{Flow: "after", Contacts: []string{who}, Variables: map[string]any{"ref": ref}})
+			case 2:
+				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: "sim.lone", Data: map[string]any{"ref": ref}})
+			case 3:
+				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: "sim.after", Data: map[string]any{"ref": ref}, Contact: who})
+			default:
+				return hook(ctx, l, word, "", fmt.Appendf(nil, `{"ref": %q, "contact": %q}`, ref, who))
 			}
 			return err == nil
 		}
 		acked := w.ask(ask)
-		if kind == 1 || kind == 2 { // an event with an id can be sent again
+		if kind > 1 { // what has an id can be sent again
 			w.until("emit "+ref, ask)
 			acked = true
 		}
