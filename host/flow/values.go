@@ -128,19 +128,20 @@ func ParseSpan(value any) (time.Duration, error) {
 
 var units = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 
-func parseUnits(text string) (span time.Duration, err error) {
+func parseUnits(text string) (time.Duration, error) {
+	var span time.Duration
 	rest := strings.TrimSpace(text)
-	for ok := rest != ""; rest != ""; {
+	for rest != "" {
 		end := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
 		if end <= 0 {
 			return 0, fmt.Errorf("%q is not a time span", text)
 		}
-		var n float64
-		if n, err = strconv.ParseFloat(rest[:end], 64); err != nil {
+		n, err := strconv.ParseFloat(rest[:end], 64)
+		if err != nil {
 			return 0, fmt.Errorf("%q is not a time span", text)
 		}
-		var unit time.Duration
-		if unit, ok = units[rest[end]]; !ok || n*unit.Seconds() > maxSpan.Seconds() {
+		unit, ok := units[rest[end]]
+		if !ok || n*unit.Seconds() > maxSpan.Seconds() {
 			return 0, fmt.Errorf("%q is not a time span up to 366d", text)
 		}
 		span += time.Duration(n * float64(unit))
