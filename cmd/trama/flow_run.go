@@ -194,7 +194,7 @@ func (t *talk) loop(ctx context.Context) error {
 
 // pass lets time pass.
 func (t *talk) pass(ctx context.Context, to time.Time) error {
-	fmt.Fprintf(t.stdout, "(it is %s)\n", when(to))
+	fmt.Fprintf(t.stdout, "(%s later)\n", to.Sub(t.Now()))
 	if err := t.Advance(ctx, to); err != nil {
 		return err
 	}

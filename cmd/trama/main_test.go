@@ -45,7 +45,7 @@ func request() {
 }
 
 // TestScripts runs the command lines in testdata/script. Beside testscript's
-// own, scripts have: until, request, $ADDR and $ADMIN (free addresses),
+// own, scripts have: until, take, request, $ADDR and $ADMIN (free addresses),
 // $BUILD (what make built), $GUESTS (small modules) and the file trap.wasm.
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GUESTS", filepath.Join(root, "host", "sandbox", "testdata"))
 			return errors.Join(err, os.WriteFile(filepath.Join(env.WorkDir, "trap.wasm"), []byte(trapModule), 0o600))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "take": take},
 	})
 }
 
@@ -108,6 +108,21 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%q never printed %q; last: %v\n%s\n%s", args[1:], args[0], err, stdout, ts.ReadFile("stderr"))
 		}
 	}
+}
+
+// take VARIABLE REGEXP sets a variable to what the expression's group finds in
+// the last stdout.
+func take(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: take VARIABLE REGEXP")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	found := pattern.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%q finds %q", args[1], found)
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func TestExitCodes(t *testing.T) {
