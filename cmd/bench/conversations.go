@@ -81,7 +81,7 @@ func engineTime(s settings, _ string) ([]Row, error) {
 const (
 	turns    = 20_000
 	sleepers = 100_000
-	page     = 500 // contacts of one activation
+	page     = 400 // contacts of one activation
 )
 
 // conversations measures whole turns of conversations, and what sleeping ones
