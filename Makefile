@@ -7,7 +7,7 @@ SOURCES  = $(shell find host cmd pdk/abi -name '*.go' -not -name '*_test.go') go
 WAZERO  := github.com/tetratelabs/wazero
 BUNDLED  = $(shell sha256sum $(WASM) | cut -d' ' -f1 | paste -sd,)
 
-.PHONY: help build plugins run demo test check defences bench fuzz clean
+.PHONY: help build plugins run demo test crash seeds check defences bench fuzz clean
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
@@ -36,10 +36,16 @@ demo: build ## send the quickstart real input and check the answers
 # Go gives a test binary no module information: without these its wazero calls
 # itself "dev" and compiles again, under the race detector and for minutes, what
 # build/trama has compiled. A replaced wazero has no version to go by.
-test: VERSION = $(shell $(GO) list -m -f '{{if not .Replace}}{{.Version}}{{end}}' $(WAZERO))
-test: LINKED  = -X $(WAZERO)/internal/version.version=$(VERSION) -X github.com/trama-run/trama/host/sandbox/compile.linked=$(VERSION)
+test crash: VERSION = $(shell $(GO) list -m -f '{{if not .Replace}}{{.Version}}{{end}}' $(WAZERO))
+test crash: LINKED  = -X $(WAZERO)/internal/version.version=$(VERSION) -X github.com/trama-run/trama/host/sandbox/compile.linked=$(VERSION)
 test: build ## run all tests (with -race where a C compiler exists)
 	$(GO) test $(RACE) -ldflags "$(LINKED)" -shuffle=on -timeout 15m ./...
+
+crash: build ## kill the host KILLS times (1000) under load; then the same on stores that break a promise
+	KILLS=$(or $(KILLS),1000) $(GO) test -ldflags "$(LINKED)" -run '^TestCrash(es|Mutants)$$' -count=1 -timeout 3h -v ./host
+
+seeds: ## play SEEDS (10000) worlds of crashes and faults on a virtual clock
+	$(GO) test -run '^TestPromises$$' -count=1 -timeout 30m -v ./host/simulation -seeds $(or $(SEEDS),10000)
 
 check: build ## formatting, vet, staticcheck, go.mod, who imports whom; changes nothing
 	@sh .ci/check

@@ -71,6 +71,7 @@ var allowed = map[string][]string{
 	"cmd/bench": {"host/engine", "host/flow", "host/plugin", "host/sandbox", "host/store", "host/store/badger", "github.com/dgraph-io/badger", "github.com/extism/go-sdk", "github.com/gofiber/fiber", "github.com/tetratelabs/wazero", "github.com/valyala/fasthttp", "golang.org/x/sys"},
 
 	// Examples know Trama from outside.
+	"examples/nodes":                     {},
 	"examples/quickstart":                {},
 	"examples/quickstart/cmd/quickstart": {"examples/quickstart/standin"},
 	"examples/quickstart/standin":        {},

@@ -58,7 +58,7 @@ a server does with the installed ones.`,
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return p.printJSON(flow.Schema()) },
 	}
-	commands := append([]*cobra.Command{list, show, validate, schema, p.flowGraphCommand(), p.flowTestCommand(), p.flowMigrateCommand(), p.flowRunCommand()}, p.flowVersionCommands()...)
+	commands := append([]*cobra.Command{list, show, validate, schema, p.flowReferenceCommand(), p.flowGraphCommand(), p.flowTestCommand(), p.flowMigrateCommand(), p.flowRunCommand()}, p.flowVersionCommands()...)
 	return group("flow", "Check, try, publish, roll back, draw and look at flows", commands...)
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/badger"
@@ -48,8 +49,11 @@ func TestManyDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	runs := run.New(run.Config{Store: s, Log: slog.New(slog.DiscardHandler)})
+	defer runs.Close(t.Context())
 	app := fiber.New()
 	Mount(app, Config{
+		Runs:  runs,
 		Token: "t", Store: s, Catalog: objects, Plugins: plugin.New(plugin.Config{}), Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
 		Outbox:  outbox.New(outbox.Config{Store: s}),
 		Failing: func() []dispatch.Failure { return nil },

@@ -99,13 +99,13 @@ func play(t *testing.T, c *catalog.Catalog, seed uint64, mutant *Mutant) (proble
 			if l == nil {
 				continue
 			}
-			if quiet, err := Quiet(context.Background(), l.store); err == nil && quiet {
+			if quiet, err := Quiet(context.Background(), l.store); err == nil && quiet && w.telling.Load() == 0 {
 				break
 			}
 		}
-		w.clients.Wait()
 		close(end)
 		<-ended
+		w.over.Store(true)
 		final, err := Look(context.Background(), memory.Open(w.disk, nil), w.people)
 		if err != nil {
 			t.Fatal(err)

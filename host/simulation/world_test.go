@@ -36,7 +36,9 @@ type world struct {
 	people []string          // keys of contacts
 
 	runs, messages, refs atomic.Int64
-	quiet                atomic.Bool // there are no more faults
+	telling              atomic.Int64 // news that is on its way
+	quiet                atomic.Bool  // there are no more faults
+	over                 atomic.Bool  // there are no more processes
 	clients              sync.WaitGroup
 }
 
@@ -149,12 +151,12 @@ type unit struct {
 }
 
 // deliver sends a webhook until it is acknowledged.
-func (w *world) deliver(channelID, delivery string, units ...unit) {
+func (w *world) deliver(channelID, delivery string, units ...unit) bool {
 	body, err := json.Marshal(map[string]any{"units": units})
 	if err != nil {
 		panic(err) // texts marshal
 	}
-	w.until("deliver "+delivery, func(ctx context.Context, l *life) bool { return hook(ctx, l, channelID, delivery, body) })
+	return w.until("deliver "+delivery, func(ctx context.Context, l *life) bool { return hook(ctx, l, channelID, delivery, body) })
 }
 
 // hook sends a webhook once.
@@ -165,14 +167,16 @@ func hook(ctx context.Context, l *life, channelID, delivery string, body []byte)
 	return err == nil && reply.Status == 200
 }
 
-// until asks a process for something until it has said yes.
-func (w *world) until(name string, ask func(context.Context, *life) bool) {
-	for {
+// until asks a process for something until it has said yes; it says whether
+// one has.
+func (w *world) until(name string, ask func(context.Context, *life) bool) bool {
+	for !w.over.Load() {
 		if w.ask(ask) {
-			return
+			return true
 		}
 		w.sleep("again", name, 3*time.Second)
 	}
+	return false
 }
 
 // ask asks the process once. What it says while it crashes is not heard.
@@ -284,15 +288,18 @@ func (w *world) tell(channelID, person, message string) {
 			continue
 		}
 		name := fmt.Sprintf("%s-%d", message, i)
-		w.clients.Go(func() {
+		w.telling.Add(1)
+		go func() {
+			defer w.telling.Add(-1)
 			longest := 200 * time.Millisecond
 			if w.share("late news", name) < 0.3 {
 				longest = time.Minute
 			}
 			w.sleep("news", name, longest)
-			w.deliver(channelID, "news-"+name, unit{ID: name, From: person, Sent: message, State: state})
-			w.history.Add(Event{What: Told, Name: message, Word: state})
-		})
+			if w.deliver(channelID, "news-"+name, unit{ID: name, From: person, Sent: message, State: state}) {
+				w.history.Add(Event{What: Told, Name: message, Word: state})
+			}
+		}()
 	}
 }
 
