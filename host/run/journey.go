@@ -52,7 +52,7 @@ func (j *journey) advance(event engine.Event) error {
 	}
 	switch passed := len(j.record.Steps) + j.record.LeftSteps + len(j.steps); {
 	case event.Start != nil:
-		j.record.began(event, j.session.Flows)
+		j.record.began(event, j.runner.env, j.session.Flows)
 	case event.Result == nil:
 		j.record.input(event, passed)
 	}

@@ -175,11 +175,8 @@ func withoutSecrets(value any) any {
 }
 
 // began keeps what the run began with.
-func (r *Record) began(event engine.Event, flows map[string]int) {
-	r.Started = event.Now
-	if len(event.Env) > 0 {
-		r.Env = r.bounded(event.Env)
-	}
+func (r *Record) began(event engine.Event, env any, flows map[string]int) {
+	r.Started, r.Env = event.Now, env
 	if len(flows) > 1 {
 		r.Flows = flows
 	}

@@ -77,6 +77,7 @@ type Config struct {
 type Runner struct {
 	config   Config
 	records  *recorder
+	env      any      // config.Env as records keep it
 	known    sync.Map // *engine.Program -> needs
 	triggers atomic.Pointer[published]
 
@@ -96,8 +97,12 @@ func New(config Config) *Runner {
 		config.ID = newID
 	}
 	stop, cancel := context.WithCancel(context.Background())
+	var env any
+	if len(config.Env) > 0 {
+		env = (&Record{}).bounded(config.Env)
+	}
 	return &Runner{
-		config: config, records: newRecorder(config.Store, config.Log),
+		config: config, env: env, records: newRecorder(config.Store, config.Log),
 		active: map[string]bool{}, stop: stop, cancel: cancel,
 	}
 }
