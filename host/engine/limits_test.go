@@ -57,6 +57,23 @@ edges:
 	}
 }
 
+// TestAThousandNodes: the largest flow is passed in one go.
+func TestAThousandNodes(t *testing.T) {
+	var nodes, edges strings.Builder
+	edges.WriteString("edges:\n  - {from: start, to: n0}\n")
+	for i := range 1000 {
+		fmt.Fprintf(&nodes, "  - {id: n%d, type: set_flow, with: {set: {n: \"{{ (flow.n ?? 0) + 1 }}\"}}}\n", i)
+		if i > 0 {
+			fmt.Fprintf(&edges, "  - {from: n%d, to: n%d}\n", i-1, i)
+		}
+	}
+	programs := flowOf(t, "nodes:\n"+nodes.String()+edges.String())
+	out := advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}})
+	if run := out.Session.Run; run.Status != engine.Done || run.Vars["n"] != int64(1000) {
+		t.Errorf("%s, %v, %+v", run.Status, run.Vars["n"], run.Failure)
+	}
+}
+
 // TestResultsCantDouble: what groups give is put together without a copy, so
 // that a loop could make a value that no walk through it would end.
 func TestResultsCantDouble(t *testing.T) {

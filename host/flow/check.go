@@ -8,13 +8,19 @@ import (
 	"github.com/trama-run/trama/host/source"
 )
 
-// maxNodes bounds a flow.
-const maxNodes = 1000
+// Bounds of a flow and of its check.
+const (
+	maxNodes    = 1000 // more than people can oversee; a jump leads to another flow
+	maxProblems = 100  // before edges are no longer looked at
+)
 
 // check finds what is wrong with a flow as far as its document tells.
 func (f *Flow) check() source.Problems {
 	c := checker{flow: f, ports: map[string][]string{}, taken: map[string]source.Place{}}
 	c.document()
+	if len(f.Nodes) > maxNodes {
+		return c.problems // compiling all of it would take long
+	}
 	c.triggers()
 	c.nodes()
 	c.edges()
@@ -119,14 +125,20 @@ func (c *checker) edges() {
 	for _, t := range c.flow.Triggers {
 		ids = append(ids, t.ID)
 	}
+	isNode := map[string]bool{}
 	for _, n := range c.flow.Nodes {
 		ids, targets = append(ids, n.ID), append(targets, n.ID)
+		isNode[n.ID] = true
 	}
-	if on := c.flow.OnError; on != "" && !slices.Contains(targets, on) {
+	if on := c.flow.OnError; on != "" && !isNode[on] {
 		c.problems.Add(c.flow.At, source.Suggest(on, targets), "on_error names %q, which is no node", on)
 	}
 	first := map[[2]string]source.Place{}
-	for _, e := range c.flow.Edges {
+	for i, e := range c.flow.Edges {
+		if len(c.problems) >= maxProblems {
+			c.problems.Add(e.At, "mend the others first", "%d edges from here on were not looked at", len(c.flow.Edges)-i)
+			return
+		}
 		ports, known := c.ports[e.From]
 		switch {
 		case e.From == "":
@@ -135,7 +147,7 @@ func (c *checker) edges() {
 		case ports != nil && !slices.Contains(ports, e.FromPort()):
 			c.problems.Add(e.At, source.Suggest(e.FromPort(), ports), "%q has no port %q", e.From, e.FromPort())
 		}
-		if e.To != "" && !slices.Contains(targets, e.To) {
+		if e.To != "" && !isNode[e.To] {
 			c.problems.Add(e.At, source.Suggest(e.To, targets), "there is no node %q", e.To)
 		}
 		key := [2]string{e.From, e.FromPort()}
