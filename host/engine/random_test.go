@@ -39,6 +39,7 @@ func TestAnyFlow(t *testing.T) {
 				break
 			}
 			w.play(t, e)
+			w.refuse(t)
 		}
 	})
 }
@@ -52,7 +53,7 @@ func anyFlow(t *rapid.T, id string) map[string]any {
 		name := fmt.Sprintf("n%d", i)
 		kind := rapid.SampledFrom([]string{
 			"set_flow", "http.request", "run_code", "wait", "wait_reply", "start_inactivity", "end_inactivity",
-			"send_message", "emit_event", "conditional", "jump", "for_each", "parallel", "end", "jump", "for_each", "parallel",
+			"send_message", "emit_event", "conditional", "split", "time_interval", "jump", "for_each", "parallel", "end", "jump", "for_each", "parallel",
 		}).Draw(t, "kind")
 		with, ports := anyNode(t, kind)
 		n := map[string]any{"id": name, "type": kind}
@@ -110,6 +111,9 @@ func anyNode(t *rapid.T, kind string) (with map[string]any, ports []string) {
 		with["save_as"] = "reply"
 		maybe("timeout")
 		maybe("debounce")
+		if rapid.Bool().Draw(t, "expects") {
+			with["expect"], with["retries"], with["retry"] = map[string]any{"type": "integer", "max": "{{ flow.n }}"}, 1, "{{ input.text }}?"
+		}
 		ports = []string{"next", "error", "timeout", "invalid"}
 	case "start_inactivity":
 		with["after"] = span.Draw(t, "after")
@@ -124,6 +128,13 @@ func anyNode(t *rapid.T, kind string) (with map[string]any, ports []string) {
 		with["branches"] = []any{map[string]any{"port": "a", "when": rapid.SampledFrom([]string{
 			"true", "(flow.n ?? 0) % 2 == 0", "input.text == 'x'", "input.label == 'a'", "flow.n"}).Draw(t, "when")}}
 		ports = []string{"a", "else", "error"}
+	case "split":
+		with["ways"] = []any{map[string]any{"port": "a", "weight": 1}, map[string]any{"port": "b", "weight": 1}}
+		with["sticky"] = rapid.Bool().Draw(t, "sticky")
+		ports = []string{"a", "b"}
+	case "time_interval":
+		with["from"], with["to"], with["at"] = "09:00", "18:00", "{{ input.text == 'x' ? now : input.text }}"
+		ports = []string{"inside", "outside", "error"}
 	case "jump":
 		with["flow"] = rapid.SampledFrom([]string{"f", "g", "h", "gone"}).Draw(t, "flow")
 		if rapid.IntRange(0, 2).Draw(t, "for good") == 0 {
@@ -177,7 +188,7 @@ func (w *watch) choose(t *rapid.T) (e event, ok bool) {
 		could = append(could, event{Result: &result{EffectID: s.Calls()[n-1].EffectID, Output: []any{"y"}}})
 	}
 	if s.Listens() {
-		could = append(could, event{Message: map[string]any{"text": rapid.SampledFrom([]string{"x", "1s", "hi"}).Draw(t, "text")}})
+		could = append(could, event{Message: map[string]any{"text": rapid.SampledFrom([]string{"x", "1s", "hi", "1", "2026-02-03T10:00:00Z"}).Draw(t, "text")}})
 	}
 	if due := s.Due(); !due.IsZero() {
 		for _, later := range []time.Duration{0, 500 * time.Millisecond, time.Hour} {
@@ -267,6 +278,23 @@ func (w *watch) play(t *rapid.T, e event) {
 	}
 	if e.Retry {
 		w.calls["retried"] = 1
+	}
+}
+
+// refuse brings what the session does not ask for.
+func (w *watch) refuse(t *rapid.T) {
+	s := w.kept.session
+	events := []engine.Event{{Result: &engine.Result{EffectID: "none"}}, {Start: &engine.Start{Trigger: "start"}}}
+	if !s.Listens() {
+		events = append(events, engine.Event{Message: &engine.Message{}})
+	}
+	if s.Run.Status != engine.Failed {
+		events = append(events, engine.Event{Retry: true})
+	}
+	for _, e := range events {
+		if _, err := w.kept.programs.Advance(s, e); err == nil {
+			t.Fatalf("%s was not refused by %s", dump(t, e), dump(t, s))
+		}
 	}
 }
 
