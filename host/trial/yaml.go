@@ -105,5 +105,19 @@ func scalarText(token json.Token) (string, error) {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(token)
-	return strings.TrimSpace(out.String()), err
+	return escaped(strings.TrimSpace(out.String())), err
+}
+
+// escaped spells out what JSON has in its texts and YAML has not, or reads as
+// the end of a line.
+func escaped(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r > '~' && r <= 0xa0 || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			fmt.Fprintf(&out, "\\u%04x", r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
 }
