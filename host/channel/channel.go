@@ -53,7 +53,10 @@ type Config struct {
 	Event func(b *store.Batch, e run.Event) (map[string]string, error)
 	// Poke wakes the dispatcher.
 	Poke func()
-	Log  *slog.Logger
+	// Readers is how many stored requests of a channel are read at once; 0 is
+	// the default. 1 makes the order of calls known.
+	Readers int
+	Log     *slog.Logger
 }
 
 // Channels are the configured channels.
@@ -63,7 +66,12 @@ type Channels struct {
 }
 
 // New returns the channels of a catalog.
-func New(config Config) *Channels { return &Channels{config: config} }
+func New(config Config) *Channels {
+	if config.Readers == 0 {
+		config.Readers = readers
+	}
+	return &Channels{config: config}
+}
 
 // find returns a channel with its adapter's manifest, or why it can't work.
 func (c *Channels) find(id string) (catalog.Channel, abi.Manifest, *abi.Error) {

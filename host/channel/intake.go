@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
@@ -19,8 +21,9 @@ import (
 // Bounds of the intake.
 const (
 	maxTries = 3   // of one request, before it is a dead letter
-	maxUnits = 200 // of one request, in one commit
-	batch    = 16  // requests that are read in one go
+	maxUnits = 200 // in one commit
+	inOneGo  = 32  // requests that are read before others have their turn
+	readers  = 8   // of them at once
 )
 
 // Intake lets a channel's adapter read the stored requests, in the order in
@@ -32,23 +35,137 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 		c.config.Log.Debug("intake held", "channel", id, "reason", held.Message)
 		return now().Add(run.HeldPause(now().Sub(c.oldest(ctx, key)))), nil
 	}
-	items, err := c.config.Store.Read(ctx, key, 0, batch+1)
+	items, err := c.config.Store.Read(ctx, key, 0, inOneGo+1)
 	if err != nil {
 		return time.Time{}, err
 	}
-	for _, item := range items[:min(len(items), batch)] {
-		held, err := c.receive(ctx, ch, item)
-		if err != nil {
+	more := len(items) > inOneGo
+	items = items[:min(len(items), inOneGo)]
+	if ch.Adapter == catalog.AdapterWebhook {
+		for _, item := range items {
+			if err := c.event(ctx, ch, item); err != nil {
+				return time.Time{}, err
+			}
+		}
+	} else {
+		requests := c.readAll(ctx, ch, items)
+		if ctx.Err() != nil {
+			return time.Time{}, ctx.Err()
+		}
+		ready := requests
+		if i := slices.IndexFunc(requests, func(q request) bool { return q.held() }); i >= 0 {
+			ready = requests[:i]
+		}
+		if err := c.settle(ctx, ch, ready); err != nil {
 			return time.Time{}, err
 		}
-		if held {
+		if len(ready) < len(requests) {
 			return now().Add(run.HeldPause(now().Sub(c.oldest(ctx, key)))), nil
 		}
 	}
-	if len(items) <= batch {
+	if !more {
 		return time.Time{}, nil
 	}
 	return now(), nil
+}
+
+// request is a stored request that the adapter has read.
+type request struct {
+	item    store.Item
+	units   []abi.Unit
+	failure *abi.Error
+}
+
+// held says that the adapter can't be called now.
+func (q request) held() bool { return q.failure != nil && q.failure.Code == abi.CodeUnavailable }
+
+// readAll lets the adapter read requests, several at once: what one says of its
+// request depends on no other.
+func (c *Channels) readAll(ctx context.Context, ch catalog.Channel, items []store.Item) []request {
+	requests := make([]request, len(items))
+	var readers sync.WaitGroup
+	var next atomic.Int64
+	for range min(c.config.Readers, len(items)) {
+		readers.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(items) || ctx.Err() != nil {
+					return
+				}
+				q := &requests[i]
+				q.item = items[i]
+				for range maxTries {
+					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || q.held() || ctx.Err() != nil {
+						break
+					}
+				}
+			}
+		})
+	}
+	readers.Wait()
+	return requests
+}
+
+// settle commits what came of requests, in their order and together as far as
+// one commit goes: an event must not cost a sync of its own.
+func (c *Channels) settle(ctx context.Context, ch catalog.Channel, requests []request) error {
+	for len(requests) > 0 {
+		n, units := 0, 0
+		for n < len(requests) && (n == 0 || units+len(requests[n].units) <= maxUnits) {
+			units += len(requests[n].units)
+			n++
+		}
+		together := requests[:n]
+		requests = requests[n:]
+		err := store.ErrTooBig
+		if units <= maxUnits {
+			err = c.together(ctx, ch, together)
+		}
+		if !errors.Is(err, store.ErrTooBig) && !errors.Is(err, store.ErrInvalid) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		for _, q := range together { // one of them is the reason: each for itself
+			if err := c.receive(ctx, ch, q); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// together commits several requests at once.
+func (c *Channels) together(ctx context.Context, ch catalog.Channel, requests []request) error {
+	for {
+		var batch store.Batch
+		for _, q := range requests {
+			batch.Remove = append(batch.Remove, store.ItemRef{Queue: q.item.Queue, Position: q.item.Position})
+			if q.failure != nil {
+				if err := c.dead(&batch, ch, q.item, *q.failure); err != nil {
+					return err
+				}
+			}
+			received := receivedAt(q.item)
+			for _, u := range q.units {
+				if err := c.sort(ctx, &batch, ch, u, received); err != nil {
+					return err
+				}
+			}
+		}
+		_, err := c.config.Store.Commit(ctx, &batch)
+		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
+			continue // a message became known while news of it was put down
+		}
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", ch.ID, err)
+		}
+		if len(batch.Wake) > 0 {
+			c.config.Poke()
+		}
+		return nil
+	}
 }
 
 // oldest is when the request that waits longest came.
@@ -69,35 +186,17 @@ func receivedAt(item store.Item) time.Time {
 	return stored.Received
 }
 
-// receive takes one stored request apart and commits what came of it. held
-// says that the adapter can't be called now.
-func (c *Channels) receive(ctx context.Context, ch catalog.Channel, item store.Item) (held bool, err error) {
-	if ch.Adapter == catalog.AdapterWebhook {
-		return false, c.event(ctx, ch, item)
-	}
-	var units []abi.Unit
-	var failure *abi.Error
-	for range maxTries {
-		units, failure = c.read(ctx, ch, item.Value)
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		if failure == nil {
-			break
-		}
-		if failure.Code == abi.CodeUnavailable {
-			return true, nil
-		}
-	}
+// receive commits what came of one request.
+func (c *Channels) receive(ctx context.Context, ch catalog.Channel, q request) error {
+	failure := q.failure
 	if failure == nil {
-		err = c.deal(ctx, ch, item, units)
+		err := c.deal(ctx, ch, q.item, q.units)
 		if !errors.Is(err, store.ErrTooBig) && !errors.Is(err, store.ErrInvalid) {
-			return false, err
+			return err
 		}
 		failure = &abi.Error{Code: abi.CodeLimit, Message: err.Error()}
 	}
-	c.config.Log.Error("webhook is a dead letter", "channel", ch.ID, "error", failure)
-	return false, c.bury(ctx, ch, item, *failure)
+	return c.bury(ctx, ch, q.item, *failure)
 }
 
 // deal commits the units of a request, the last of them in its place. A stop

@@ -97,7 +97,6 @@ func (c *Channels) event(ctx context.Context, ch catalog.Channel, item store.Ite
 		reason.Code = abi.CodeLimit
 	}
 	reason.Message = err.Error()
-	c.config.Log.Error("webhook is a dead letter", "channel", ch.ID, "error", err)
 	return c.bury(ctx, ch, item, reason)
 }
 

@@ -49,7 +49,7 @@ func (w *world) begin() *life {
 	poke := func() { l.dispatch.Poke() }
 	var out *outbox.Outbox
 	l.runs = run.New(run.Config{Store: s, Catalog: find, Plugins: plugins, Secret: func(string) error { return nil }, Poke: poke, ID: w.id, Log: log})
-	l.channels = channel.New(channel.Config{Store: s, Catalog: find, Plugins: plugins, Secrets: secret.New([]string{"TRAMA_SECRET_SIM_TOKEN=token"}, ""), Poke: poke, Log: log,
+	l.channels = channel.New(channel.Config{Readers: 1, Store: s, Catalog: find, Plugins: plugins, Secrets: secret.New([]string{"TRAMA_SECRET_SIM_TOKEN=token"}, ""), Poke: poke, Log: log,
 		Sending: func(endpoint string) bool { return out.Sending(endpoint) }, Event: l.runs.AddEvent,
 	})
 	out = outbox.New(outbox.Config{Store: s, Poke: poke, Log: log, Lanes: map[string]outbox.Lane{
