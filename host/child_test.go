@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ type childConfig struct {
 	Dir, Data string
 	Secrets   map[string]string
 	Bundled   []string
+	Store     childStore
 }
 
 func TestMain(m *testing.M) {
@@ -42,6 +44,7 @@ func beHost(text string) error {
 	if err != nil {
 		return err
 	}
+	config.Wrap = c.Store.wrap
 	h, err := host.New(context.Background(), config)
 	if err != nil {
 		return err
@@ -53,17 +56,20 @@ func beHost(text string) error {
 // child is a host in a process of its own.
 type child struct {
 	cmd             *exec.Cmd
-	addr, adminAddr string
+	addr, adminAddr string        // known once it has told them
+	told            chan struct{} // closed then
+	quiet           chan struct{} // closed when its store has no more work; see childStore
+	gone            chan struct{} // closed when the process has ended
 }
 
-// startChild starts a host that can be killed, and waits until it is ready.
-func (i *installation) startChild() *child {
+// launch starts a host that can be killed.
+func (i *installation) launch(s childStore) *child {
 	i.t.Helper()
-	text, err := json.Marshal(childConfig{i.dir, i.data, i.secrets, i.bundled})
+	text, err := json.Marshal(childConfig{i.dir, i.data, i.secrets, i.bundled, s})
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	c := &child{cmd: exec.Command(os.Args[0])}
+	c := &child{cmd: exec.Command(os.Args[0]), told: make(chan struct{}), quiet: make(chan struct{}), gone: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	c.cmd.Stderr = i.log
 	out, err := c.cmd.StdoutPipe()
@@ -74,10 +80,37 @@ func (i *installation) startChild() *child {
 		i.t.Fatal(err)
 	}
 	i.t.Cleanup(c.kill)
-	if _, err := fmt.Fscan(out, &c.addr, &c.adminAddr); err != nil {
-		i.t.Fatalf("the child told no addresses: %v", err)
+	go c.watch(out)
+	return c
+}
+
+// watch reads what a child tells until it is gone.
+func (c *child) watch(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	if lines.Scan() {
+		if _, err := fmt.Sscan(lines.Text(), &c.addr, &c.adminAddr); err == nil {
+			close(c.told)
+		}
 	}
-	go io.Copy(io.Discard, out) //nolint:errcheck // ends with the child
+	for once := false; lines.Scan(); {
+		if !once && lines.Text() == quietLine {
+			once = true
+			close(c.quiet)
+		}
+	}
+	c.cmd.Wait() //nolint:errcheck // it was killed
+	close(c.gone)
+}
+
+// startChild starts a host that can be killed, and waits until it is ready.
+func (i *installation) startChild() *child {
+	i.t.Helper()
+	c := i.launch(childStore{})
+	select {
+	case <-c.told:
+	case <-c.gone:
+		i.t.Fatal("the child told no addresses")
+	}
 	i.within(startPatience, "the child to be ready", func() error {
 		return i.send("GET", "http://"+c.adminAddr+"/readyz", "").want(200)
 	})
@@ -87,7 +120,7 @@ func (i *installation) startChild() *child {
 // kill ends the child as a crash would.
 func (c *child) kill() {
 	c.cmd.Process.Kill() //nolint:errcheck // it may be gone already
-	c.cmd.Wait()         //nolint:errcheck // it was killed
+	<-c.gone
 }
 
 // runs lists all runs.

@@ -4,8 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,114 +20,400 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/contact"
-	"github.com/trama-run/trama/host/run"
-	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/simulation"
+	"github.com/trama-run/trama/host/store/badger"
 )
 
-// TestCrashes kills the host at random moments while contacts write: at the
-// end each acknowledged message was counted once, in order, and each answer
-// was sent at least once, always with the effect id that it had at first.
+// TestCrashes kills the host under load, at random moments, at each named
+// point of a commit and in the middle of calls, as often as the variable KILLS
+// says (make crash). At the end no promise is broken.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
-	const kills, people = 10, 4
-	p := newPeer(t)
-	i := install(t, nil, withPost(t, p, counting))
-	i.secrets = map[string]string{"post_key": postKey, "peer_token": "x"}
+	kills := 30
+	if text := os.Getenv("KILLS"); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newCrash(t, "")
+	began := time.Now()
+	c.run(kills)
+	took := time.Since(began)
+	if problems := c.judge(); len(problems) > 0 {
+		t.Errorf("%d promises broken:\n%s", len(problems), strings.Join(problems[:min(len(problems), 50)], "\n"))
+	}
+	c.report(kills, took)
+	if unfinished := kills - c.hit["at random"]; unfinished*2 < kills {
+		t.Errorf("%d of %d kills were within a commit or a call, want half", unfinished, kills)
+	}
+}
 
-	var host atomic.Pointer[child]
-	host.Store(i.startChild())
-	done := make(chan struct{})
-	acked := make([]int, people)
-	var senders sync.WaitGroup
-	for n := range people {
-		senders.Go(func() {
-			who := fmt.Sprint("p", n)
-			for {
-				id := fmt.Sprint(who, "-", acked[n]+1)
-				body := webhook(unit{ID: id, From: who, Text: id})
-				a := i.send("POST", "http://"+host.Load().addr+"/hooks/post", body, "X-Post-Delivery", id, "X-Post-Signature", postSignature(body))
-				if a.err == nil && a.status == 200 {
-					acked[n]++
-				} else if a.err == nil {
-					t.Errorf("status %d: %s", a.status, a.body)
-				}
-				end := done
-				if a.err != nil {
-					end = nil // it may be stored: it is sent until it is acknowledged
-				}
-				select {
-				case <-end:
-					return
-				case <-time.After(time.Duration(rand.IntN(60)) * time.Millisecond):
-				}
+// mutantKills are enough to catch each mutant.
+const mutantKills = 20
+
+// TestCrashMutants: the crashes catch each store that breaks a promise.
+func TestCrashMutants(t *testing.T) {
+	if os.Getenv("KILLS") == "" {
+		t.Skip("takes minutes: make crash runs it")
+	}
+	for _, m := range simulation.Mutants() {
+		t.Run(m.Name, func(t *testing.T) {
+			c := newCrash(t, m.Name)
+			c.run(mutantKills)
+			problems := c.judge()
+			if len(problems) == 0 {
+				t.Errorf("not caught with %d kills", mutantKills)
+			} else {
+				t.Logf("caught: %s", strings.Join(problems[:min(len(problems), 3)], "; "))
 			}
 		})
 	}
-	for range kills {
-		time.Sleep(time.Duration(50+rand.IntN(600)) * time.Millisecond)
-		host.Load().kill()
-		host.Store(i.startChild())
-	}
-	close(done)
-	senders.Wait()
+}
 
-	counts := func(s store.Store) (counts []int) {
-		for n := range people {
-			key := string(contact.KeyOf("post", address(fmt.Sprint("p", n))))
-			record, err := s.Load(context.Background(), store.ID{Kind: run.KindContact, Key: key})
-			if err != nil {
-				t.Fatalf("contact %s: %v", key, err)
-			}
-			var c contact.Contact
-			if err := json.Unmarshal(record.Value, &c); err != nil {
-				t.Fatal(err)
-			}
-			count, _ := c.Vars["n"].(float64)
-			counts = append(counts, int(count))
-		}
-		return counts
+// crash is a host that is killed again and again, with those who write to it
+// and the peer that it calls.
+type crash struct {
+	*installation
+	history *simulation.History
+	mutant  string
+	peer    *httptest.Server
+	host    atomic.Pointer[child]
+	armed   atomic.Pointer[func(answered bool)] // called once, at a request of the host
+	sent    atomic.Int64
+	clients sync.WaitGroup
+	done    chan struct{}  // closed when there have been enough kills
+	ended   chan struct{}  // closed when the last host ends
+	hit     map[string]int // kills, by where
+
+	mu     sync.Mutex
+	people map[string]string // person -> contact; guarded by mu
+	writer [4]string         // who writes now on the channel post; guarded by mu
+	failed map[string]bool   // effects that had a bad answer; guarded by mu
+}
+
+func newCrash(t *testing.T, mutant string) *crash {
+	c := &crash{history: simulation.NewHistory(time.Now), mutant: mutant, done: make(chan struct{}), ended: make(chan struct{}), hit: map[string]int{}, people: map[string]string{}, failed: map[string]bool{}}
+	c.peer = httptest.NewServer(c)
+	t.Cleanup(func() { c.peer.CloseClientConnections(); c.peer.Close() })
+	flows, err := simulation.Flows()
+	if err != nil {
+		t.Fatal(err)
 	}
-	i.eventually("the last answers", func() error {
-		for n := range people {
-			if texts := p.texts(fmt.Sprint("p", n)); acked[n] > 0 && !slices.Contains(texts, fmt.Sprintf("%d: p%d-%d", acked[n], n, acked[n])) {
-				return fmt.Errorf("person %d wrote %d; got %d", n, acked[n], len(texts))
+	files := map[string]string{}
+	for path, text := range flows {
+		files[path] = string(text)
+	}
+	post, acme := guest(t, "post", "1.0.0"), guest(t, "acme", "1.0.0")
+	c.installation = install(t, nil, join(files, map[string]string{
+		"plugins/post.wasm": post, "plugins/acme.wasm": acme,
+		"channels.yaml": `- {id: post, adapter: post, connection: peer, secrets: {key: post_key}}
+- {id: loud, adapter: post, connection: peer, secrets: {key: post_key}}
+` + simulation.Hooks,
+		"connections.yaml": `- {id: peer, base_url: "` + c.peer.URL + `"}`,
+		"grants.yaml": `- {plugin: post, of: "sha256:` + sha(post) + `", egress: [connection], secrets: [post_key]}
+- {plugin: acme, of: "sha256:` + sha(acme) + `", egress: [connection]}
+`,
+		"routes.yaml": "- {method: POST, path: /order, flow: order}\n",
+	}))
+	c.secrets = map[string]string{"post_key": postKey, "sim_token": "token"}
+	return c
+}
+
+// run kills the host so many times under load, and ends the load.
+func (c *crash) run(kills int) {
+	for n := range 4 {
+		c.clients.Go(func() { c.write("post", n) })
+	}
+	c.clients.Go(func() { c.write("loud", 4) })
+	c.clients.Go(c.call)
+	for n := range kills {
+		where, s := "at random", childStore{Mutant: c.mutant}
+		arm, wait := 0, 15*time.Second
+		switch p := n % 10; {
+		case p < 6:
+			s.Point, s.When, s.Count = simulation.Points[rand.IntN(len(simulation.Points))], moments[rand.IntN(len(moments))], 1+rand.Int64N(3)
+			where = s.When + " " + s.Point
+		case p < 8:
+			arm, where = 1+rand.IntN(4), "in a call, "+[...]string{"before", "after"}[p-6]+" its answer"
+		default:
+			wait = time.Duration(rand.IntN(700)) * time.Millisecond
+		}
+		h := c.launch(s)
+		if arm > 0 {
+			kill := c.killer(h, arm, strings.Contains(where, "after"))
+			c.armed.Store(&kill)
+		}
+		c.host.Store(h)
+		select {
+		case <-h.told:
+		case <-h.gone:
+		}
+		select {
+		case <-h.gone: // by itself
+		case <-time.After(wait):
+			where = "at random"
+			h.kill()
+		}
+		c.armed.Store(nil)
+		c.hit[where]++
+		c.history.Add(simulation.Event{What: simulation.Fault, Name: "killed " + where})
+	}
+	close(c.done)
+	c.host.Store(c.launch(childStore{Mutant: c.mutant, Watch: true}))
+	c.clients.Wait()
+}
+
+// killer gives what kills a host at its n-th request.
+func (c *crash) killer(h *child, n int, after bool) func(bool) {
+	var count atomic.Int64
+	return func(answered bool) {
+		if answered == after && count.Add(1) == int64(n) {
+			h.kill()
+		}
+	}
+}
+
+// stalled is how long nothing happens in a host that has come to a halt: no
+// timer of the flows is as long.
+const stalled = time.Minute
+
+// judge waits until all work has ended, or until none is done any more, and
+// gives what is wrong.
+func (c *crash) judge() []string {
+	h := c.host.Load()
+	for waiting := true; waiting; {
+		select {
+		case <-h.quiet:
+			waiting = false
+		case <-h.gone:
+			c.t.Error("the host has ended by itself")
+			waiting = false
+		case <-time.After(time.Second):
+			if events := c.history.Events(); time.Since(events[len(events)-1].At) > stalled {
+				c.t.Log("the host has come to a halt with work left")
+				waiting = false
 			}
 		}
+	}
+	close(c.ended)
+	h.kill()
+	s, err := badger.Open(badger.Config{Dir: filepath.Join(c.data, "store")})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	final, err := simulation.Look(context.Background(), s, slices.Collect(maps.Values(c.people)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		c.t.Error(err)
+	}
+	return simulation.Check(c.history.Events(), final, 30*time.Second)
+}
+
+// report tells what happened.
+func (c *crash) report(kills int, took time.Duration) {
+	acked, doubles, seen := 0, 0, map[string]bool{}
+	for _, e := range c.history.Events() {
+		switch e.What {
+		case simulation.Acked:
+			acked++
+		case simulation.Seen:
+			if seen[e.Effect] && e.Effect != "" {
+				doubles++
+			}
+			seen[e.Effect] = true
+		}
+	}
+	c.t.Logf("%d kills in %s, %d acknowledged, %d effects, %d of them came again", kills, took.Round(time.Second), acked, len(seen), doubles)
+	for _, where := range slices.Sorted(maps.Keys(c.hit)) {
+		c.t.Logf("%5d %s", c.hit[where], where)
+	}
+}
+
+// up is the host that runs; nil while there is none.
+func (c *crash) up() *child {
+	h := c.host.Load()
+	if h == nil {
 		return nil
-	})
-	host.Load().kill()
-	i.start()
-	i.inStore(func(s store.Store) {
-		if got := counts(s); !slices.Equal(got, acked) {
-			t.Errorf("counted %v, acknowledged %v", got, acked)
+	}
+	select {
+	case <-h.told:
+		return h
+	default:
+		return nil
+	}
+}
+
+// hook sends a webhook until it is acknowledged, or until all is over: then it
+// says false.
+func (c *crash) hook(path, body string, headers ...string) bool {
+	for {
+		if h := c.up(); h != nil && c.send("POST", "http://"+h.addr+path, body, headers...).want(200) == nil {
+			return true
 		}
-	})
-	effects, doubles, total := map[string]string{}, 0, 0
-	for _, s := range p.got() {
-		if first, again := effects[s.Text]; again {
-			doubles++
-			if first != s.EffectID {
-				t.Errorf("%q was sent with the effect ids %q and %q", s.Text, first, s.EffectID)
+		select {
+		case <-c.ended:
+			return false
+		case <-time.After(time.Duration(5+rand.IntN(40)) * time.Millisecond):
+		}
+	}
+}
+
+func (c *crash) deliver(channel, delivery string, units ...unit) bool {
+	body := webhook(units...)
+	return c.hook("/hooks/"+channel, body, "X-Post-Delivery", delivery, "X-Post-Signature", postSignature(body))
+}
+
+// contact gives the key of a person.
+func (c *crash) contact(person string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.people[person]
+}
+
+// over says that there have been enough kills.
+func (c *crash) over(pause time.Duration) bool {
+	select {
+	case <-c.done:
+		return true
+	case <-time.After(pause):
+		return false
+	}
+}
+
+// write lets people write, one after the other.
+func (c *crash) write(channel string, n int) {
+	for next := 0; ; next++ {
+		person := fmt.Sprintf("p%d.%d", n, next)
+		who := string(contact.KeyOf(channel, address(person)))
+		c.mu.Lock()
+		c.people[person] = who
+		if channel == "post" {
+			c.writer[n] = who
+		}
+		c.mu.Unlock()
+		for count := 0; count < 6; {
+			var units []unit
+			delivery := fmt.Sprintf("%s-d%d", person, count)
+			for range 1 + rand.IntN(5)/4 {
+				u := unit{ID: fmt.Sprintf("%s-%d", person, count), From: person, Text: simulation.WordLoud}
+				if channel == "post" {
+					u.Text = simulation.Words[rand.IntN(len(simulation.Words))]
+				}
+				c.history.Add(simulation.Event{What: simulation.Offered, Name: u.ID, Contact: who, Word: u.Text, With: delivery})
+				units = append(units, u)
+				count++
+			}
+			c.deliver(channel, delivery, units...)
+			for _, u := range units {
+				c.history.Add(simulation.Event{What: simulation.Acked, Name: u.ID, Contact: who})
+			}
+			if rand.IntN(5) == 0 { // again, and in another webhook
+				c.deliver(channel, delivery+"-again", units...)
+			}
+			if c.over(time.Duration(rand.IntN(120)) * time.Millisecond) {
+				return
 			}
 		}
-		effects[s.Text] = s.EffectID
 	}
-	for n := range people {
-		total += acked[n]
-		for m := range acked[n] {
-			if text := fmt.Sprintf("%d: p%d-%d", m+1, n, m+1); effects[text] == "" {
-				t.Errorf("never sent: %q", text)
+}
+
+// call lets programs call the gateway and send events.
+func (c *crash) call() {
+	for n := 0; !c.over(time.Duration(100+rand.IntN(200)) * time.Millisecond); n++ {
+		ref := fmt.Sprintf("ref%d", n)
+		kind := [...]string{simulation.WordGateway, simulation.WordLone, simulation.WordAfter}[rand.IntN(3)]
+		owner := ""
+		if kind == simulation.WordAfter {
+			c.mu.Lock()
+			owner = c.writer[n%len(c.writer)]
+			c.mu.Unlock()
+			if owner == "" { // who writes nothing yet
+				continue
 			}
 		}
-		if !inOrder(p.texts(fmt.Sprint("p", n))) {
-			t.Errorf("person %d got %q", n, p.texts(fmt.Sprint("p", n)))
+		c.history.Add(simulation.Event{What: simulation.Offered, Name: ref, Contact: owner, Word: kind})
+		if kind != simulation.WordGateway {
+			c.hook("/hooks/"+kind, fmt.Sprintf(`{"ref": %q, "contact": %q}`, ref, owner), "X-Token", "token")
+		} else if !c.order(ref) {
+			continue
 		}
+		c.history.Add(simulation.Event{What: simulation.Acked, Name: ref, Contact: owner})
 	}
-	if len(effects) != total || total < people*kills {
-		t.Errorf("%d different answers to %d messages", len(effects), total)
+}
+
+// order calls the gateway once.
+func (c *crash) order(ref string) bool {
+	h := c.up()
+	return h != nil && c.send("POST", "http://"+h.addr+"/api/order", fmt.Sprintf(`{"ref": %q}`, ref), "Content-Type", "application/json").want(201) == nil
+}
+
+// ServeHTTP is the peer.
+func (c *crash) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the host is gone
 	}
-	i.dead(0)
-	t.Logf("%d messages, %d kills, %d answers sent twice", total, kills, doubles)
+	var e simulation.Event
+	var message sent
+	if r.URL.Path == "/messages" {
+		if err = json.Unmarshal(body, &message); err == nil {
+			e, err = simulation.Send(c.contact(message.To), message.Text, message.EffectID)
+		}
+	} else {
+		e, err = simulation.Call(body, r.Header.Get("Idempotency-Key"))
+	}
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	c.history.Add(e)
+	c.reached(false)
+	id, good := fmt.Sprintf("m%d", c.sent.Add(1)), !c.fails(e.Effect)
+	if !good { // whether the host lives to see a good answer is not known here
+		c.history.Add(simulation.Event{What: simulation.Answered, Name: e.Name, Effect: e.Effect})
+		w.WriteHeader(503)
+	}
+	fmt.Fprint(w, id)
+	if f, ok := w.(http.Flusher); ok {
+		f.Flush()
+	}
+	if good && message.To != "" {
+		go c.tell(message.To, id)
+	}
+	c.reached(true)
+}
+
+// fails says whether a request gets a bad answer: some do, once, since the
+// pauses between many tries would be longer than all else.
+func (c *crash) fails(effectID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed[effectID] || rand.IntN(20) != 0 {
+		return false
+	}
+	c.failed[effectID] = true
+	return true
+}
+
+// reached kills the host, if it is to die here.
+func (c *crash) reached(answered bool) {
+	if kill := c.armed.Load(); kill != nil {
+		(*kill)(answered)
+	}
+}
+
+// tell lets the service tell what became of a message.
+func (c *crash) tell(person, message string) {
+	channel, _, _ := strings.Cut(c.contact(person), "/")
+	state := [...]string{"delivered", "read"}[rand.IntN(2)]
+	if c.deliver(channel, "news-"+message, unit{ID: "news-" + message, From: person, Sent: message, State: state}) {
+		c.history.Add(simulation.Event{What: simulation.Told, Name: message, Word: state})
+	}
 }
 
 // inOrder says whether texts that begin with a number never go back, but for
