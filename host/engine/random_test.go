@@ -44,9 +44,9 @@ func TestAnyFlow(t *testing.T) {
 func anyFlow(t *rapid.T, id string) map[string]any {
 	count := rapid.IntRange(1, 7).Draw(t, "nodes of "+id)
 	var nodes []any
-	edges := []any{map[string]any{"from": "start", "to": "n0"}}
+	edges := []any{map[string]any{"from": "start", "to": id + "0"}}
 	for i := range count {
-		name := fmt.Sprintf("n%d", i)
+		name := fmt.Sprintf("%s%d", id, i)
 		kind := rapid.SampledFrom([]string{
 			"set_flow", "http.request", "run_code", "wait", "wait_reply", "start_inactivity", "end_inactivity",
 			"send_message", "emit_event", "conditional", "split", "time_interval", "jump", "for_each", "parallel", "end", "jump", "for_each", "parallel",
@@ -71,7 +71,7 @@ func anyFlow(t *rapid.T, id string) map[string]any {
 				to = rapid.IntRange(0, i).Draw(t, "edge")
 			}
 			if to < count {
-				edges = append(edges, map[string]any{"from": name, "port": port, "to": fmt.Sprintf("n%d", to)})
+				edges = append(edges, map[string]any{"from": name, "port": port, "to": fmt.Sprintf("%s%d", id, to)})
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func anyFlow(t *rapid.T, id string) map[string]any {
 		"schema": 1, "id": id, "triggers": []any{map[string]any{"id": "start", "type": "message"}}, "nodes": nodes, "edges": edges,
 	}
 	if rapid.IntRange(0, 3).Draw(t, "on_error") == 0 {
-		f["on_error"] = "n0"
+		f["on_error"] = id + "0"
 	}
 	return f
 }
@@ -96,7 +96,7 @@ func anyNode(t *rapid.T, kind string) (with map[string]any, ports []string) {
 	with = map[string]any{}
 	switch kind {
 	case "set_flow":
-		with["set"] = map[string]any{"n": "{{ (flow.n ?? 0) + 1 }}", "at": "{{ now }}", "last": "{{ input.text ?? nodes.n1 }}"}
+		with["set"] = map[string]any{"n": "{{ (flow.n ?? 0) + 1 }}", "at": "{{ now }}", "last": "{{ input.text ?? nodes.f1 }}"}
 	case "http.request":
 		with["body"] = "{{ flow.n }}"
 	case "run_code":
@@ -151,7 +151,7 @@ func anyNode(t *rapid.T, kind string) (with map[string]any, ports []string) {
 		}
 		ports = append(ports, branches...)
 	case "end":
-		with["label"], with["result"] = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "label"), "{{ nodes.n0 }}"
+		with["label"], with["result"] = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "label"), "{{ nodes.f0 }}"
 		ports = []string{"error"}
 	}
 	return with, ports
