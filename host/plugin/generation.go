@@ -133,10 +133,14 @@ func (g *generation) abandon(b *build) {
 	}
 }
 
-// options says how a plugin's code is run: from an image that its first pure
-// example has warmed, unless it asks for none.
+// options says how a plugin's code is run: from an image that the calls which
+// its manifest names have warmed, or else its first pure example, unless it asks
+// for none.
 func options(m abi.Manifest, memory int64) sandbox.Options {
 	o := sandbox.Options{Memory: memory, NoImage: m.Image == imageNone}
+	for _, w := range m.Warm {
+		o.Warm = append(o.Warm, sandbox.Warm{Export: w.Export, Input: w.Input})
+	}
 	for _, op := range m.Operations {
 		for _, e := range op.Examples {
 			if op.Effect == abi.EffectPure && len(e.HTTP) == 0 && len(o.Warm) == 0 {

@@ -82,6 +82,14 @@ func checkManifest(m abi.Manifest) error {
 			}
 		}
 	}
+	if len(m.Warm) > abi.MaxWarm {
+		report("warm: %d calls, over the limit of %d", len(m.Warm), abi.MaxWarm)
+	}
+	for _, w := range m.Warm {
+		if w.Export == "" {
+			report("warm: a call without an export")
+		}
+	}
 	seen := map[string]bool{}
 	for _, op := range m.Operations {
 		if !namePattern.MatchString(op.Name) {

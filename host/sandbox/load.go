@@ -24,8 +24,9 @@ type Options struct {
 	// a random generator.
 	NoImage bool
 	// Warm are calls that are made before the image is taken, so that what a
-	// first call sets up is part of it. They reach nothing outside, and one
-	// that fails is left out.
+	// first call sets up is part of it. They reach nothing outside. One that
+	// crashes is left out; one may return an error, such as for a request
+	// that went nowhere.
 	Warm []Warm
 }
 
@@ -221,7 +222,7 @@ func (m *Module) start(ctx context.Context, warm []Warm) (*Image, error) {
 			continue
 		}
 		_, poisoned, failure := in.call(ctx, Call{Export: w.Export, Input: w.Input, Limits: DefaultLimits()})
-		if !poisoned && failure == nil {
+		if !poisoned && (failure == nil || failure.Kind == KindGuest) {
 			continue
 		}
 		m.sandbox.config.Log.Debug("a warming call failed and is left out of the image", "sha256", m.info.SHA256, "export", w.Export, "error", failure)

@@ -36,7 +36,23 @@ type Manifest struct {
 	Limits Limits `json:"limits,omitzero"`
 	// Image is "none" if calls must not start from a memory image.
 	Image string `json:"image,omitempty"`
+	// Warm are calls that the host makes once, before it takes the image that
+	// all calls start from, so that what a first call sets up (tables, caches,
+	// the shapes of JSON) is in it. They reach nothing outside. If there are
+	// none, the first example of a pure operation is taken.
+	Warm []Warm `json:"warm,omitempty"`
 }
+
+// Warm is one call that is made before the image is taken. One that crashes is
+// left out; an error that it returns, such as for a request that went nowhere,
+// is no matter.
+type Warm struct {
+	Export string          `json:"export"`
+	Input  json.RawMessage `json:"input,omitempty"`
+}
+
+// MaxWarm is how many such calls a manifest may have.
+const MaxWarm = 8
 
 // Kind is the use that a plugin is made for.
 type Kind string

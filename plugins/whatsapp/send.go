@@ -15,6 +15,10 @@ import (
 // maxCallback is the limit of biz_opaque_callback_data, in characters.
 const maxCallback = 512
 
+// userIDPattern is a business-scoped user id. Compiled here, it is in the image
+// that calls start from.
+var userIDPattern = regexp.MustCompile(`^[A-Z]{2}\.[A-Za-z0-9.]{1,150}$`)
+
 type sender struct {
 	send func(abi.HTTPRequest) (abi.HTTPResponse, error)
 	now  func() time.Time
@@ -59,13 +63,12 @@ func compose(in abi.Send) (map[string]any, error) {
 		// second message.
 		"biz_opaque_callback_data": in.EffectID,
 	}
-	userID := regexp.MustCompile(`^[A-Z]{2}\.[A-Za-z0-9.]{1,150}$`)
 	switch phone := strings.TrimPrefix(in.To.Path, "+"); {
 	case in.To.Scheme != scheme:
 		return nil, pdk.Errorf(abi.CodeInvalid, "to: the address %s is not of the scheme %q", in.To, scheme)
 	case isDigits(phone):
 		body["to"] = phone
-	case userID.MatchString(in.To.Path):
+	case userIDPattern.MatchString(in.To.Path):
 		body["recipient"] = in.To.Path
 	default:
 		return nil, pdk.Errorf(abi.CodeInvalid, "to: %q is neither a phone number with its country code nor a business-scoped user id", in.To.Path)

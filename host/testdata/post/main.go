@@ -25,6 +25,10 @@ func describe() int32 {
 			"signature": {"header": "X-Post-Signature", "algorithm": "hmac-sha256", "encoding": "base64", "signed": "body", "secret": "key"},
 			"delivery_id": "header:X-Post-Delivery"
 		},
+		"warm": [
+			{"export": "receive", "input": {"channel": "warm", "method": "POST", "body": "eyJ1bml0cyI6W3siaWQiOiIxIiwiZnJvbSI6ImEiLCJ0ZXh0IjoiYiJ9XX0="}},
+			{"export": "send", "input": {"channel": "warm", "to": {"scheme": "post", "path": "a"}, "message": {"type": "text", "text": "b"}, "effect_id": "warm"}}
+		],
 		"capabilities": {"egress": ["connection"]}}`))
 }
 
