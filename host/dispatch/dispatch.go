@@ -31,8 +31,10 @@ type Handler func(ctx context.Context, key string) (next time.Time, err error)
 
 // Limits of a dispatcher.
 const (
-	maxRunning = 64               // keys that run at once
-	window     = 4 * maxRunning   // wakes read at once: more than can run, so running keys hide nobody
+	maxRunning = 64               // keys of one prefix that run at once: slow work of one kind stops no other
+	window     = 4 * maxRunning   // wakes read at once: more than run mostly
+	deepWindow = 32 * window      // wakes read where those of a full prefix may hide others
+	deepPause  = time.Second / 5  // least time between two such reads
 	idlePoll   = time.Second      // longest sleep, for wakes that were set without Poke
 	minPause   = time.Second      // pause after a key's first failure
 	maxPause   = 1 * time.Minute  // longest pause between failures
@@ -45,6 +47,7 @@ type Failure struct {
 	InARow int       // tries
 	Since  time.Time // the first of them
 	Error  string    // of the last
+	again  time.Time // when it is tried next
 }
 
 // Dispatcher owns the loop. Make one with New.
@@ -57,7 +60,9 @@ type Dispatcher struct {
 
 	mu       sync.Mutex
 	running  map[string]bool    // guarded by mu
+	counts   map[string]int     // of running, by prefix; guarded by mu
 	failures map[string]Failure // guarded by mu
+	deep     time.Time          // of the last deep read; of the loop alone
 }
 
 // New returns a dispatcher of the wakes in s. handlers are by prefix: the part
@@ -66,7 +71,7 @@ func New(s store.Store, log *slog.Logger, handlers map[string]Handler) *Dispatch
 	return &Dispatcher{
 		store: s, log: log, now: time.Now, handlers: handlers,
 		poke:    make(chan struct{}, 1),
-		running: map[string]bool{}, failures: map[string]Failure{},
+		running: map[string]bool{}, counts: map[string]int{}, failures: map[string]Failure{},
 	}
 }
 
@@ -110,14 +115,31 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 // start starts the handlers of due keys and returns how long nothing else can
 // become due.
 func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
-	now, busy := d.now(), d.busy()
-	wakes, err := d.store.Due(ctx, now.Add(idlePoll), window)
+	now := d.now()
+	sleep, more, err := d.read(ctx, workers, now, window)
+	if !more || err != nil {
+		return sleep, err
+	}
+	// All that was read is due, and may be of prefixes that are full.
+	if wait := deepPause - now.Sub(d.deep); wait > 0 {
+		return wait, nil
+	}
+	d.deep = now
+	sleep, _, err = d.read(ctx, workers, now, deepWindow)
+	return sleep, err
+}
+
+// read starts the handlers of the first keys that are due. more says that there
+// may be others behind them.
+func (d *Dispatcher) read(ctx context.Context, workers *sync.WaitGroup, now time.Time, most int) (sleep time.Duration, more bool, err error) {
+	busy := d.busy()
+	wakes, err := d.store.Due(ctx, now.Add(idlePoll), most)
 	if err != nil {
-		return idlePoll, err
+		return idlePoll, false, err
 	}
 	for _, wake := range wakes {
 		if wake.At.After(now) {
-			return wake.At.Sub(now), nil // in due order: the next one decides
+			return wake.At.Sub(now), false, nil // in due order: the next one decides
 		}
 		// A key that ran while the wakes were read may be done with this one;
 		// its end pokes, and what is left of it is found then.
@@ -126,7 +148,13 @@ func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.D
 		}
 		workers.Go(func() { d.work(ctx, wake) })
 	}
-	return idlePoll, nil
+	return idlePoll, len(wakes) == most, nil
+}
+
+// prefixOf is the part of a key before its first colon.
+func prefixOf(key string) string {
+	prefix, _, _ := strings.Cut(key, ":")
+	return prefix
 }
 
 // busy returns the keys that run.
@@ -136,14 +164,16 @@ func (d *Dispatcher) busy() map[string]bool {
 	return maps.Clone(d.running)
 }
 
-// claim marks a key as running, unless it runs or too many do.
+// claim marks a key as running, unless it runs or too many of its prefix do.
 func (d *Dispatcher) claim(key string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.running[key] || len(d.running) >= maxRunning {
+	prefix := prefixOf(key)
+	if d.running[key] || d.counts[prefix] >= maxRunning {
 		return false
 	}
 	d.running[key] = true
+	d.counts[prefix]++
 	return true
 }
 
@@ -152,6 +182,7 @@ func (d *Dispatcher) work(ctx context.Context, wake store.Wake) {
 	defer func() {
 		d.mu.Lock()
 		delete(d.running, wake.Key)
+		d.counts[prefixOf(wake.Key)]--
 		d.mu.Unlock()
 		d.Poke() // a key that could not start, or a wake set meanwhile
 	}()
@@ -184,10 +215,9 @@ func (d *Dispatcher) handle(ctx context.Context, key string) (next time.Time, er
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	prefix, _, _ := strings.Cut(key, ":")
-	handler, ok := d.handlers[prefix]
+	handler, ok := d.handlers[prefixOf(key)]
 	if !ok {
-		return time.Time{}, fmt.Errorf("no handler for keys %q: written by a newer version?", prefix)
+		return time.Time{}, fmt.Errorf("no handler for keys %q: written by a newer version?", prefixOf(key))
 	}
 	return handler(ctx, key)
 }
@@ -201,14 +231,18 @@ func (d *Dispatcher) failed(key string, err error) time.Duration {
 		f = Failure{Key: key, Since: d.now()}
 	}
 	f.InARow++
-	f.Error = err.Error()
+	pause := min(maxPause, minPause<<min(f.InARow-1, 6))
+	f.Error, f.again = err.Error(), d.now().Add(pause)
 	d.failures[key] = f
-	return min(maxPause, minPause<<min(f.InARow-1, 6))
+	return pause
 }
 
-// Failing lists the keys whose last try failed, by key.
+// Failing lists the keys whose last try failed, by key. One that was not tried
+// again though it was long due has no wake any more: what it worked on is gone.
 func (d *Dispatcher) Failing() []Failure {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := d.now()
+	maps.DeleteFunc(d.failures, func(key string, f Failure) bool { return !d.running[key] && now.Sub(f.again) > maxPause })
 	return slices.SortedFunc(maps.Values(d.failures), func(a, b Failure) int { return strings.Compare(a.Key, b.Key) })
 }

@@ -183,3 +183,47 @@ func TestWorkOfAStoppedHostGoesOn(t *testing.T) {
 		t.Fatalf("%d wakes after the stop, want the one that was not done", n)
 	}
 }
+
+// TestNoPrefixStopsAnother: work of one kind that is slow, and far more of it
+// than can run, holds up no other.
+func TestNoPrefixStopsAnother(t *testing.T) {
+	s := open(t)
+	for i := range 2 * window {
+		wakeUp(t, s, fmt.Sprint("slow:", i), time.Now())
+	}
+	release := make(chan struct{})
+	defer close(release)
+	var slow, quick atomic.Int64
+	d := start(t, s, map[string]Handler{
+		"slow": func(context.Context, string) (time.Time, error) {
+			slow.Add(1)
+			<-release
+			return time.Time{}, nil
+		},
+		"quick": func(context.Context, string) (time.Time, error) {
+			quick.Add(1)
+			return time.Time{}, nil
+		},
+	})
+	within(t, "slow keys", func() bool { return slow.Load() == maxRunning })
+	wakeUp(t, s, "quick:1", time.Now())
+	d.Poke()
+	within(t, "the quick key", func() bool { return quick.Load() == 1 })
+	if n := slow.Load(); n != maxRunning {
+		t.Errorf("%d slow keys run, want %d", n, maxRunning)
+	}
+}
+
+// TestFailuresOfWhatIsGone: what nobody tries any more does not fail.
+func TestFailuresOfWhatIsGone(t *testing.T) {
+	now := time.Now()
+	d := New(nil, slog.New(slog.DiscardHandler), nil)
+	d.now = func() time.Time { return now }
+	d.failed("run:1", errors.New("broken"))
+	if now = now.Add(maxPause); len(d.Failing()) != 1 {
+		t.Error("a failure is forgotten while it may be tried again")
+	}
+	if now = now.Add(2 * time.Second); len(d.Failing()) != 0 {
+		t.Errorf("failing: %+v", d.Failing())
+	}
+}
