@@ -79,7 +79,7 @@ func engineTime(s settings, _ string) ([]Row, error) {
 
 // Sizes of the conversations' measurements.
 const (
-	turns    = 20_000
+	turns    = 5_000
 	sleepers = 100_000
 	page     = 400 // contacts of one activation
 )
@@ -96,6 +96,9 @@ func conversations(s settings, dir string) (rows []Row, err error) {
 	}
 	defer func() { err = firstOf(err, graph.server.Shutdown()) }()
 	workspace := filepath.Join(dir, "conversations")
+	if err := os.RemoveAll(filepath.Join(workspace, "data")); err != nil { // of a run before
+		return nil, err
+	}
 	adapter, err := os.ReadFile("build/plugins/whatsapp.wasm")
 	if err != nil {
 		return nil, err
