@@ -220,13 +220,16 @@ func (m *move) leaveWait(n *node, name string, value map[string]any, err *abi.Er
 // tick lets happen what is due, in the order of its instants.
 func (m *move) tick() error {
 	m.heard(m.event.Heard)
+	if m.session.Paused() {
+		return m.unpause()
+	}
 	until := m.event.Now
 	if u := m.event.Until; !u.IsZero() && u.Before(until) {
 		until = u
 	}
 	for range maxAllSteps {
 		due := m.session.Due()
-		if m.session.Over() || due.IsZero() || due.After(until) {
+		if m.session.Over() || due.IsZero() || due.After(until) || m.full() {
 			return nil
 		}
 		if err := m.expire(due); err != nil {
