@@ -27,7 +27,6 @@ func (a api) listDead(c *fiber.Ctx) error {
 	}
 	list := []deadletter.Letter{}
 	err = deadletter.Each(c.UserContext(), a.Store, filter, strings.Clone(c.Query("before")), limit, maxScanned, func(l deadletter.Letter) {
-		l.Value = nil
 		list = append(list, l)
 	})
 	if err != nil {

@@ -20,12 +20,19 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// Kind is the kind of dead letters, by id; ids grow with time.
-const Kind store.Kind = "dead"
+// Kinds of the records of a dead letter.
+const (
+	// Kind is the kind of dead letters, by id; ids grow with time.
+	Kind store.Kind = "dead"
+	// kindValue is the kind of their items, by the same id: an item may be as
+	// long as the store lets a value be, so it has a record of its own.
+	kindValue store.Kind = "dead_value"
+)
 
 // Bounds.
 const (
-	page = 10 // letters in memory at a time: each is up to store.MaxValue
+	page    = 10      // letters in memory at a time: old ones have their items in them
+	maxText = 4 << 10 // bytes of a reason's message, and of its detail
 	// MaxReplay is how many letters one ReplayAll puts back.
 	MaxReplay = 10_000
 )
@@ -41,7 +48,9 @@ type Letter struct {
 	Reason   abi.Error `json:"reason"`
 	Tries    []Try     `json:"tries,omitempty"` // that failed, the oldest first; the last is the reason
 	At       time.Time `json:"at"`
-	Value    []byte    `json:"value,omitempty"` // the item
+	// Value is the item. It is stored beside the letter; those that were buried
+	// by earlier versions have it in them.
+	Value []byte `json:"value,omitempty"`
 }
 
 // Try is one attempt that failed.
@@ -56,12 +65,31 @@ type Try struct {
 // which grows.
 func Bury(batch *store.Batch, position store.Position, l Letter) error {
 	l.ID = fmt.Sprintf("%016x", position)
+	item := l.Value
+	l.Value = nil
+	l.Reason = Cut(l.Reason)
 	value, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("dead letter of %s: %w", l.Queue, err)
 	}
-	batch.Put = append(batch.Put, store.Put{ID: store.ID{Kind: Kind, Key: l.ID}, Value: value})
+	batch.Put = append(batch.Put,
+		store.Put{ID: store.ID{Kind: Kind, Key: l.ID}, Value: value},
+		store.Put{ID: store.ID{Kind: kindValue, Key: l.ID}, Value: item})
 	return nil
+}
+
+// Cut bounds what others say of a failure, so that it can always be stored.
+func Cut(e abi.Error) abi.Error {
+	if len(e.Code) > maxText {
+		e.Code = strings.ToValidUTF8(e.Code[:maxText], "")
+	}
+	if len(e.Message) > maxText {
+		e.Message = strings.ToValidUTF8(e.Message[:maxText], "") + "…"
+	}
+	if len(e.Detail) > maxText {
+		e.Detail = nil
+	}
+	return e
 }
 
 // Filter chooses letters; an empty field chooses all.
@@ -88,6 +116,11 @@ func Load(ctx context.Context, s store.Store, id string) (Letter, store.Revision
 		return Letter{}, 0, err
 	}
 	l, err := decode(record)
+	if err == nil && l.Value == nil {
+		var item store.Record
+		item, err = s.Load(ctx, store.ID{Kind: kindValue, Key: id}) // if it is not found, the letter was removed meanwhile
+		l.Value = item.Value
+	}
 	return l, record.Revision, err
 }
 
@@ -99,10 +132,12 @@ func decode(r store.Record) (l Letter, err error) {
 }
 
 // Each reads up to most letters that the filter chooses, older than the one
-// with the id before ("": all), newest first. It looks at maxScanned at most.
+// with the id before ("": all), newest first, without their items. It looks at
+// maxScanned at most.
 func Each(ctx context.Context, s store.Store, f Filter, before string, most, maxScanned int, do func(Letter)) error {
 	return each(ctx, s, before, maxScanned, true, func(l Letter) (bool, error) {
 		if f.has(l) {
+			l.Value = nil
 			do(l)
 			most--
 		}
@@ -110,8 +145,7 @@ func Each(ctx context.Context, s store.Store, f Filter, before string, most, max
 	})
 }
 
-// each reads letters in the order of their ids until do has enough. Each holds
-// a whole event, so few are in memory at a time.
+// each reads letters in the order of their ids until do has enough.
 func each(ctx context.Context, s store.Store, after string, maxScanned int, reverse bool, do func(Letter) (more bool, err error)) error {
 	for scanned := 0; scanned < maxScanned; {
 		records, err := s.List(ctx, Kind, after, min(page, maxScanned-scanned), reverse)
@@ -151,7 +185,7 @@ func Replay(ctx context.Context, s store.Store, id string, now time.Time) error 
 func Remove(ctx context.Context, s store.Store, id string, revision store.Revision, batch store.Batch) error {
 	record := store.ID{Kind: Kind, Key: id}
 	batch.Expect = append(batch.Expect, store.Expect{ID: record, Revision: revision})
-	batch.Delete = append(batch.Delete, record)
+	batch.Delete = append(batch.Delete, record, store.ID{Kind: kindValue, Key: id})
 	_, err := s.Commit(ctx, &batch)
 	if errors.Is(err, store.ErrConflict) {
 		return store.ErrNotFound

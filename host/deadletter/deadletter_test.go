@@ -67,7 +67,16 @@ var filters = []struct {
 func contents(t *testing.T, s store.Store, f Filter, before string, most, scanned int) string {
 	t.Helper()
 	var got []string
-	if err := Each(t.Context(), s, f, before, most, scanned, func(l Letter) { got = append(got, string(l.Value)) }); err != nil {
+	if err := Each(t.Context(), s, f, before, most, scanned, func(l Letter) {
+		if l.Value != nil {
+			t.Errorf("letter %s is listed with its item", l.ID)
+		}
+		whole, _, err := Load(t.Context(), s, l.ID)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, string(whole.Value))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	slices.Reverse(got)
@@ -185,5 +194,44 @@ func TestReplayOfNothing(t *testing.T) {
 	}
 	if got := contents(t, s, Filter{}, "", 1, 1); got != "" {
 		t.Errorf("left: %q", got)
+	}
+}
+
+// TestLongItem: what a queue holds fits a dead letter, and goes back.
+func TestLongItem(t *testing.T) {
+	s := memory.Open(memory.NewDisk(), nil)
+	long := strings.Repeat("x", store.MaxValue)
+	bury(t, s, Letter{Queue: "q", At: start, Value: []byte(long), Reason: abi.Error{
+		Code: "c", Message: strings.Repeat("m", store.MaxValue), Detail: []byte(`"` + strings.Repeat("d", store.MaxValue) + `"`),
+	}})
+	if got := contents(t, s, Filter{}, "", 1, 1); got != long {
+		t.Fatalf("the letter has %d bytes, want %d", len(got), len(long))
+	}
+	if _, _, err := ReplayAll(t.Context(), s, Filter{}, start); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := s.Read(t.Context(), "q", 0, 2); err != nil || len(back) != 1 || string(back[0].Value) != long {
+		t.Errorf("%d items are back, %v", len(back), err)
+	}
+	if left, err := s.List(t.Context(), kindValue, "", 1, false); err != nil || len(left) > 0 {
+		t.Errorf("the item is still kept: %d, %v", len(left), err)
+	}
+}
+
+// TestOldLetter: letters that have their items in them are read and replayed.
+func TestOldLetter(t *testing.T) {
+	s := memory.Open(memory.NewDisk(), nil)
+	old := `{"id":"0000000000000001","queue":"q","reason":{"code":"c","message":"m"},"at":"2026-01-02T03:00:00Z","value":"aXRlbQ=="}`
+	if _, err := s.Commit(t.Context(), &store.Batch{Put: []store.Put{{ID: store.ID{Kind: Kind, Key: "0000000000000001"}, Value: []byte(old)}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, s, Filter{}, "", 1, 1); got != "item" {
+		t.Errorf("the letter has %q", got)
+	}
+	if err := Replay(t.Context(), s, "0000000000000001", start); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := s.Read(t.Context(), "q", 0, 2); err != nil || len(back) != 1 || string(back[0].Value) != "item" {
+		t.Errorf("back: %v, %v", back, err)
 	}
 }

@@ -21,6 +21,14 @@ const (
 	maxGathers   = 64 << 20  // values that groups of sub-runs give in one Advance
 )
 
+// Bounds of one Advance: when one is reached, the session pauses before its next
+// node, so that its effects fit a commit and others have their turn.
+const (
+	maxPassed      = 2000    // nodes
+	maxEffects     = 100     // effects
+	maxEffectBytes = 1 << 20 // values of effects
+)
+
 // Programs are the compiled flows of a session, by id: the one that began it
 // and those that it may jump to, in the versions that it is pinned to.
 type Programs map[string]*Program
@@ -75,6 +83,8 @@ type move struct {
 	fresh   bool
 	turn    string // the node at which a run goes on that a node has made the one that moves
 	results int    // bytes of the values that groups gave
+	passed  int    // nodes that were visited
+	given   int    // bytes of the values of effects
 }
 
 // enter makes a run the one that moves. Its error means that its flow is not
@@ -123,7 +133,8 @@ func (m *move) at(what string, is func(*Run) bool) (*node, error) {
 }
 
 // retry goes on from the node that failed: its call is made again, with the
-// same effect id, or the node is entered anew.
+// same effect id, or its sub-runs go on if the session was interrupted, or the
+// node is entered anew.
 func (m *move) retry() error {
 	if m.session.Run.Status != Failed {
 		return fmt.Errorf("advance session %q: it is %s and has not failed", m.session.ID, m.session.Run.Status)
@@ -139,7 +150,10 @@ func (m *move) retry() error {
 	if _, ok := m.program.nodes[m.run.Node]; !ok {
 		return fmt.Errorf("advance session %q: flow %q has no node %q: it was advanced with another version", m.session.ID, m.run.Flow, m.run.Node)
 	}
-	m.run.Status, m.run.Failure, m.run.Handled = "", nil, false
+	m.run.Status, m.run.Failure, m.run.Handled, m.run.Wait = "", nil, false, nil
+	if m.run.Group != nil {
+		m.run.Status = Gathering
+	}
 	m.rest()
 	m.heard(m.event.Now) // it was not the contact who kept the run waiting
 	if call := m.run.Pending; call != nil {
@@ -148,6 +162,9 @@ func (m *move) retry() error {
 		again.NotBefore = time.Time{}
 		m.run.Pending, m.run.Status, m.run.Since = &again, Running, m.event.Now
 		return nil
+	}
+	if m.run.Group != nil {
+		return nil // its sub-runs say what they need
 	}
 	m.walk(m.run.Node)
 	return nil
@@ -218,8 +235,8 @@ func (m *move) checkSize() {
 		add(r.Vars)
 		add(r.Nodes)
 		held += r.Caught.size()
+		calls = calls || r.Status == Running
 		if r.Pending != nil {
-			calls = true
 			add(r.Pending.Input)
 		}
 		if r.Wait != nil {

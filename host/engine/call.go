@@ -93,7 +93,8 @@ func pause(retry *flow.Retry, call *Call, err *abi.Error) time.Duration {
 	backoff = min(backoff, maxBackoff)
 	backoff += time.Duration((chance(call.EffectID, fmt.Sprint(call.Attempt)) - 0.5) * 0.4 * float64(backoff))
 	asked := min(err.RetryAfterMillis, maxRetryAfter.Milliseconds())
-	return max(backoff, time.Duration(asked)*time.Millisecond)
+	// As exact as the clock of runs, or its instant would never be reached by it.
+	return max(backoff.Truncate(time.Millisecond), time.Duration(asked)*time.Millisecond)
 }
 
 // chance gives a number in [0, 1) that depends on names only.

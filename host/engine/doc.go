@@ -11,7 +11,8 @@
 //
 //   - [Session.Calls]: perform these, and come back with a [Result] for each,
 //     in any order.
-//   - [Session.Due]: come back with a Tick at this instant.
+//   - [Session.Due]: come back with a Tick at this instant, which is over if
+//     the session [Session.Paused], since an Advance does no more than so much.
 //   - [Session.Listens]: come back with a [Message] when one arrives.
 //   - [Session.Over]: nothing.
 //

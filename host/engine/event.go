@@ -19,8 +19,8 @@ type Event struct {
 	Start   *Start
 	Result  *Result
 	Message *Message
-	// Tick says that time has passed: whatever is due happens. A tick that
-	// comes too early changes nothing. If Until is set, what is due after it
+	// Tick says that time has passed: whatever is due happens, or a session
+	// that paused goes on. A tick that comes too early changes nothing. If Until is set, what is due after it
 	// is left: a message was first.
 	Tick  bool
 	Until time.Time

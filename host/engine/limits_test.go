@@ -30,6 +30,29 @@ func advance(t testing.TB, programs engine.Programs, s engine.Session, e engine.
 	return out
 }
 
+// onward lets a session go on that paused, and counts the moves.
+func onward(t testing.TB, programs engine.Programs, out engine.Outcome) (all engine.Outcome, moves int) {
+	t.Helper()
+	all = out
+	for moves = 1; out.Session.Paused(); moves++ {
+		if len(out.Effects) > 100 || len(out.Steps) > 2100 || out.Session.Due().After(began) {
+			t.Fatalf("%d effects and %d steps in one move, due at %s", len(out.Effects), len(out.Steps), out.Session.Due())
+		}
+		var stored engine.Session
+		data, err := json.Marshal(out.Session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &stored); err != nil {
+			t.Fatal(err)
+		}
+		out = advance(t, programs, stored, engine.Event{Tick: true})
+		all.Session = out.Session
+		all.Effects, all.Steps = append(all.Effects, out.Effects...), append(all.Steps, out.Steps...)
+	}
+	return all, moves
+}
+
 func TestAThousandItems(t *testing.T) {
 	programs := flowOf(t, `
 nodes:
@@ -47,13 +70,99 @@ edges:
   - {from: c, to: d}
   - {from: d, to: e}
 `)
-	out := advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}})
-	if run := out.Session.Run; run.Status != engine.Done || out.Session.Steps != 5001 || len(out.Effects) != 1000 {
-		t.Fatalf("%s, %d steps, %d effects, %+v", run.Status, out.Session.Steps, len(out.Effects), run.Failure)
+	out, moves := onward(t, programs, advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}}))
+	if run := out.Session.Run; run.Status != engine.Done || out.Session.Steps != 5001 || len(out.Effects) != 1000 || moves != 11 {
+		t.Fatalf("%s, %d steps, %d effects, %d moves, %+v", run.Status, out.Session.Steps, len(out.Effects), moves, run.Failure)
 	}
 	output, _ := out.Session.Run.Nodes["all"].(map[string]any)
 	if results, _ := output["results"].([]any); len(results) != 1000 || results[999] != int64(2001) || output["failed"] != int64(0) {
 		t.Errorf("got %d results, %v failed", len(results), output["failed"])
+	}
+}
+
+// TestALongWalkPauses: a run makes no more effects in one move than a commit
+// takes, and passes no more nodes than others can wait for, with sub-runs or
+// without; and it comes to the same end.
+func TestALongWalkPauses(t *testing.T) {
+	for name, c := range map[string]struct {
+		flow           string
+		effects, moves int
+		steps          int
+	}{
+		"a loop of messages": {`
+nodes:
+  - {id: say, type: send_message, with: {text: hi}}
+  - {id: count, type: set_flow, with: {increment: {n: 1}}}
+  - {id: more, type: conditional, with: {branches: [{port: again, when: flow.n < 300}]}}
+edges:
+  - {from: start, to: say}
+  - {from: say, to: count}
+  - {from: count, to: more}
+  - {from: more, port: again, to: say}
+`, 300, 4, 900},
+		"large values": {`
+nodes:
+  - {id: all, type: for_each, with: {items: "{{ 1..10 }}"}}
+  - {id: tell, type: emit_event, with: {event: seen, data: "{{ repeat('x', 300000) }}"}}
+edges:
+  - {from: start, to: all}
+  - {from: all, port: each, to: tell}
+`, 10, 3, 11},
+		"sub-runs without an effect": {`
+nodes:
+  - {id: all, type: for_each, with: {items: "{{ 1..1000 }}", concurrency: 32}}
+  - {id: a, type: set_flow, with: {set: {n: 1}}}
+  - {id: b, type: set_flow, with: {set: {n: 2}}}
+  - {id: c, type: set_flow, with: {set: {n: 3}}}
+edges:
+  - {from: start, to: all}
+  - {from: all, port: each, to: a}
+  - {from: a, to: b}
+  - {from: b, to: c}
+`, 0, 2, 3001},
+	} {
+		t.Run(name, func(t *testing.T) {
+			programs := flowOf(t, c.flow)
+			out, moves := onward(t, programs, advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}}))
+			if run := out.Session.Run; run.Status != engine.Done || len(out.Effects) != c.effects || moves != c.moves || out.Session.Steps != c.steps {
+				t.Errorf("%s, %d effects, %d moves, %d steps, %+v", run.Status, len(out.Effects), moves, out.Session.Steps, run.Failure)
+			}
+			ids := map[string]bool{}
+			for _, e := range out.Effects {
+				ids[e.ID] = true
+			}
+			if len(ids) != c.effects {
+				t.Errorf("%d effects have %d ids", c.effects, len(ids))
+			}
+		})
+	}
+}
+
+// TestSubRunsBeginAfterAPause: those that had their turn wait beside the others,
+// as many at once as the group lets.
+func TestSubRunsBeginAfterAPause(t *testing.T) {
+	programs := flowOf(t, `
+nodes:
+  - {id: all, type: for_each, with: {items: "{{ 1..40 }}", concurrency: 20}}
+  - {id: say, type: for_each, with: {items: "{{ 1..30 }}"}}
+  - {id: one, type: emit_event, with: {event: seen}}
+  - {id: get, type: http.request}
+edges:
+  - {from: start, to: all}
+  - {from: all, port: each, to: say}
+  - {from: say, port: each, to: one}
+  - {from: say, to: get}
+`)
+	out, _ := onward(t, programs, advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}}))
+	if calls := out.Session.Calls(); len(calls) != 20 || len(out.Effects) != 600 {
+		t.Fatalf("%d calls, %d effects", len(calls), len(out.Effects))
+	}
+	for n := 0; len(out.Session.Calls()) > 0; n++ {
+		calls := out.Session.Calls()
+		out, _ = onward(t, programs, advance(t, programs, out.Session, engine.Event{Result: &engine.Result{EffectID: calls[n%len(calls)].EffectID}}))
+	}
+	if out.Session.Run.Status != engine.Done || out.Session.Paused() {
+		t.Errorf("%s", out.Session.Run.Status)
 	}
 }
 

@@ -12,22 +12,14 @@ import (
 func (s *Session) Move(from, to *Program, names map[string]string) error {
 	run := s.Run.clone()
 	var stuck error
-	whole := Session{Run: run}
 	moved := map[string]bool{}
-	whole.each(func(r *Run) {
+	run.all(func(r *Run) {
 		if r.Flow != from.flow.ID || r.Version != from.version || stuck != nil {
 			return
 		}
 		stuck = r.move(from, to, names)
 		moved[r.ID] = true
 	})
-	if r := run; stuck == nil && run.Status == Failed { // what it had called waits for a retry
-		for r = run.Called; r != nil && stuck == nil; r = r.Called {
-			if r.Flow == from.flow.ID && r.Version == from.version {
-				stuck = r.move(from, to, names)
-			}
-		}
-	}
 	silence := s.Silence
 	if silence != nil && moved[silence.Run] && stuck == nil {
 		armed := *silence
@@ -39,6 +31,22 @@ func (s *Session) Move(from, to *Program, names map[string]string) error {
 	}
 	s.Run, s.Silence = run, silence
 	return nil
+}
+
+// all visits a run and those below it, of a failed one too: they wait for a
+// retry.
+func (r *Run) all(visit func(*Run)) {
+	visit(r)
+	if r.Called != nil {
+		r.Called.all(visit)
+	}
+	if r.Group != nil {
+		for _, sub := range r.Group.Subs {
+			if sub.Run != nil {
+				sub.Run.all(visit)
+			}
+		}
+	}
 }
 
 // standsAt gives the name of a node in another version, or why it is not the

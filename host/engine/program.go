@@ -64,7 +64,3 @@ func (p *Program) entry(named string) (string, bool) {
 	}
 	return p.flow.Entry().ID, true
 }
-
-// Has says whether the flow has a node with this id: whether a session that
-// stands there can go on in this version.
-func (p *Program) Has(id string) bool { return p.nodes[id] != nil }

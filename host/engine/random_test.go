@@ -253,7 +253,10 @@ func (w *watch) play(t *rapid.T, e event) bool {
 			t.Fatalf("%s: the call %s is gone without its result", dump(t, e), id)
 		}
 	}
-	if e.Tick && !s.Due().IsZero() && !s.Due().After(now) {
+	if s.Paused() && s.Due().After(now) {
+		t.Fatalf("it paused at %s and is due at %s", now, s.Due())
+	}
+	if paused := s.Paused() || kept.Run != nil && kept.Paused(); e.Tick && !paused && !s.Due().IsZero() && !s.Due().After(now) {
 		t.Fatalf("after a tick at %s it is due at %s", now, s.Due())
 	}
 	if s.Over() && (len(s.Calls()) > 0 || s.Listens() || !s.Due().IsZero()) {

@@ -13,7 +13,7 @@ type Status string
 
 // The statuses of a run.
 const (
-	Running   Status = "running"   // Pending must be performed and its result brought back
+	Running   Status = "running"   // Pending must be performed and its result brought back; nil: it paused
 	Waiting   Status = "waiting"   // for a message or an instant: see Wait
 	Calling   Status = "calling"   // the flow in Called must end
 	Gathering Status = "gathering" // the sub-runs in Group must end
@@ -77,8 +77,8 @@ type Run struct {
 	Vars    map[string]any `json:"vars,omitempty"`  // the scope "flow"
 	Nodes   map[string]any `json:"nodes,omitempty"` // the scope "nodes": last outputs
 
-	// Pending is the operation that must be called; set while Running, and
-	// kept when its failure failed the run.
+	// Pending is the operation that must be called; set while Running, unless
+	// the run paused before Node, and kept when its failure failed the run.
 	Pending *Call `json:"pending,omitempty"`
 	// Wait is set while Waiting.
 	Wait *Wait `json:"wait,omitempty"`
@@ -249,8 +249,14 @@ func (s *Session) Listens() (yes bool) {
 
 func (r *Run) listens() bool { return r.Status == Waiting && r.Wait.Reply }
 
+func (r *Run) paused() bool { return r.Status == Running && r.Pending == nil }
+
+// Paused says that the last Advance had done enough, and that a Tick goes on at
+// once. That tick does nothing else.
+func (s *Session) Paused() bool { return s.Run.find((*Run).paused) != nil }
+
 // Due gives the instant at which the session must be woken by a Tick; zero:
-// none.
+// none. That of a session that paused is over.
 func (s *Session) Due() (due time.Time) {
 	earlier := func(at time.Time) {
 		if !at.IsZero() && (due.IsZero() || at.Before(due)) {
@@ -260,6 +266,9 @@ func (s *Session) Due() (due time.Time) {
 	busy := false
 	s.each(func(r *Run) {
 		busy = busy || r.Status == Running
+		if r.paused() {
+			earlier(r.Since)
+		}
 		if r.Status == Waiting {
 			earlier(r.Wait.Due)
 		}

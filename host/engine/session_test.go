@@ -8,6 +8,7 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -362,5 +363,41 @@ edges: [{from: start, to: first}, {from: first, port: timeout, to: second}, {fro
 		if err != nil || out.Session.Run.Node != want {
 			t.Errorf("until %s after: at %q, %v; want %q", until, out.Session.Run.Node, err, want)
 		}
+	}
+}
+
+// TestGatheredMessagesOutliveAMove: what a contact wrote is not lost if the
+// session moves to a version that does not gather.
+func TestGatheredMessagesOutliveAMove(t *testing.T) {
+	version := func(with string, number int) *engine.Program {
+		f, err := flow.Parse("f.yaml", []byte(`
+schema: 1
+id: f
+triggers: [{id: start, type: message}]
+nodes: [{id: ask, type: wait_reply`+with+`}, {id: end, type: end, with: {result: "{{ input.text }}"}}]
+edges: [{from: start, to: ask}, {from: ask, to: end}]
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := engine.Compile(f, number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	before, after := version(", with: {debounce: 5s}", 3), version("", 4)
+	programs := engine.Programs{"f": before}
+	says := func(s engine.Session, text string) engine.Session {
+		return advance(t, programs, s, engine.Event{Message: &engine.Message{Value: map[string]any{"text": text}}}).Session
+	}
+	s := advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}}).Session
+	s = says(s, "first")
+	if err := s.Move(before, after, nil); err != nil {
+		t.Fatal(err)
+	}
+	programs["f"] = after
+	if s = says(s, "second"); s.Run.Result != "first\nsecond" {
+		t.Errorf("it took %v", s.Run.Result)
 	}
 }

@@ -87,3 +87,37 @@ edges: [{from: start, to: reply}]
 		t.Errorf("it stands at %s of %s, begun by %q, due %s", s.Run.Node, s.Run.Flow, s.Flow, s.Due())
 	}
 }
+
+// TestInstantsAreMilliseconds: whatever is due is at an instant that the clock
+// of runs, which has milliseconds, can show.
+func TestInstantsAreMilliseconds(t *testing.T) {
+	programs := flowOf(t, `
+nodes:
+  - {id: get, type: http.request, retry: {attempts: 9, backoff: 1s}}
+  - {id: nap, type: wait, with: {for: "1.0000001s"}}
+  - {id: until, type: wait, with: {until: "2027-01-01T00:00:00.0000001Z"}}
+edges:
+  - {from: start, to: get}
+  - {from: get, to: nap}
+  - {from: nap, to: until}
+`)
+	exact := func(at time.Time) {
+		t.Helper()
+		if at.IsZero() || !at.Equal(at.Truncate(time.Millisecond)) {
+			t.Errorf("%s is not exact", at.Format(time.RFC3339Nano))
+		}
+	}
+	s := advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start"}}).Session
+	for range 8 {
+		s = advance(t, programs, s, engine.Event{Result: &engine.Result{
+			EffectID: s.Calls()[0].EffectID, Error: &abi.Error{Code: "x", Message: "busy", Retryable: true}}}).Session
+		exact(s.Calls()[0].NotBefore)
+	}
+	s = advance(t, programs, s, engine.Event{Result: &engine.Result{EffectID: s.Calls()[0].EffectID}}).Session
+	exact(s.Due())
+	s = advance(t, programs, s, engine.Event{Now: s.Due(), Tick: true}).Session
+	exact(s.Due())
+	if s.Run.Node != "until" {
+		t.Errorf("it stands at %s", s.Run.Node)
+	}
+}

@@ -52,7 +52,7 @@ func (m *move) span(s flow.Span) (time.Duration, *abi.Error) {
 	if problem != nil {
 		return 0, invalid("%v; write it as 30s, 10m, 2h, 3d or 1w", problem)
 	}
-	return span, nil
+	return span.Truncate(time.Millisecond), nil // as the clock of runs
 }
 
 // longestWait bounds "until", like a span.
@@ -71,7 +71,7 @@ func (m *move) instant(t flow.Template) (time.Time, *abi.Error) {
 	if at.Sub(m.event.Now) > longestWait {
 		return at, invalid("until: %s is more than 366 days away", text)
 	}
-	return at, nil
+	return at.Truncate(time.Millisecond), nil
 }
 
 func (m *move) waitReply(n *node, c *flow.WaitReply) (string, *abi.Error) {
@@ -107,7 +107,13 @@ func (m *move) message(message *Message) error {
 	m.heard(at)
 	w := m.run.Wait
 	if c.Debounce.IsZero() {
-		m.reply(n, c, message.Value)
+		if len(w.Gathered) == 0 {
+			m.reply(n, c, message.Value)
+			return nil
+		}
+		// Another version of the flow, where the session has moved from, gathered.
+		w.Gathered = append(w.Gathered, message.Value)
+		m.joined(n, c)
 		return nil
 	}
 	quiet, problem := m.span(c.Debounce)
@@ -214,13 +220,16 @@ func (m *move) leaveWait(n *node, name string, value map[string]any, err *abi.Er
 // tick lets happen what is due, in the order of its instants.
 func (m *move) tick() error {
 	m.heard(m.event.Heard)
+	if m.session.Paused() {
+		return m.unpause()
+	}
 	until := m.event.Now
 	if u := m.event.Until; !u.IsZero() && u.Before(until) {
 		until = u
 	}
 	for range maxAllSteps {
 		due := m.session.Due()
-		if m.session.Over() || due.IsZero() || due.After(until) {
+		if m.session.Over() || due.IsZero() || due.After(until) || m.full() {
 			return nil
 		}
 		if err := m.expire(due); err != nil {

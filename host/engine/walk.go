@@ -18,6 +18,10 @@ import (
 func (m *move) walk(id string) {
 	for {
 		for id != "" {
+			if m.full() {
+				m.pause(id)
+				return
+			}
 			id = m.visit(id)
 		}
 		if !m.run.over() && !m.parked() {
@@ -37,6 +41,30 @@ func (m *move) walk(id string) {
 	}
 }
 
+// full says that this Advance has done enough.
+func (m *move) full() bool {
+	return m.passed >= maxPassed || len(m.effects) >= maxEffects || m.given >= maxEffectBytes
+}
+
+// pause parks the run before a node. What may begin beside it does so later.
+func (m *move) pause(id string) {
+	m.run.Node, m.run.Since = id, m.event.Now
+	m.run.Status, m.run.Pending = Running, nil
+}
+
+// unpause lets the runs go on that paused, as far as this Advance goes.
+func (m *move) unpause() error {
+	for m.session.Paused() && !m.full() {
+		n, err := m.at("it paused", (*Run).paused)
+		if err != nil {
+			return err
+		}
+		m.run.Status = ""
+		m.walk(n.ID)
+	}
+	return nil
+}
+
 // parked says that the run waits for something.
 func (m *move) parked() bool {
 	switch m.run.Status {
@@ -51,6 +79,7 @@ func (m *move) visit(id string) string {
 	n := m.program.nodes[id]
 	run := m.run
 	run.Node, run.Since, m.fresh = id, m.event.Now, false
+	m.passed++
 	if err := m.tooLong(id); err != nil {
 		return m.stop(id, &Failure{Node: id, Error: *err})
 	}
@@ -163,6 +192,7 @@ func (m *move) effect(n *node, step *Step, e Effect) {
 	step.EffectID = m.effectID()
 	e.ID, e.Flow, e.Node = step.EffectID, step.Flow, n.ID
 	m.effects = append(m.effects, e)
+	m.given += size(step.Output, maxEffectBytes)
 }
 
 // do does what the node does and gives the port to leave by; "" means that

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +16,9 @@ import (
 
 // Bounds of what operators ask for.
 const (
-	maxWakes  = 100_000 // that one search for queues looks at
-	itemPage  = 10      // items in memory at a time: each is up to store.MaxValue
-	maxCancel = 200     // items that one commit takes out
+	queuePage = 500 // names of queues that are read at once
+	itemPage  = 10  // items in memory at a time: each is up to store.MaxValue
+	maxCancel = 200 // items that one commit takes out
 )
 
 // Waiting is an item that was not sent yet.
@@ -34,7 +35,7 @@ type Waiting struct {
 }
 
 // Waiting lists up to most items that were not sent yet, of the queues whose
-// names begin with prefix, in the order in which the queues are due.
+// names begin with prefix, in the order of these names.
 func (o *Outbox) Waiting(ctx context.Context, prefix string, most int) ([]Waiting, error) {
 	list := []Waiting{}
 	err := o.eachQueue(ctx, prefix, func(queue string) (bool, error) {
@@ -50,17 +51,27 @@ func (o *Outbox) Waiting(ctx context.Context, prefix string, most int) ([]Waitin
 // eachQueue calls do with the outboxes that have work: a queue with items has
 // a wake.
 func (o *Outbox) eachQueue(ctx context.Context, prefix string, do func(queue string) (more bool, err error)) error {
-	const never = 100 * 365 * 24 * time.Hour
-	wakes, err := o.config.Store.Due(ctx, o.now().Add(never), maxWakes)
-	if err != nil {
-		return err
-	}
-	for _, w := range wakes {
-		if _, ours := o.lane(w.Key); !ours || !strings.HasPrefix(w.Key, prefix) {
+	for _, lane := range slices.Sorted(maps.Keys(o.config.Lanes)) {
+		of := lane + ":"
+		if strings.HasPrefix(prefix, of) {
+			of = prefix
+		} else if !strings.HasPrefix(of, prefix) {
 			continue
 		}
-		if more, err := do(w.Key); err != nil || !more {
-			return err
+		for after := ""; ; {
+			wakes, err := o.config.Store.Wakes(ctx, of, after, queuePage)
+			if err != nil {
+				return err
+			}
+			if len(wakes) == 0 {
+				break
+			}
+			for _, w := range wakes {
+				if more, err := do(w.Key); err != nil || !more {
+					return err
+				}
+				after = w.Key
+			}
 		}
 	}
 	return nil

@@ -60,6 +60,41 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestFindAmongMany: what waits is found and listed however many keys of others
+// have a wake, and are due before it, and however many queues there are.
+func TestFindAmongMany(t *testing.T) {
+	w := newWorld(t, quick())
+	wake := func(n int, key func(int) string) {
+		t.Helper()
+		for from := 0; from < n; from += store.MaxChanges {
+			var b store.Batch
+			for i := range min(store.MaxChanges, n-from) {
+				b.Wake = append(b.Wake, store.Wake{Key: key(from + i), At: w.clock.Add(-time.Second)})
+			}
+			if _, err := w.store.Commit(t.Context(), &b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wake(100_001, func(n int) string { return fmt.Sprint("contact:", n) })
+	wake(2*queuePage, person)
+	w.put(person(3), "a")
+	w.put(person(2*queuePage), "b")
+	if got := w.waiting(""); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("waiting %v", got)
+	}
+	for prefix, want := range map[string]int{"out": 2, "outbox:": 2, "outbox:wa/test:3": 1, "outbox:other": 0, "contact:": 0, "outboxes": 0} {
+		if got := w.waiting(prefix); len(got) != want {
+			t.Errorf("waiting in %q: %v", prefix, got)
+		}
+	}
+	for _, id := range []string{"a", "b"} {
+		if _, err := w.outbox.Cancel(t.Context(), id); err != nil {
+			t.Errorf("cancel %s: %v", id, err)
+		}
+	}
+}
+
 // TestCancelQueue: a queue of any length is emptied, and nothing else.
 func TestCancelQueue(t *testing.T) {
 	w := newWorld(t, quick())

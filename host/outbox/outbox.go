@@ -232,14 +232,19 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 }
 
 // end commits what became of an item and takes it out of its queue. A conflict
-// with another commit repeats the commit, never the send.
+// with another commit repeats the commit, never the send; and what can't be
+// stored of the outcome makes the item a dead letter.
 func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state attempts, outcome Outcome, failure *abi.Error) error {
+	if failure != nil {
+		bounded := deadletter.Cut(*failure)
+		failure = &bounded
+	}
 	for {
 		batch := store.Batch{
 			Remove: []store.ItemRef{{Queue: stored.Queue, Position: stored.Position}},
 			Delete: []store.ID{{Kind: kindAttempts, Key: stored.Queue}},
 		}
-		d := Delivery{RunID: item.RunID, MessageID: outcome.MessageID, State: StateSent, At: o.now(), Error: failure}
+		d := Delivery{RunID: item.RunID, MessageID: cut(outcome.MessageID), State: StateSent, At: o.now(), Error: failure}
 		if outcome.State != "" {
 			d.State = outcome.State
 		}
@@ -265,6 +270,10 @@ func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state at
 			err = o.put(ctx, store.ID{Kind: KindDelivery, Key: item.EffectID}, d, DeliveryTTL, &batch)
 		}
 		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
+			continue
+		}
+		if failure == nil && (errors.Is(err, store.ErrTooBig) || errors.Is(err, store.ErrInvalid)) {
+			failure = &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("what follows from the send can't be stored: %v", err)}
 			continue
 		}
 		if err == nil && len(batch.Wake) > 0 {

@@ -180,6 +180,54 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestLongItem: an item of any length that a queue holds dies if it is refused,
+// after one send, and so does one whose outcome can't be stored; what is behind
+// them goes.
+func TestLongItem(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		failure *abi.Error
+		settle  func(context.Context, *store.Batch, *Delivery) error
+		code    string
+	}{
+		{"refused", refused, nil, refused.Code},
+		{"refused at length", &abi.Error{Code: "no", Message: strings.Repeat("m", store.MaxValue)}, nil, "no"},
+		{"an outcome that is too big", nil, func(_ context.Context, b *store.Batch, _ *Delivery) error {
+			b.Append = append(b.Append, store.Append{Queue: person(2), Value: make([]byte, store.MaxValue+1)})
+			return nil
+		}, abi.CodeLimit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, quick())
+			w.other.answer = func(item Item, _ int) *abi.Error {
+				w.other.settle = nil
+				if item.EffectID != "long" {
+					return nil
+				}
+				w.other.settle = c.settle
+				return c.failure
+			}
+			data, err := json.Marshal(Message{Head: Head{EffectID: "long", At: w.clock, RunID: "run-long"}, Message: abi.Message{Type: abi.MessageText}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			data = append(data, strings.Repeat(" ", store.MaxValue-len(data))...)
+			if _, err := w.store.Commit(t.Context(), &store.Batch{Append: []store.Append{{Queue: person(1), Value: data}}}); err != nil {
+				t.Fatal(err)
+			}
+			w.put(person(1), "next")
+			w.run(time.Hour)
+			w.want("long:"+StateDead, "next:"+StateSent)
+			if got := w.other.ids(); !slices.Equal(got, []string{"long", "next"}) {
+				t.Errorf("tries %v", got)
+			}
+			if letters := w.letters(); len(letters) != 1 || letters[0].Reason.Code != c.code || len(letters[0].Value) != len(data) {
+				t.Errorf("%d dead letters", len(letters))
+			}
+		})
+	}
+}
+
 // TestSettleConflict: a commit that meets another one is made again with what
 // is true then, and the item is not sent twice.
 func TestSettleConflict(t *testing.T) {

@@ -198,7 +198,13 @@ func (w *world) want(states ...string) {
 func (w *world) letters() []deadletter.Letter {
 	w.t.Helper()
 	var all []deadletter.Letter
-	if err := deadletter.Each(context.Background(), w.store, deadletter.Filter{}, "", 1000, 1000, func(l deadletter.Letter) { all = append(all, l) }); err != nil {
+	if err := deadletter.Each(context.Background(), w.store, deadletter.Filter{}, "", 1000, 1000, func(l deadletter.Letter) {
+		whole, _, err := deadletter.Load(context.Background(), w.store, l.ID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, whole)
+	}); err != nil {
 		w.t.Fatal(err)
 	}
 	return all

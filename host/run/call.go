@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,14 +47,18 @@ func (w *work) start(perform func() ended, effectID string) {
 	w.calls.Go(func() { w.ended <- perform() })
 }
 
+// stopped says that the host stops: whatever a call gave, it may have been cut
+// short by that. If it was driven for too long only, what it gave holds.
+func stopped(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
 // next waits for a call to end.
 func (w *work) next(ctx context.Context) (ended, error) {
 	select {
 	case one := <-w.ended:
-		delete(w.running, one.call.EffectID)
-		if ctx.Err() != nil {
+		if stopped(ctx) {
 			return ended{}, ctx.Err()
 		}
+		delete(w.running, one.call.EffectID)
 		return one, nil
 	case <-ctx.Done():
 		return ended{}, ctx.Err()
@@ -113,7 +118,9 @@ func (j *journey) conclude(one ended) *engine.Result {
 		j.cost = &Cost{Fuel: one.usage.Fuel, GuestTime: one.usage.GuestTime, MemoryBytes: one.usage.MemoryBytes}
 	}
 	j.forget(call.EffectID)
-	j.owed = j.owed || one.effect != abi.EffectPure
+	if one.effect != abi.EffectPure {
+		j.owed, j.known = true, true
+	}
 	if one.failure != nil {
 		result.Error = settled(one.failure, one.effect)
 		return result

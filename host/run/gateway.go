@@ -113,12 +113,13 @@ func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if held := r.held(g.programs, g.session.Pins); held != nil {
-		return r.now().Add(heldPause), nil
+		return r.now().Add(HeldPause(r.now().Sub(g.session.since()))), nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
 	defer cancel()
 	again, err := g.alone(bounded)
-	return r.contended(key, again, g.giveUp(bounded, err))
+	again, err = g.giveUp(bounded, again, err)
+	return r.contended(key, again, err)
 }
 
 // alone does what there is to do now.
@@ -188,8 +189,9 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	if err == nil {
 		err = g.finish(ctx)
 	}
-	err = g.giveUp(ctx, err)
+	_, err = g.giveUp(ctx, time.Time{}, err)
 	switch {
+	case err == nil && !g.session.Over(): // it waits on, without its caller
 	case err != nil:
 		g.runner.config.Log.Error("gateway run interrupted", "run", g.record.ID, "flow", g.record.Flow, "error", err)
 		g.answer(Answer{Failure: &abi.Error{Code: "interrupted", Message: "the run was interrupted", Retryable: g.revision == 0}})
@@ -202,19 +204,32 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	}
 }
 
-// giveUp ends a run that can't be stored or that is driven for too long, with
+// giveUp ends a run that can't be stored, or that is driven for too long, with
 // its record; any other error goes on.
-func (g *gatewayRun) giveUp(ctx context.Context, err error) error {
+func (g *gatewayRun) giveUp(ctx context.Context, again time.Time, err error) (time.Time, error) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
 	defer cancel()
-	switch {
-	case errors.Is(err, store.ErrTooBig):
-		code, reason := tooBig(err)
-		return g.abandon(last, code, reason)
-	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return g.abandon(last, abi.CodeTimeout, fmt.Sprintf("the run was driven for %s, the limit; split it, or let it wait less", maxGatewayRun))
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(err, store.ErrTooBig) {
+		again, err = g.overrun(last)
 	}
-	return err
+	if errors.Is(err, store.ErrTooBig) {
+		code, reason := tooBig(err)
+		return time.Time{}, g.abandon(last, code, reason)
+	}
+	return again, err
+}
+
+// overrun stores a run that was driven for too long: it fails, unless it is over
+// or waits now.
+func (g *gatewayRun) overrun(ctx context.Context) (time.Time, error) {
+	if !g.session.Over() {
+		ready, later := g.ready(nil)
+		if len(ready) == 0 && !g.session.Paused() {
+			return earlier(later, g.session.Due()), g.commit(ctx)
+		}
+		g.fail(abi.CodeTimeout, fmt.Sprintf("the run was driven for %s, the limit; split it, or let it wait less", maxGatewayRun))
+	}
+	return time.Time{}, g.finish(ctx)
 }
 
 // answer gives the caller an answer, if it has none yet.

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -41,6 +42,9 @@ type journey struct {
 	// call that changed something outside, or an answer. It is made before the
 	// next call at the latest.
 	owed bool
+	// known says that among what is owed is the result of such a call: it is
+	// not dropped as long as the process lives.
+	known bool
 }
 
 // advance gives the engine an event and takes over what came of it.
@@ -85,6 +89,10 @@ func (j *journey) take(e engine.Effect) error {
 	return j.effect(e)
 }
 
+// manyChanges is how many changes wait for a commit at most before the session
+// goes on: what one move adds fits beside them (see [store.MaxChanges]).
+const manyChanges = 100
+
 // maxInlinePause is how long a session that needs no commit waits for a retry
 // without one.
 const maxInlinePause = 5 * time.Second
@@ -97,6 +105,20 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 	w := work{ended: make(chan ended), running: map[string]bool{}}
 	defer w.wait()
 	for {
+		if err := ctx.Err(); err != nil && !j.session.Over() {
+			return time.Time{}, j.cut(ctx, &w, err)
+		}
+		if waiting := len(j.changes.Append) + len(j.changes.Put) + len(j.changes.Wake); waiting >= manyChanges && !j.session.Over() {
+			if err := j.commit(ctx); err != nil {
+				return time.Time{}, j.cut(ctx, &w, err)
+			}
+		}
+		if j.session.Paused() {
+			if err := j.advance(engine.Event{Tick: true}); err != nil {
+				return time.Time{}, err
+			}
+			continue
+		}
 		ready, later := j.ready(w.running)
 		if len(ready)+len(w.running) == 0 {
 			if pause := later.Sub(j.runner.now()); !later.IsZero() && j.revision == 0 && j.session.Due().IsZero() && pause <= maxInlinePause {
@@ -111,15 +133,14 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 			ready = ready[:1]
 		}
 		results, err := j.begin(ctx, &w, ready)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if len(results) == 0 {
-			one, err := w.next(ctx)
-			if err != nil {
-				return time.Time{}, err // cut short by our own end: the intents stay
+		if err == nil && len(results) == 0 {
+			var one ended
+			if one, err = w.next(ctx); err == nil {
+				results = append(results, j.conclude(one))
 			}
-			results = append(results, j.conclude(one))
+		}
+		if err != nil {
+			return time.Time{}, j.cut(ctx, &w, err)
 		}
 		for _, result := range results {
 			if err := j.advance(engine.Event{Result: result}); err != nil {
@@ -127,6 +148,24 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 			}
 		}
 	}
+}
+
+// cut ends a drive that can't go on. If the run itself is the reason, it was
+// driven for too long or is too big, then it has the results of the calls that
+// are still being made, so that its error ports and its record know of them. If
+// the host stops, or somebody else has the session, the intents tell of them.
+func (j *journey) cut(ctx context.Context, w *work, cause error) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(cause, store.ErrTooBig) {
+		return cause
+	}
+	for len(w.running) > 0 && !j.session.Over() {
+		one := <-w.ended
+		delete(w.running, one.call.EffectID)
+		if err := j.advance(engine.Event{Result: j.conclude(one)}); err != nil {
+			return err
+		}
+	}
+	return cause
 }
 
 // earlier gives the first of two instants; the zero one is never.
@@ -156,6 +195,10 @@ func (j *journey) ready(running map[string]bool) (ready []*engine.Call, later ti
 	return ready, later
 }
 
+// maxRefused is how many calls that can't be made have their results at once:
+// what these lead to is committed before that of the next.
+const maxRefused = 10
+
 // begin begins calls. What is owed to the disk is committed first, and so are
 // the intents of calls that may change something outside. Calls that can't be
 // made have their results at once; so has one that has no other beside it,
@@ -163,10 +206,13 @@ func (j *journey) ready(running map[string]bool) (ready []*engine.Call, later ti
 func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (results []*engine.Result, err error) {
 	var begun []*asked
 	must := j.owed && len(calls) > 0
+	intents := j.session.Intents
 	for _, call := range calls {
 		a, refused := j.ask(call)
 		if refused != nil {
-			results = append(results, refused)
+			if results = append(results, refused); len(results) == maxRefused {
+				break
+			}
 			continue
 		}
 		must = must || a.effect != abi.EffectPure
@@ -179,12 +225,13 @@ func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (res
 	}
 	if must {
 		if err := j.commit(ctx); err != nil {
+			j.session.Intents = intents // these calls are not made
 			return nil, err
 		}
 	}
 	if len(begun) == 1 && len(w.running) == 0 {
 		one := j.runner.perform(ctx, j, begun[0])
-		if ctx.Err() != nil {
+		if stopped(ctx) {
 			return nil, ctx.Err()
 		}
 		return append(results, j.conclude(one)), nil
@@ -230,23 +277,36 @@ func (j *journey) finish(ctx context.Context) error {
 }
 
 // abandon ends a session that can't go on: it fails, what it wanted since the
-// last commit is given up, and what it was given is consumed.
+// last commit is given up, and what it was given is consumed. Where it stood,
+// with the calls that it was to make, is kept for a retry.
 func (j *journey) abandon(ctx context.Context, code, reason string) error {
 	j.changes, j.committed = store.Batch{Remove: j.changes.Remove}, nil
 	if j.memory != nil {
 		j.memory.Forget()
 	}
-	run := *j.session.Run
-	run.Status, run.Pending, run.Called, run.Group = engine.Failed, nil, nil, nil
-	run.Failure = &engine.Failure{Node: run.Node, Error: abi.Error{Code: code, Message: fmt.Sprintf("node %s: %s", run.Node, reason)}}
-	j.session.Run, j.session.Intents = &run, nil
+	j.fail(code, reason)
 	return j.finish(ctx)
+}
+
+// fail ends the session from outside.
+func (j *journey) fail(code, reason string) {
+	run := *j.session.Run
+	run.Status = engine.Failed
+	run.Failure = &engine.Failure{Node: run.Node, Error: abi.Error{Code: code, Message: fmt.Sprintf("node %s: %s", run.Node, reason)}}
+	j.session.Run = &run
 }
 
 // tooBig is the reason to abandon a run whose commit the store refuses.
 func tooBig(cause error) (code, reason string) {
 	return abi.CodeLimit, fmt.Sprintf("the run or its contact holds more than can be stored: %v", cause)
 }
+
+// How soon a commit is repeated while the disk is full, if a result waits for it
+// that nobody else knows.
+const (
+	minFullPause = 100 * time.Millisecond
+	maxFullPause = 10 * time.Second
+)
 
 // write commits a batch with the record and with the changes that wait. If it
 // fails, they still wait.
@@ -269,6 +329,9 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 		}
 	}
 	result, err := j.runner.config.Store.Commit(ctx, &b)
+	for pause := minFullPause; j.known && errors.Is(err, store.ErrNoSpace) && j.runner.sleep(ctx, pause) == nil; pause = min(2*pause, maxFullPause) {
+		result, err = j.runner.config.Store.Commit(ctx, &b)
+	}
 	if err != nil {
 		return fmt.Errorf("run %s: %w", j.record.ID, err)
 	}
@@ -276,6 +339,7 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 		j.runner.config.Poke()
 	}
 	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
+	j.known = false
 	if j.memory != nil {
 		j.memory.Saved(result.Revision)
 	}

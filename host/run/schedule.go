@@ -134,8 +134,14 @@ func (r *Runner) setSchedule(ctx context.Context, name string, fire bool) (time.
 	if problems != nil {
 		return time.Time{}, fmt.Errorf("schedule %s: %w", name, problems)
 	}
+	// What repeats is never due later than at its first instant from now on: if
+	// it is, the clock was ahead when it fired. What is listed has happened.
+	ahead := len(c.trigger.Times) == 0 && s.Next.After(instants.Next(now.Add(onTime)))
+	if found && ahead {
+		r.config.Log.Warn("the clock was set back; the schedule begins anew", "schedule", name, "was_due", s.Next)
+	}
 	switch {
-	case !found || s.When != c.trigger.When():
+	case !found || ahead || s.When != c.trigger.When():
 		s = Schedule{Flow: c.flow.Flow.ID, Trigger: c.trigger.ID, When: c.trigger.When(), Since: now, Next: instants.Next(now)}
 	case !fire || s.Next.IsZero() || s.Next.After(now):
 		return s.Next, nil

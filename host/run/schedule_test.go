@@ -127,6 +127,37 @@ edges: [{from: tick, to: go}, {from: go, to: stop}]
 	r.wantFired("calls", "2")
 }
 
+// TestScheduleClockAhead: a clock that was ahead for a while stops no schedule,
+// fires nothing of a list again, and one that is set by seconds does nothing.
+func TestScheduleClockAhead(t *testing.T) {
+	r := newRig(t, scheduled("every", "every: 1h"), scheduled("skip", "every: 1h, missed: skip"), scheduled("cron", `cron: "0 10 * * *"`), scheduled("list", "at: [2026-02-02T09:00]"))
+	r.setSchedules()
+	r.pass(time.Hour) // it is 09:00
+	r.pass(-5 * time.Second)
+	r.open()
+	r.setSchedules()
+	r.pass(10 * time.Second)
+	r.wantFired("every", "2026-02-02T09:00:00Z 0")
+	r.wantFired("list", "2026-02-02T09:00:00Z 0")
+	year := 365 * 24 * time.Hour
+	r.pass(year + 30*time.Minute)
+	before := map[string]int{}
+	for _, flow := range []string{"every", "skip", "cron", "list"} {
+		before[flow] = len(r.fired(flow))
+	}
+	r.pass(-year)
+	r.open()
+	r.setSchedules()
+	for range 24 {
+		r.pass(30 * time.Minute)
+	}
+	for flow, want := range map[string]int{"every": 12, "skip": 12, "cron": 1, "list": 0} {
+		if got := r.fired(flow)[before[flow]:]; len(got) != want {
+			t.Errorf("%s fired %q after the clock was set right, want %d", flow, got, want)
+		}
+	}
+}
+
 // TestScheduleChanges: a schedule that was changed begins anew, one that has
 // gone never fires; a new version of its flow alone changes nothing.
 func TestScheduleChanges(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
@@ -22,6 +23,8 @@ type session struct {
 	// and Pins the contents of their plugins, by name: it ends on them.
 	Flows map[string]int    `json:"flows"`
 	Pins  map[string]string `json:"pins,omitempty"`
+	// Made is when the session was.
+	Made time.Time `json:"made,omitzero"`
 	// Begin is set while the session is stored and has not begun.
 	Begin *engine.Start `json:"begin,omitempty"`
 	// Retry is set while a failed session is stored that is to go on.
@@ -51,6 +54,7 @@ func (r *Runner) newSession(id string, f catalog.Flow) (session, engine.Programs
 	s := session{
 		Session: engine.Session{ID: id, Run: &engine.Run{ID: id, Flow: f.Flow.ID, Version: f.Version}},
 		Flows:   make(map[string]int, len(programs)),
+		Made:    r.now(),
 	}
 	for name, p := range programs {
 		s.Flows[name] = p.Version()
@@ -59,6 +63,14 @@ func (r *Runner) newSession(id string, f catalog.Flow) (session, engine.Programs
 		}
 	}
 	return s, programs
+}
+
+// since gives when the session came to where it stands.
+func (s *session) since() time.Time {
+	if at := s.Position().Since; !at.IsZero() {
+		return at
+	}
+	return s.Made
 }
 
 // reach gives a flow and all that it may jump to, as they are published now.

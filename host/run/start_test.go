@@ -144,6 +144,23 @@ func TestActivatedFlowGoes(t *testing.T) {
 	}
 }
 
+// TestLongStartGoes: a start that can't be is a dead letter however long its
+// value is, and holds no message.
+func TestLongStartGoes(t *testing.T) {
+	r := newRig(t, greeting)
+	long := strings.Repeat("x", 7<<20)
+	if _, err := r.runner.Activate(t.Context(), Activation{Flow: "greet", Contacts: []string{"wa/p:1"}, Variables: map[string]any{"name": long}}); err != nil {
+		t.Fatal(err)
+	}
+	r.apply(asking)
+	r.says("wa/p:1", "oi")
+	r.wantSent("wa/p:1", "name?")
+	n := 0
+	if err := deadletter.Each(t.Context(), r.store, deadletter.Filter{Queue: MailKey("wa/p:1")}, "", 10, 10, func(deadletter.Letter) { n++ }); err != nil || n != 1 {
+		t.Errorf("%d dead letters, %v; want 1", n, err)
+	}
+}
+
 func TestEmit(t *testing.T) {
 	const paid = `schema: 1
 id: %s

@@ -197,6 +197,11 @@ type Store interface {
 	// Due returns up to max wakes at or before until, earliest first.
 	Due(ctx context.Context, until time.Time, max int) ([]Wake, error)
 
+	// Wakes returns up to max wakes of the keys that begin with prefix, in the
+	// order of the keys, after the key after. For operators' listings: Due is
+	// what says who has work.
+	Wakes(ctx context.Context, prefix, after string, max int) ([]Wake, error)
+
 	// Resolve says whether a batch with this Tx was applied. It knows the
 	// batches of the last hour at least, over restarts.
 	Resolve(ctx context.Context, tx string) (bool, error)

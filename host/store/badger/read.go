@@ -272,4 +272,39 @@ func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake
 	return out, nil
 }
 
+// Wakes implements store.Store.
+func (s *Store) Wakes(ctx context.Context, prefix, after string, limit int) ([]store.Wake, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if limit <= 0 {
+		return nil, ctx.Err()
+	}
+	from := nameKey(keyWake, prefix)
+	if last := nameKey(keyWake, after); bytes.Compare(last, from) > 0 {
+		from = last
+	}
+	v := s.view()
+	defer v.close()
+	var out []store.Wake
+	err := v.scan(ctx, nameKey(keyWake, prefix), from, false, func(item *badgerdb.Item) (bool, error) {
+		key := string(item.Key()[1:])
+		if key <= after {
+			return true, nil
+		}
+		raw, err := item.ValueCopy(nil)
+		if err != nil {
+			return false, err
+		}
+		wake, err := parseWake(raw)
+		if err != nil {
+			return false, fmt.Errorf("store: wake of %q: %w", key, err)
+		}
+		out = append(out, store.Wake{Key: key, At: instantTime(wake.at), Revision: wake.revision})
+		return len(out) < limit, nil
+	})
+	return out, err
+}
+
 func nowMillis() uint64 { return uint64(time.Now().UnixMilli()) }

@@ -12,6 +12,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/trama-run/trama/host/store"
@@ -169,6 +171,23 @@ func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake
 		return len(out) < max
 	})
 	return out, nil
+}
+
+// Wakes implements store.Store.
+func (s *Store) Wakes(ctx context.Context, prefix, after string, max int) ([]store.Wake, error) {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []store.Wake
+	for key, w := range s.disk.wakes {
+		if key > after && strings.HasPrefix(key, prefix) {
+			out = append(out, w)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.Wake) int { return strings.Compare(a.Key, b.Key) })
+	return out[:min(len(out), max)], nil
 }
 
 // Resolve implements store.Store.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +120,17 @@ func (m *model) due(until time.Time, max int) []store.Wake {
 		}
 	}
 	slices.SortFunc(out, func(a, b store.Wake) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key)) })
+	return out[:min(max, len(out))]
+}
+
+func (m *model) wakesOf(prefix, after string, max int) []store.Wake {
+	var out []store.Wake
+	for key, w := range m.wakes {
+		if strings.HasPrefix(key, prefix) && key > after {
+			out = append(out, w)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.Wake) int { return cmp.Compare(a.Key, b.Key) })
 	return out[:min(max, len(out))]
 }
 
@@ -267,6 +279,15 @@ func testModel(t *testing.T, f *fixture) {
 				want := m.due(until, max)
 				if err != nil || !slices.EqualFunc(got, want, sameWake) {
 					rt.Fatalf("due: %v, %v; want %v", got, err, want)
+				}
+			},
+			"wakes": func(rt *rapid.T) {
+				prefix, max := rapid.SampledFrom([]string{"", "b", "ba", "c", "e"}).Draw(rt, "prefix"), rapid.IntRange(0, 5).Draw(rt, "max")
+				after := rapid.SampledFrom([]string{"", "a", "b", "bb", "d"}).Draw(rt, "after")
+				got, err := run.Wakes(ctx, prefix, after, max)
+				want := m.wakesOf(prefix, after, max)
+				if err != nil || !slices.EqualFunc(got, want, sameWake) {
+					rt.Fatalf("wakes of %q after %q: %v, %v; want %v", prefix, after, got, err, want)
 				}
 			},
 			"resolve": func(rt *rapid.T) {

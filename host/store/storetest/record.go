@@ -384,6 +384,7 @@ func testContexts(t *testing.T, f *fixture) {
 		"list":    func() error { _, err := f.List(done, "k", "", 1, false); return err },
 		"read":    func() error { _, err := f.Read(done, "q", 0, 1); return err },
 		"due":     func() error { _, err := f.Due(done, time.Now(), 1); return err },
+		"wakes":   func() error { _, err := f.Wakes(done, "", "", 1); return err },
 		"resolve": func() error { _, err := f.Resolve(done, "t"); return err },
 	} {
 		if err := call(); !errors.Is(err, context.Canceled) {
