@@ -61,7 +61,8 @@ type Contact struct {
 	Tags []string       `json:"tags,omitempty"`
 	// WithHuman says that a person attends to the contact: flows stay silent.
 	WithHuman bool `json:"with_human,omitempty"`
-	// Later are the starts of flows that wait for the present run to end.
+	// Later are the starts of flows that wait for the present run to end, without
+	// their values.
 	Later []Start `json:"later,omitempty"`
 }
 
@@ -71,8 +72,8 @@ type Start struct {
 	Flow    string `json:"flow"`
 	Trigger string `json:"trigger"` // id of the trigger
 	// Value is the event, as JSON: integers keep their 64 bits.
-	Value json.RawMessage `json:"value"`
-	// Position is that of its letter in the mailbox.
+	Value json.RawMessage `json:"value,omitempty"`
+	// Position is that of its letter in the mailbox, of one that waits.
 	Position uint64 `json:"position,omitempty"`
 }
 

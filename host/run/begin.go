@@ -1,0 +1,130 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// idle does what is next in a conversation without a run: a start that waited
+// for the one before to end, or a letter. Starts whose flow is held are passed
+// by. A message whose flow is held is passed by what interrupts only: messages
+// have an order.
+func (c *conversation) idle(ctx context.Context, j *journey, letters []letter) (again time.Time, err error) {
+	for i, s := range c.contact.Later {
+		by, held, never := c.startOf(s)
+		if held != nil {
+			again = earlier(again, c.hold(held, c.contact.LastSeen))
+			continue
+		}
+		l, err := c.later(ctx, j, i)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if l.broken != nil {
+			l.Start, never = &s, l.broken.Error()
+		}
+		return c.begin(ctx, j, by, l, never)
+	}
+	var before []letter // messages that wait
+	for _, l := range letters {
+		if l.Start != nil {
+			by, held, never := c.startOf(*l.Start)
+			if held != nil {
+				again = earlier(again, c.hold(held, l.Received))
+				continue
+			}
+			if len(before) > 0 && !by.trigger.Interrupt {
+				continue
+			}
+			return c.open(ctx, j, by, before, l, never)
+		}
+		by, ok := c.runner.listener(c.contact.Channel, *l.Unit.Message, len(before) > 0)
+		held := c.unheard()
+		if ok {
+			held = c.runner.Held(by.flow)
+		}
+		switch {
+		case ok && held == nil:
+			return c.open(ctx, j, by, before, l, "")
+		case held == nil && len(before) == 0:
+			c.runner.config.Log.Info("no flow takes the message", "contact", c.who, "unit", l.Unit.ID)
+			c.consume(j, l)
+			return c.runner.now(), j.saveOnly(ctx)
+		case len(before) == 0:
+			again = earlier(again, c.hold(held, l.Received))
+		}
+		before = append(before, l)
+	}
+	return again, nil
+}
+
+// unheard says why a message that no flow takes waits. If a flow listens to the
+// channel, and this message only is not for it, it does not wait: nil.
+func (c *conversation) unheard() *abi.Error {
+	if c.runner.listens(c.contact.Channel) {
+		return nil
+	}
+	return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("no flow has a message trigger for channel %q: publish one", c.contact.Channel)}
+}
+
+// startOf gives the flow that an activation or an event starts; or why it waits,
+// or never can be.
+func (c *conversation) startOf(s contact.Start) (by candidate, held *abi.Error, never string) {
+	snapshot := c.runner.config.Catalog().Snapshot()
+	if broken := snapshot.Broken[s.Flow]; broken != nil {
+		return by, &abi.Error{Code: abi.CodeUnavailable, Message: broken.Error()}, ""
+	}
+	f, ok := snapshot.Flows[s.Flow]
+	if !ok {
+		return by, nil, "it is not published any more"
+	}
+	t, ok := f.Flow.Trigger(s.Trigger)
+	if !ok {
+		return by, nil, fmt.Sprintf("it has no trigger %q any more", s.Trigger)
+	}
+	return candidate{f, t}, c.runner.Held(f), ""
+}
+
+// open takes a letter out of the mailbox, with the messages before it that it
+// interrupts, and begins its flow.
+func (c *conversation) open(ctx context.Context, j *journey, by candidate, before []letter, l letter, never string) (time.Time, error) {
+	c.consume(j, append(before, l)...)
+	c.left = len(before)
+	return c.begin(ctx, j, by, l, never)
+}
+
+// begin begins the flow of a letter that is consumed, unless it can never be.
+func (c *conversation) begin(ctx context.Context, j *journey, by candidate, l letter, never string) (time.Time, error) {
+	if never != "" {
+		return c.refuse(ctx, j, l, never)
+	}
+	id, value, err := c.event(l)
+	if err != nil && l.Start != nil {
+		return c.refuse(ctx, j, l, err.Error())
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.start(ctx, j, by, id, value)
+}
+
+// start begins a run in the conversation.
+func (c *conversation) start(ctx context.Context, j *journey, by candidate, id string, value any) (time.Time, error) {
+	j.session, j.programs = c.runner.newSession(id, by.flow)
+	j.session.Contact = string(c.who)
+	j.record = Record{ID: id, Flow: by.flow.Flow.ID, Version: by.flow.Version, Key: c.key, Trigger: by.trigger.ID, Started: c.runner.now()}
+	if c.left > 0 {
+		j.record.line(Line{At: c.runner.now(), Level: "warn", Text: fmt.Sprintf("%d messages that came before waited for what their flow needs, and were left when this run interrupted", c.left)})
+	}
+	j.event, _ = value.(map[string]any)
+	j.found = nil
+	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: by.trigger.ID, Value: value}}); err != nil {
+		return time.Time{}, err
+	}
+	return c.drive(ctx, j)
+}
