@@ -255,6 +255,7 @@ func (h *Host) readWorkspace(ctx context.Context, allowWider bool) error {
 		return err
 	}
 	set, problems := workspace.Parse(files)
+	problems = append(problems, h.holdMistakes(&set)...)
 	problems = append(problems, h.holdCycles(&set)...)
 	changes, err := h.catalog.Apply(ctx, set, allowWider)
 	if conflict, ok := errors.AsType[source.Problems](err); ok {
@@ -272,6 +273,24 @@ func (h *Host) readWorkspace(ctx context.Context, allowWider bool) error {
 	}
 	h.pending.Store(left)
 	return err
+}
+
+// holdMistakes leaves flows out of a set that plugins' manifests contradict: what
+// their files gave before stays. At the start the manifests are not read yet, so
+// what is published stays until they are.
+func (h *Host) holdMistakes(set *catalog.Set) (problems source.Problems) {
+	published := h.catalog.Snapshot().Flows
+	set.Flows = slices.DeleteFunc(set.Flows, func(f *flow.Flow) bool {
+		found, unknown := f.Check(h.plugins.Operations)
+		problems = append(problems, found...)
+		_, before := published[f.ID]
+		wait := len(found) > 0 || len(unknown) > 0 && before && !h.plugins.Scanned()
+		if wait {
+			set.Broken = append(set.Broken, f.At.File)
+		}
+		return wait
+	})
+	return problems
 }
 
 // holdCycles leaves flows out of a set whose jumps to one another can't be:
@@ -351,6 +370,9 @@ func (h *Host) Run(ctx context.Context) error {
 	part("schedules", func() error { return h.schedules(ctx) })
 	part("plugins", func() error {
 		h.scan(ctx)
+		if err := h.readWorkspace(ctx, false); err != nil { // what waited for the manifests
+			return err
+		}
 		close(scanned)
 		watch.Files(ctx, h.plugins.Patterns(), func() { h.scan(ctx) })
 		return nil

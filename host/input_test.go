@@ -238,3 +238,39 @@ func TestWrongSignature(t *testing.T) {
 		t.Errorf("%d items are left in the queues", n)
 	}
 }
+
+// TestMistakesThatPluginsKnow: a changed flow that a plugin's manifest refuses
+// is not taken in, over a restart neither; what it was before goes on.
+func TestMistakesThatPluginsKnow(t *testing.T) {
+	t.Parallel()
+	good := `schema: 1
+id: parse
+triggers: [{id: start, type: gateway}]
+nodes:
+  - {id: xml, type: xml.to_json, with: {xml: "<a>1</a>"}}
+  - {id: reply, type: response.json, with: {body: "{{ input }}"}}
+edges: [{from: start, to: xml}, {from: xml, to: reply}]
+`
+	i := serve(t, []string{"xml"}, map[string]string{
+		"flows/parse.yaml": good,
+		"routes.yaml":      "- {method: POST, path: /parse, flow: parse}\n",
+	})
+	works := func(when string) {
+		t.Helper()
+		i.eventually(when, func() error { return i.call("POST", "/api/parse", "").want(200) })
+	}
+	works("at first")
+	i.write("flows/parse.yaml", strings.Replace(good, "with: {xml:", "with: {xmll:", 1))
+	i.finding("flows/parse.yaml:5", "xmll")
+	works("with a mistake in the file")
+	i.restart()
+	i.finding("flows/parse.yaml:5", "xmll")
+	works("after a restart")
+	i.write("flows/parse.yaml", strings.Replace(good, "<a>1</a>", "<a>2</a>", 1))
+	i.eventually("the mended flow", func() error {
+		if a := i.call("POST", "/api/parse", ""); !strings.Contains(a.body, "2") {
+			return fmt.Errorf("it answers %s", a.body)
+		}
+		return nil
+	})
+}
