@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"host/gateway":         {"host/catalog", "host/expr", "host/flow", "host/problem", "host/run", "github.com/gofiber/fiber", "golang.org/x/text"},
 	"host/channel":         {"host/catalog", "host/contact", "host/deadletter", "host/expr", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/secret", "host/store"},
 	"host/alert":           {"host/catalog", "host/contact", "host/egress", "host/grant", "host/outbox", "host/secret", "host/store"},
-	"host/admin":           {"host/alert", "host/catalog", "host/channel", "host/contact", "host/deadletter", "host/dispatch", "host/engine", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
+	"host/admin":           {"host/alert", "host/catalog", "host/channel", "host/contact", "host/deadletter", "host/dispatch", "host/engine", "host/expr", "host/flow", "host/grant", "host/outbox", "host/plugin", "host/problem", "host/run", "host/source", "host/store", "host/workspace", "github.com/gofiber/fiber"},
 	"host/run":             {"host/blob", "host/catalog", "host/contact", "host/deadletter", "host/egress", "host/engine", "host/expr", "host/flow", "host/hostfn", "host/kv", "host/outbox", "host/plugin", "host/store", "github.com/google/uuid"},
 	"host/outbox":          {"host/contact", "host/deadletter", "host/store"},
 	"host/deadletter":      {"host/store"},

@@ -79,6 +79,16 @@ func (a api) doctor(c *fiber.Ctx) error {
 		for _, p := range problems {
 			add("refused", fmt.Sprintf("flow %s (%s)", id, f.Origin), p.Message, p.Hint)
 		}
+		for _, t := range f.Flow.Triggers {
+			if _, ok := s.Channels[t.Channel]; t.Channel != "" && !ok {
+				add("missing", fmt.Sprintf("flow %s (%s)", id, f.Origin), fmt.Sprintf("its trigger %q listens to channel %q, which is not configured", t.ID, t.Channel), "add it to channels.yaml, or name another")
+			}
+		}
+		for _, to := range f.Flow.Alerts() {
+			if _, err := s.Alert(to); err != nil {
+				add("missing", fmt.Sprintf("flow %s (%s)", id, f.Origin), "a send_alert node speaks to nobody: "+err.Error(), "")
+			}
+		}
 	}
 	for _, p := range flow.CheckCalls(s.Documents(), nil) {
 		add("refused", "flows", p.Message, p.Hint)

@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
@@ -59,7 +60,7 @@ func (a api) listRuns(c *fiber.Ctx) error {
 			scanned++
 			before = r.ID.Key
 			var full run.Record
-			if err := json.Unmarshal(r.Value, &full); err != nil {
+			if err := expr.UnmarshalJSON(r.Value, &full); err != nil {
 				return fmt.Errorf("record of run %s: %w", r.ID.Key, err)
 			}
 			if (flow == "" || full.Flow == flow) && (status == "" || string(full.Status) == status) && len(list) < limit {
@@ -86,7 +87,7 @@ func (a api) showRun(c *fiber.Ctx) error {
 		return err
 	}
 	detail := RunDetail{Deliveries: map[string]outbox.Delivery{}}
-	if err := json.Unmarshal(record.Value, &detail.Record); err != nil {
+	if err := expr.UnmarshalJSON(record.Value, &detail.Record); err != nil {
 		return fmt.Errorf("record of run %s: %w", id, err)
 	}
 	for _, step := range detail.Steps {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +38,10 @@ func (a api) emit(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	name := strings.Clone(c.Params("name"))
+	name, err := url.PathUnescape(c.Params("name"))
+	if err != nil {
+		return problem.New(400, "invalid", fmt.Sprintf("the path's event %q is not a name: %v", c.Params("name"), err))
+	}
 	if q.Name != "" && q.Name != name {
 		return problem.New(422, "invalid", fmt.Sprintf("the body's event is %q, the path's %q", q.Name, name))
 	}

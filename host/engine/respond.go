@@ -42,8 +42,11 @@ func (m *move) respond(n *node, c *flow.Respond, step *Step) (string, *abi.Error
 		if err != nil {
 			return "", failed(err)
 		}
+		if slices.Contains(framing, strings.ToLower(name)) {
+			return "", invalid("the header %q is the server's own; leave it out", name)
+		}
 		if !headerName(name) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return "", invalid("the header %q: %q can't be sent; leave control characters and line breaks out", name, value)
+			return "", invalid("the header %q: %q can't be sent: a name has letters, digits and hyphens, and a value no control characters or line breaks", name, value)
 		}
 		if answer.Headers == nil {
 			answer.Headers = map[string]string{}
@@ -58,6 +61,10 @@ func (m *move) respond(n *node, c *flow.Respond, step *Step) (string, *abi.Error
 	m.effect(n, step, Effect{Respond: answer})
 	return flow.PortNext, nil
 }
+
+// framing are the headers that say where a response ends (RFC 9112, 6): a wrong
+// one would let a proxy take the rest for another.
+var framing = []string{"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
 // headerName reports whether a name is a token (RFC 9110, 5.6.2).
 func headerName(s string) bool {

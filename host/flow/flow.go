@@ -170,6 +170,24 @@ func (f *Flow) Jumps() []string {
 	return slices.Compact(ids)
 }
 
+// Alerts lists the alerts that nodes name plainly, sorted; "" is the default.
+func (f *Flow) Alerts() []string {
+	var ids []string
+	for i := range f.Nodes {
+		if config, _ := f.Nodes[i].Config(); config != nil {
+			if a, ok := config.(*SendAlert); ok {
+				if a.To.IsZero() {
+					ids = append(ids, "")
+				} else if id, literal := a.To.Literal(); literal {
+					ids = append(ids, fmt.Sprint(id))
+				}
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // Calls gives the plugin that the node calls and the operation; for a
 // run_code node these are the language and "". Both are empty for a node that
 // calls nothing.

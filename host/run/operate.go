@@ -2,13 +2,13 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -140,7 +140,7 @@ func (r *Runner) Contacts(ctx context.Context, after string, max int) ([]contact
 	}
 	list := make([]contact.Contact, len(records))
 	for i, record := range records {
-		if err := json.Unmarshal(record.Value, &list[i]); err != nil {
+		if err := expr.UnmarshalJSON(record.Value, &list[i]); err != nil {
 			return nil, fmt.Errorf("contact %s: %w", record.ID.Key, err)
 		}
 	}

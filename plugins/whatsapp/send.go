@@ -123,7 +123,7 @@ func (s sender) outcome(answer abi.HTTPResponse) (abi.Sent, error) {
 	wait := pdk.RetryAfterMillis(answer, s.now())
 	if err == nil && body.Error != nil {
 		failure := body.Error.abi()
-		failure.Retryable = failure.Retryable || answer.Status == 429
+		failure.Retryable = failure.Retryable || answer.Status == 429 || answer.Status == 503
 		failure.RetryAfterMillis = max(wait, failure.RetryAfterMillis)
 		return abi.Sent{}, &failure
 	}
