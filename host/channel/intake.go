@@ -303,7 +303,7 @@ func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	mailbox := run.MailKey(contact.KeyOf(ch.ID, u.From))
 	batch.Append = append(batch.Append, store.Append{
 		Queue: mailbox, Value: value,
-		Mark: nameMark("unit", ch.ID, u.ID), MarkTTL: dedupWindow,
+		Mark: nameMark("unit", ch.ID, u.ID), MarkTTL: run.DedupWindow,
 	})
 	if !slices.ContainsFunc(batch.Wake, func(w store.Wake) bool { return w.Key == mailbox }) {
 		batch.Wake = append(batch.Wake, store.Wake{Key: mailbox, At: now()})

@@ -74,8 +74,10 @@ func (r *Runner) Emit(ctx context.Context, e Event) (Started, error) {
 const (
 	// kindStarted is the kind of what was started by requests with an id.
 	kindStarted store.Kind = "started"
-	// dedupWindow is how long such an id is known, as those of webhooks are.
-	dedupWindow = 8 * 24 * time.Hour
+	// DedupWindow is how long an id that comes from outside is known, of
+	// webhooks, units and requests: longer than the week for which services
+	// redeliver.
+	DedupWindow = 8 * 24 * time.Hour
 )
 
 // started is kept of a request with an id.
@@ -117,7 +119,7 @@ func (r *Runner) once(ctx context.Context, kind, id string, request any, fill fu
 		if err != nil {
 			return Started{}, err
 		}
-		b.Put = append(b.Put, store.Put{ID: record, Value: value, TTL: dedupWindow})
+		b.Put = append(b.Put, store.Put{ID: record, Value: value, TTL: DedupWindow})
 		if err := r.begin(ctx, &b); !errors.Is(err, store.ErrConflict) { // else another was first
 			return Started{Runs: runs}, err
 		}
