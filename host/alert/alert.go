@@ -87,18 +87,22 @@ func (a *Alerts) Held(id string) *abi.Error {
 
 func noAlert(err error) *abi.Error { return &abi.Error{Code: CodeNoAlert, Message: err.Error()} }
 
+// unconfigured is the endpoint of all alerts that nobody has configured: their
+// names may come from templates, and be without end.
+const unconfigured = "alerts that are not configured"
+
 // Endpoint implements outbox.Sender. An alert that nobody has configured is
 // not held: it is a dead letter at once, since its name may be a mistake.
 func (a *Alerts) Endpoint(item outbox.Item) (string, *abi.Error) {
-	id := idOf(item)
-	if to, err := a.config.Catalog().Snapshot().Alert(id); err == nil {
-		id = to.ID
+	to, err := a.config.Catalog().Snapshot().Alert(idOf(item))
+	if err != nil {
+		return unconfigured, nil
 	}
-	held := a.Held(id)
-	if held != nil && held.Code == CodeNoAlert {
+	held := a.Held(to.ID)
+	if held != nil && held.Code == CodeNoAlert { // it went since
 		held = nil
 	}
-	return "alert " + id, held
+	return "alert " + to.ID, held
 }
 
 func idOf(item outbox.Item) string {

@@ -395,3 +395,18 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesWithoutEnd: what templates make of an alert's name leaves one
+// endpoint behind.
+func TestNamesWithoutEnd(t *testing.T) {
+	w := newWorld(t, hook("ops", "http://127.0.0.1:1/", ""))
+	for n := range 20 {
+		w.raise(fmt.Sprint("order-", n), fmt.Sprint("e", n), 0)
+	}
+	if list := w.outbox.Endpoints(); len(list) != 1 || list[0].Name != unconfigured || list[0].Breaker != outbox.BreakerClosed {
+		t.Errorf("endpoints %+v", list)
+	}
+	if got := w.state("e19"); got != outbox.StateDead {
+		t.Errorf("the last is %q", got)
+	}
+}

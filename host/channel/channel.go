@@ -5,8 +5,10 @@
 // A webhook is answered with 200 once its raw request is on disk; no guest
 // code runs before. The adapter reads it afterwards: every unit in it goes to
 // its contact's mailbox, once. A request that the adapter can't read is put
-// among the dead letters after three tries, and holds no other. The package
-// must not know HTTP servers or what flows do with messages.
+// among the dead letters after three tries, and holds no other; one whose error
+// says that it may succeed later holds those behind it for ten minutes at most,
+// so that their order stays. The package must not know HTTP servers or what
+// flows do with messages.
 package channel
 
 import (
@@ -63,6 +65,7 @@ type Config struct {
 type Channels struct {
 	config Config
 	early  early
+	holds  holds
 }
 
 // New returns the channels of a catalog.

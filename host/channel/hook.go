@@ -13,13 +13,10 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
-
-// dedupWindow is how long the same delivery, or the same unit, is known:
-// longer than the week for which services redeliver.
-const dedupWindow = 8 * 24 * time.Hour
 
 // envelope is room for what an adapter gets beside the body.
 const envelope = 64 << 10
@@ -150,7 +147,7 @@ func (c *Channels) keep(ctx context.Context, ch catalog.Channel, q Request, mark
 	}
 	_, err = c.config.Store.Commit(ctx, &store.Batch{
 		Intake: true,
-		Append: []store.Append{{Queue: intakeKey(ch.ID), Value: value, Mark: mark, MarkTTL: dedupWindow}},
+		Append: []store.Append{{Queue: intakeKey(ch.ID), Value: value, Mark: mark, MarkTTL: run.DedupWindow}},
 		Wake:   []store.Wake{{Key: intakeKey(ch.ID), At: now()}},
 	})
 	switch {

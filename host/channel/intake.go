@@ -20,7 +20,7 @@ import (
 
 // Bounds of the intake.
 const (
-	maxTries = 3   // of one request, before it is a dead letter
+	maxTries = 3   // of one request that fails for good, before it is a dead letter
 	maxUnits = 200 // in one commit
 	inOneGo  = 32  // requests that are read before others have their turn
 	readers  = 8   // of them at once
@@ -41,6 +41,11 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 	}
 	more := len(items) > inOneGo
 	items = items[:min(len(items), inOneGo)]
+	if len(items) > 0 {
+		if first, is := c.holds.of(items[0]); is && first.next.After(now()) { // another request has woken the channel
+			return first.next, nil
+		}
+	}
 	if ch.Adapter == catalog.AdapterWebhook {
 		for _, item := range items {
 			if err := c.event(ctx, ch, item); err != nil {
@@ -52,15 +57,12 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 		if ctx.Err() != nil {
 			return time.Time{}, ctx.Err()
 		}
-		ready := requests
-		if i := slices.IndexFunc(requests, func(q request) bool { return q.held() }); i >= 0 {
-			ready = requests[:i]
-		}
+		ready, next := c.ready(ch, requests)
 		if err := c.settle(ctx, ch, ready); err != nil {
 			return time.Time{}, err
 		}
 		if len(ready) < len(requests) {
-			return now().Add(run.HeldPause(now().Sub(c.oldest(ctx, key)))), nil
+			return next, nil
 		}
 	}
 	if !more {
@@ -79,6 +81,26 @@ type request struct {
 // held says that the adapter can't be called now.
 func (q request) held() bool { return q.failure != nil && q.failure.Code == abi.CodeUnavailable }
 
+// later says that the same request may be read later.
+func (q request) later() bool { return q.failure != nil && q.failure.Retryable }
+
+// ready gives the requests before the first that holds the channel, and when to
+// look at that one again.
+func (c *Channels) ready(ch catalog.Channel, requests []request) ([]request, time.Time) {
+	for i, q := range requests {
+		switch {
+		case q.held():
+			return requests[:i], now().Add(run.HeldPause(now().Sub(receivedAt(requests[0].item))))
+		case q.later():
+			if next, again := c.holds.failed(q.item, now()); again {
+				c.config.Log.Warn("webhook not read", "channel", ch.ID, "again_at", next, "error", q.failure.Message)
+				return requests[:i], next
+			}
+		}
+	}
+	return requests, time.Time{}
+}
+
 // readAll lets the adapter read requests, several at once: what one says of its
 // request depends on no other.
 func (c *Channels) readAll(ctx context.Context, ch catalog.Channel, items []store.Item) []request {
@@ -95,7 +117,7 @@ func (c *Channels) readAll(ctx context.Context, ch catalog.Channel, items []stor
 				q := &requests[i]
 				q.item = items[i]
 				for range maxTries {
-					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || q.held() || ctx.Err() != nil {
+					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || q.held() || q.later() || ctx.Err() != nil {
 						break
 					}
 				}
@@ -281,7 +303,7 @@ func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	mailbox := run.MailKey(contact.KeyOf(ch.ID, u.From))
 	batch.Append = append(batch.Append, store.Append{
 		Queue: mailbox, Value: value,
-		Mark: nameMark("unit", ch.ID, u.ID), MarkTTL: dedupWindow,
+		Mark: nameMark("unit", ch.ID, u.ID), MarkTTL: run.DedupWindow,
 	})
 	if !slices.ContainsFunc(batch.Wake, func(w store.Wake) bool { return w.Key == mailbox }) {
 		batch.Wake = append(batch.Wake, store.Wake{Key: mailbox, At: now()})

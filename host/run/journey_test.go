@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 type calls struct {
 	*plugins
 	effect abi.Effect
-	ids    []string
+	mu     sync.Mutex
+	ids    []string // guarded by mu
 	give   func(ctx context.Context, node string) *abi.Error
 }
 
@@ -30,7 +32,9 @@ func (c *calls) ManifestOf(name, digest string) (abi.Manifest, bool) {
 }
 
 func (c *calls) Call(ctx context.Context, call plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error) {
+	c.mu.Lock()
 	c.ids = append(c.ids, call.EffectID)
+	c.mu.Unlock()
 	return json.RawMessage(`{}`), plugin.Usage{}, c.give(ctx, call.Node)
 }
 
@@ -121,6 +125,33 @@ edges: [{from: e, to: end}]
 	records := r.records()
 	if len(records) != 2 || records[0].Status != engine.Done || fmt.Sprint(records[0].Result) != abi.CodeUnknown {
 		t.Errorf("%d runs, the first %s with %v", len(records), records[0].Status, records[0].Result)
+	}
+}
+
+// TestCallsThatAreCutShortTogether: each of them has its result.
+func TestCallsThatAreCutShortTogether(t *testing.T) {
+	r := newRig(t, `schema: 1
+id: order
+triggers: [{id: e, type: event, event: tick}]
+nodes:
+  - {id: each, type: for_each, with: {items: [a, b, c], concurrency: 3}}
+  - {id: call, type: slow.go, with: {}}
+edges: [{from: e, to: each}, {from: each, port: each, to: call}]
+`)
+	r.runner.config.Plugins = &calls{plugins: (*plugins)(r), effect: abi.EffectUnsafe, give: cutShort}
+	if _, err := r.runner.Emit(t.Context(), Event{Name: "tick"}); err != nil {
+		t.Fatal(err)
+	}
+	r.overdrive()
+	record := r.records()[0]
+	unknown := 0
+	for _, step := range record.Steps {
+		if step.Error != nil && step.Error.Code == abi.CodeUnknown {
+			unknown++
+		}
+	}
+	if record.Status != engine.Done || unknown != 3 {
+		t.Errorf("%s, %d calls of unknown outcome: %+v", record.Status, unknown, record.Error)
 	}
 }
 

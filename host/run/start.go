@@ -38,7 +38,17 @@ type Event struct {
 	Contact string `json:"contact,omitempty"`
 	// ID, if it is not empty, lets the event start flows once in eight days.
 	ID string `json:"id,omitempty"`
+
+	hops int // events that led to it, each emitted by a run that the one before started
 }
+
+// maxHops is how long a chain of events may be that start runs which emit the
+// next: flows that start one another must not do so without end.
+const maxHops = 10
+
+// hops is the member of an event that counts those before it; runs keep their
+// event, so that what they emit counts on.
+const hops = "hops"
 
 // Started is what came of an event or an activation.
 type Started struct {
@@ -64,8 +74,10 @@ func (r *Runner) Emit(ctx context.Context, e Event) (Started, error) {
 const (
 	// kindStarted is the kind of what was started by requests with an id.
 	kindStarted store.Kind = "started"
-	// dedupWindow is how long such an id is known, as those of webhooks are.
-	dedupWindow = 8 * 24 * time.Hour
+	// DedupWindow is how long an id that comes from outside is known, of
+	// webhooks, units and requests: longer than the week for which services
+	// redeliver.
+	DedupWindow = 8 * 24 * time.Hour
 )
 
 // started is kept of a request with an id.
@@ -107,7 +119,7 @@ func (r *Runner) once(ctx context.Context, kind, id string, request any, fill fu
 		if err != nil {
 			return Started{}, err
 		}
-		b.Put = append(b.Put, store.Put{ID: record, Value: value, TTL: dedupWindow})
+		b.Put = append(b.Put, store.Put{ID: record, Value: value, TTL: DedupWindow})
 		if err := r.begin(ctx, &b); !errors.Is(err, store.ErrConflict) { // else another was first
 			return Started{Runs: runs}, err
 		}
@@ -139,6 +151,9 @@ func (r *Runner) AddEvent(b *store.Batch, e Event) (map[string]string, error) {
 			return nil, err
 		}
 		value["contact"] = e.Contact
+	}
+	if e.hops > 0 {
+		value[hops] = int64(e.hops)
 	}
 	runs := map[string]string{}
 	for _, c := range r.published().events[e.Name] {
@@ -295,7 +310,17 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 
 // emit adds the runs that an emitted event starts to the next commit.
 func (j *journey) emit(e engine.Effect) error {
-	runs, err := j.runner.AddEvent(&j.changes, Event{Name: e.Emit.Event, Data: e.Emit.Data, Contact: e.Emit.Contact})
+	before := int64(0)
+	if trigger, ok := j.session.Run.Trigger.(map[string]any); ok {
+		before, _ = trigger[hops].(int64)
+	}
+	if before >= maxHops {
+		text := fmt.Sprintf("the event %q started nothing: %d events led to it, the limit; flows start one another without end", e.Emit.Event, before)
+		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: text})
+		j.runner.config.Log.Error("event starts nothing", "run", j.record.ID, "flow", j.record.Flow, "node", e.Node, "error", text)
+		return nil
+	}
+	runs, err := j.runner.AddEvent(&j.changes, Event{Name: e.Emit.Event, Data: e.Emit.Data, Contact: e.Emit.Contact, hops: int(before) + 1})
 	if errors.Is(err, ErrNoContact) {
 		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: "the event started nothing: " + err.Error()})
 		return nil

@@ -330,3 +330,47 @@ edges: [{from: start, to: go}, {from: ev, to: go}, {from: go, to: stop}]
 		t.Errorf("the record says %+v", last)
 	}
 }
+
+// TestEventLoop: flows that start one another come to an end, with and without
+// a contact, over sleeps and restarts, and the last run says why.
+func TestEventLoop(t *testing.T) {
+	for _, c := range []struct{ name, contact, nodes, edges string }{
+		{"runs", "", "", "{from: e, to: again}"},
+		{"conversations", "wa/p:1", "", "{from: e, to: again}"},
+		{"sleepers", "", "{id: sleep, type: wait, with: {for: 1h}}, ", "{from: e, to: sleep}, {from: sleep, to: again}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			with := ""
+			if c.contact != "" {
+				with = ", contact: " + c.contact
+			}
+			r := newRig(t, fmt.Sprintf(`schema: 1
+id: loop
+triggers: [{id: e, type: event, event: tick}]
+nodes: [%s{id: again, type: emit_event, with: {event: tick%s}}]
+edges: [%s]
+`, c.nodes, with, c.edges))
+			if _, err := r.runner.Emit(t.Context(), Event{Name: "tick", Contact: c.contact, Data: map[string]any{"hops": -100}}); err != nil {
+				t.Fatal(err)
+			}
+			for range maxHops + 5 {
+				r.work()
+				r.now = r.now.Add(time.Hour)
+				r.open()
+			}
+			all := r.records()
+			if len(all) != maxHops+1 {
+				t.Fatalf("%d runs, want %d", len(all), maxHops+1)
+			}
+			last := 0
+			for _, record := range all {
+				if strings.Contains(fmt.Sprint(record.Lines), "10 events led to it") {
+					last++
+				}
+			}
+			if last != 1 || !strings.Contains(r.log.String(), "event starts nothing") {
+				t.Errorf("%d runs say that they started nothing; the log: %s", last, r.log.String())
+			}
+		})
+	}
+}
