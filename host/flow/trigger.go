@@ -34,7 +34,7 @@ var triggerKinds = []TriggerKind{
 	{TriggerGateway, "A caller of a gateway route, which routes.yaml leads here.", []Need{NeedsCaller}},
 	{TriggerMessage, "A message of a contact whose conversation has no run that waits for it. Of the triggers that fit, one with a keyword in the message is taken before one whose pattern fits, that before one that asks for a type only, and that before one that takes any; then one that names the channel before one that doesn't; then by the flow's id.", []Need{NeedsContact}},
 	{TriggerReferral, "A message that came by a click on an advertisement, or on a link with a ref. It is taken before triggers of type message, and of several the one that asks for most.", []Need{NeedsContact}},
-	{TriggerActivate, "The operator's API or the command trama activate, for one contact or a list, with variables. While a run of the contact waits, it starts when that one has ended.", []Need{NeedsContact}},
+	{TriggerActivate, "The operator's API or the command trama activate, for one contact or a list, with variables. The input is {contact, ...}: the contact's key, and beside it each variable by its name. While a run of the contact waits, it starts when that one has ended.", []Need{NeedsContact}},
 	{TriggerEvent, "An event with this name: from a webhook, the operator's API, or an emit_event node. In a contact's conversation it starts when the present run has ended.", []Need{NeedsContact}},
 	{TriggerSchedule, "Instants: of a cron line, at equal spans, or given ones. The input is {scheduled_at, fired_at, trigger, missed}; missed counts the instants before that have no run of their own.", nil},
 	{TriggerCall, "A jump of another flow.", []Need{NeedsContact, NeedsCaller}},
