@@ -30,7 +30,7 @@ case, secrets are nobody's, and waits take no time.
 A file is a list of cases:
 
   - name: greets
-    messages:                     # or event: {body: ...}
+    messages:                     # event: {body: ...}, activate: {variables: {...}}
       - receive: hi               # a text, or a message with its fields
       - expect: {messages: ["Welcome! What is your name?"]}
       - receive: Ana

@@ -31,7 +31,8 @@ func (p *program) flowRunCommand() *cobra.Command {
 		Long: `Talk with a flow of the workspace, or in a file, without a server: what you type
 is what the contact writes, and a number is the button or row of that number.
 A flow that is called by the gateway, an event or a schedule takes its event
-from --event, a file with a JSON or YAML object. Nothing outside is reached:
+from --event, a file with a JSON or YAML object; one that is activated takes
+its variables from there. Nothing outside is reached:
 requests of plugins are answered by --http, a file with a list as in a case of
 trama flow test, or fail. Of the commands, /advance 2h lets time pass, /skip
 lets it pass until something happens, /vars shows the variables, /trace the

@@ -42,6 +42,8 @@ type journey struct {
 	// call that changed something outside, or an answer. It is made before the
 	// next call at the latest.
 	owed bool
+	// recorded is when the record was last stored in this drive.
+	recorded time.Time
 	// known says that among what is owed is the result of such a call: it is
 	// not dropped as long as the process lives.
 	known bool
@@ -109,7 +111,7 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 			return time.Time{}, j.cut(ctx, &w, err)
 		}
 		if waiting := len(j.changes.Append) + len(j.changes.Put) + len(j.changes.Wake); waiting >= manyChanges && !j.session.Over() {
-			if err := j.commit(ctx); err != nil {
+			if err := j.checkpoint(ctx); err != nil {
 				return time.Time{}, j.cut(ctx, &w, err)
 			}
 		}
@@ -224,7 +226,7 @@ func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (res
 		return results, nil
 	}
 	if must {
-		if err := j.commit(ctx); err != nil {
+		if err := j.checkpoint(ctx); err != nil {
 			j.session.Intents = intents // these calls are not made
 			return nil, err
 		}
@@ -245,6 +247,12 @@ func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (res
 // commit stores the session as it is now, with everything that came since the
 // last commit.
 func (j *journey) commit(ctx context.Context) error {
+	j.recorded = time.Time{}
+	return j.checkpoint(ctx)
+}
+
+// checkpoint is commit in the middle of a drive: a large record may wait.
+func (j *journey) checkpoint(ctx context.Context) error {
 	data, err := json.Marshal(j.session)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", j.record.ID, err)
@@ -312,11 +320,16 @@ const (
 // fails, they still wait.
 func (j *journey) write(ctx context.Context, b store.Batch) error {
 	j.note()
-	put, err := j.record.put()
-	if err != nil {
-		return err
+	now := j.runner.now()
+	recorded := j.session.Over() || !j.record.large() || now.Sub(j.recorded) >= recordEvery
+	if recorded {
+		put, err := j.record.put()
+		if err != nil {
+			return err
+		}
+		b.Put = append(b.Put, put)
 	}
-	b.Put = append(append(b.Put, put), j.changes.Put...)
+	b.Put = append(b.Put, j.changes.Put...)
 	b.Append, b.Remove, b.Wake = j.changes.Append, j.changes.Remove, slices.Clone(j.changes.Wake)
 	if j.saved != nil {
 		if err := j.saved(&b); err != nil {
@@ -340,6 +353,9 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	}
 	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
 	j.known = false
+	if recorded {
+		j.recorded = now
+	}
 	if j.memory != nil {
 		j.memory.Saved(result.Revision)
 	}

@@ -285,3 +285,52 @@ func TestHeldRunsLookMoreRarely(t *testing.T) {
 		}
 	}
 }
+
+// counting counts the bytes of the records of runs that are committed.
+type counting struct {
+	store.Store
+	bytes int
+}
+
+func (c *counting) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	for _, put := range b.Put {
+		if put.ID.Kind == KindRecord {
+			c.bytes += len(put.Value)
+		}
+	}
+	return c.Store.Commit(ctx, b)
+}
+
+// TestALargeRecordIsNotWrittenEachTime: but once a second, and whole at the end.
+func TestALargeRecordIsNotWrittenEachTime(t *testing.T) {
+	r := newRig(t, `schema: 1
+id: order
+triggers: [{id: e, type: event, event: tick}]
+nodes:
+  - {id: each, type: for_each, with: {items: "{{ 1..300 }}"}}
+  - {id: call, type: slow.go, with: {}}
+edges: [{from: e, to: each}, {from: each, port: each, to: call}]
+`)
+	c := &counting{Store: r.store}
+	r.runner.config.Store = c
+	seen := 0
+	r.call = func() {
+		r.now = r.now.Add(50 * time.Millisecond)
+		seen = max(seen, len(r.records()[0].Steps))
+	}
+	if _, err := r.runner.Emit(t.Context(), Event{Name: "tick"}); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	record := r.records()[0]
+	whole, err := record.put()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.Status != engine.Done || len(record.Steps) != 301 || seen < 270 {
+		t.Errorf("%s after %d steps, of which %d were seen before", record.Status, len(record.Steps), seen)
+	}
+	if most := 50 * len(whole.Value); c.bytes > most {
+		t.Errorf("%d bytes were written of a record of %d", c.bytes, len(whole.Value))
+	}
+}

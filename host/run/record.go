@@ -30,8 +30,19 @@ const (
 	cutMessage = "… cut: %d bytes"
 )
 
+// A record that has grown large is not written with each of a run's commits.
+const (
+	recordEvery = time.Second
+	largeSize   = 32 << 10 // of inputs and outputs
+	largeSteps  = 100
+)
+
+func (r *Record) large() bool { return r.Size > largeSize || len(r.Steps) > largeSteps }
+
 // Record is what a run leaves for people: how it came to its end. It is a
-// trace, kept for two weeks; the state that a run needs is elsewhere.
+// trace, kept for two weeks; the state that a run needs is elsewhere. A large
+// one is stored when the run waits or ends, and once a second at most while it
+// goes on: after a crash the steps since then are not in it.
 type Record struct {
 	ID      string        `json:"id"`
 	Flow    string        `json:"flow"`

@@ -33,8 +33,11 @@ type Case struct {
 	// its variables; "tags" and "profile_name" among them.
 	Contact string         `json:"contact,omitempty"`
 	User    map[string]any `json:"user,omitempty"`
-	// Event is what starts the flow. What a gateway would add is added.
+	// Event is what starts the flow, at a trigger that is neither for messages
+	// nor of type activate. What a gateway would add is added.
 	Event map[string]any `json:"event,omitempty"`
+	// Activate starts the flow at a trigger of type activate.
+	Activate *Activate `json:"activate,omitempty"`
 	// Messages is a conversation, in its order.
 	Messages []Step `json:"messages,omitempty"`
 	// HTTP answers what plugins ask of the network. Every answer must be asked
@@ -43,6 +46,12 @@ type Case struct {
 	// Calls answer whole calls of plugins, in their place.
 	Calls  []Call `json:"calls,omitempty"`
 	Expect Expect `json:"expect,omitzero"`
+}
+
+// Activate is an activation of the flow for the contact.
+type Activate struct {
+	// Variables are what the flow sees as input, beside "contact".
+	Variables map[string]any `json:"variables,omitempty"`
 }
 
 // Step is a part of a conversation: one of its fields.
@@ -165,6 +174,9 @@ func Parse(file string, data []byte, of string) ([]Case, source.Problems) {
 func (c *Case) check(problems *source.Problems) {
 	if c.Flow == "" {
 		problems.Add(c.At, "add flow: its id, or name the file as the flow's: hello.test.yaml beside hello.yaml", "no flow is named")
+	}
+	if c.Activate != nil && c.Event != nil {
+		problems.Add(c.At, "give activate: {variables: {...}} for an activation, or event for what else starts the flow", "a case has both event and activate")
 	}
 	for _, step := range c.Messages {
 		given := 0

@@ -32,9 +32,13 @@ func CaseOf(r run.Record) (c Case, notes []string) {
 			delete(w.c.User, name)
 		}
 	}
-	if withContact && event["from"] != nil && event["channel"] != nil {
+	switch {
+	case withContact && event["from"] != nil && event["channel"] != nil:
 		w.receive(event)
-	} else {
+	case withContact && isActivation(event, who):
+		delete(event, "contact")
+		w.c.Activate = &Activate{Variables: event}
+	default:
 		w.c.Event = event
 	}
 	if withContact {
@@ -42,6 +46,14 @@ func CaseOf(r run.Record) (c Case, notes []string) {
 	}
 	w.expect()
 	return w.c, w.notes
+}
+
+// isActivation says whether an event is what an activation gave: the contact
+// beside variables. An emitted event has {event, data, contact}.
+func isActivation(event map[string]any, who string) bool {
+	_, name := event["event"]
+	_, data := event["data"]
+	return event["contact"] == who && !(name && data && len(event) == 3)
 }
 
 type caseWriter struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
@@ -58,12 +59,8 @@ func (p *play) fail(format string, args ...any) {
 }
 
 func (p *play) play(ctx context.Context) error {
-	if !isMessage(p.trigger) {
-		if err := p.Begin(ctx, p.c.Event); err != nil {
-			return err
-		}
-	} else if len(p.c.Messages) == 0 {
-		return fmt.Errorf("the trigger %q takes messages: give messages: [{receive: ...}]", p.trigger.ID)
+	if err := p.begin(ctx); err != nil {
+		return err
 	}
 	for i, step := range p.c.Messages {
 		p.at = fmt.Sprintf("step %d (%s): ", i+1, step.At)
@@ -81,6 +78,25 @@ func (p *play) play(ctx context.Context) error {
 		return err
 	}
 	return p.rest(ctx)
+}
+
+// begin starts the flow as its trigger is started; one that takes messages
+// waits for them.
+func (p *play) begin(ctx context.Context) error {
+	is := p.trigger.Type == flow.TriggerActivate
+	switch {
+	case isMessage(p.trigger) && len(p.c.Messages) == 0:
+		return fmt.Errorf("the trigger %q takes messages: give messages: [{receive: ...}]", p.trigger.ID)
+	case is && p.c.Event != nil:
+		return fmt.Errorf("the trigger %q takes activations: give activate: {variables: {...}} in the place of event; the flow sees the variables as input, beside contact", p.trigger.ID)
+	case !is && p.c.Activate != nil:
+		return fmt.Errorf("the trigger %q is of type %s, and takes no activations: leave out activate, or name a trigger of type activate", p.trigger.ID, p.trigger.Type)
+	case isMessage(p.trigger):
+		return nil
+	case p.c.Activate != nil:
+		return p.Begin(ctx, p.c.Activate.Variables)
+	}
+	return p.Begin(ctx, p.c.Event)
 }
 
 func (p *play) step(ctx context.Context, step Step) error {

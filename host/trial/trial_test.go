@@ -81,6 +81,18 @@ edges:
   - {from: register, port: error, to: away}
   - {from: news, to: reply}
 `),
+	"flows/invite.yaml": []byte(`
+schema: 1
+id: invite
+triggers: [{id: hello, type: message}, {id: party, type: activate}]
+nodes:
+  - {id: ask, type: send_message, with: {text: "{{ user.profile_name }}, {{ input.contact }}: {{ input.party }}"}}
+  - {id: answer, type: wait_reply}
+edges:
+  - {from: hello, to: answer}
+  - {from: party, to: ask}
+  - {from: ask, to: answer}
+`),
 	"flows/twice.yaml": []byte(`
 schema: 1
 id: twice
@@ -105,6 +117,14 @@ edges:
 }
 
 const cases = `
+- name: an activation
+  flow: invite
+  user: {profile_name: Ana}
+  activate: {variables: {party: opening}}
+  messages:
+    - expect: {messages: ["Ana, chat/trial:contact: opening"], steps: [ask]}
+    - receive: "yes"
+  expect: {status: done, steps: [answer]}
 - name: a conversation
   flow: talk
   user: {tier: gold, tags: [vip], profile_name: Ana S}
@@ -229,6 +249,8 @@ func TestFailures(t *testing.T) {
 		{"failed run", "flow: order, event: {body: '<order'}, expect: {steps: [parse]}", "the run failed, which was not expected: node parse: "},
 		{"messages", "flow: talk, messages: [{receive: hi}], expect: {messages: [Nome, Other]}", `messages[1]: want "Other", and there is none`},
 		{"no flow", "flow: tlak, event: {}", `there is no flow "tlak": did you mean`},
+		{"invented event", "flow: invite, trigger: party, event: {variables: {party: x}}", "the trigger \"party\" takes activations: give activate: {variables: {...}} in the place of event"},
+		{"activation", "flow: order, activate: {variables: {a: b}}", "the trigger \"start\" is of type gateway, and takes no activations"},
 		{"no run", "flow: talk, trigger: hello", "the trigger \"hello\" takes messages"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -258,6 +280,7 @@ func TestParse(t *testing.T) {
 		{"- {name: a, flow: f, messages: [{advance: soon}]}", `"soon" is no span of time`},
 		{"- {name: a, flow: f, http: [{request: {url: x}}]}", "an exchange has a response or an error"},
 		{"- {name: a, flow: f, http: [{request: {url: x}, error: tiemout}]}", `the error "tiemout" is not known`},
+		{"- {name: a, flow: f, event: {a: 1}, activate: {}}", "a case has both event and activate"},
 		{"- {name: a, flow: f, calls: [{node: n}]}", "a call has an output or an error"},
 		{"- {name: a, flow: f, calls: [{node: n, output: 1, times: -1}]}", "times: -1"},
 	} {

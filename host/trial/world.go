@@ -114,11 +114,22 @@ func triggerOf(f *flow.Flow, c Case) (flow.Trigger, error) {
 		return t, nil
 	}
 	for _, t := range f.Triggers {
-		if len(c.Messages) == 0 || isMessage(t) {
+		if suits(t, c) {
 			return t, nil
 		}
 	}
 	return f.Triggers[0], nil
+}
+
+// suits says whether a trigger takes what a case begins with.
+func suits(t flow.Trigger, c Case) bool {
+	switch {
+	case c.Activate != nil:
+		return t.Type == flow.TriggerActivate
+	case c.Event != nil:
+		return !isMessage(t) && t.Type != flow.TriggerActivate
+	}
+	return len(c.Messages) == 0 || isMessage(t)
 }
 
 func isMessage(t flow.Trigger) bool {
@@ -161,8 +172,16 @@ func (w *World) meet(ctx context.Context, c Case) error {
 	return err
 }
 
-// Begin starts the flow at a trigger that is no message.
+// Begin starts the flow at a trigger that is no message, with an event or, of
+// an activation, its variables.
 func (w *World) Begin(ctx context.Context, event map[string]any) (err error) {
+	if w.trigger.Type == flow.TriggerActivate {
+		_, err = w.runner.Activate(ctx, run.Activation{Flow: w.flow.Flow.ID, Trigger: w.trigger.ID, Contacts: []string{string(w.who)}, Variables: event})
+		if err != nil {
+			return err
+		}
+		return w.settle(ctx)
+	}
 	event = w.fill(event)
 	switch {
 	case w.trigger.Type == flow.TriggerGateway && w.who == "":
@@ -194,8 +213,6 @@ func (w *World) fill(event map[string]any) map[string]any {
 				break
 			}
 		}
-	case flow.TriggerActivate:
-		all["contact"] = string(w.who)
 	case flow.TriggerEvent:
 		all["event"], all["data"] = w.trigger.Event, nil
 	case flow.TriggerSchedule:
