@@ -107,18 +107,6 @@ func (m *Memory) Begin(plugin string, quota int64) *Call {
 	return &Call{memory: m, plugin: plugin, quota: quota, changes: map[string]change{}}
 }
 
-// Dirty says whether something waits for a commit.
-func (m *Memory) Dirty() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, p := range m.plugins {
-		if len(p.changes) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // Save adds what waits to a batch. Saved or Forget says what became of it.
 func (m *Memory) Save(b *store.Batch) error {
 	m.mu.Lock()

@@ -95,9 +95,17 @@ func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.E
 	return next
 }
 
-// Sending says whether an item is on its way to an endpoint now. What it does
-// there may be known to others before it is committed here.
+// Sending says whether an item is on its way to an endpoint now, or what became
+// of one is not committed yet: others may know of it before.
 func (o *Outbox) Sending(name string) bool {
+	kept := false
+	o.ended.Range(func(_, k any) bool {
+		kept = k.(known).endpoint == name
+		return !kept
+	})
+	if kept {
+		return true
+	}
 	o.endpoints.mu.Lock()
 	defer o.endpoints.mu.Unlock()
 	at := o.endpoints.known[name]

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/trama-run/trama/host/deadletter"
@@ -118,6 +119,16 @@ type Outbox struct {
 	config    Config
 	queues    locks
 	endpoints endpoints
+	ended     sync.Map // by queue, what became of its first item and could not be committed yet: known
+}
+
+// known is what became of an item.
+type known struct {
+	position store.Position
+	endpoint string
+	state    attempts
+	outcome  Outcome
+	failure  *abi.Error
 }
 
 // New returns the outboxes in a store.
@@ -169,8 +180,14 @@ func (o *Outbox) Work(ctx context.Context, queue string) (time.Time, error) {
 	}
 	defer unlock()
 	items, err := o.config.Store.Read(ctx, queue, 0, 2)
-	if err != nil || len(items) == 0 {
+	if err != nil {
 		return time.Time{}, err
+	}
+	if k, ok := o.ended.Load(queue); ok && (len(items) == 0 || items[0].Position != k.(known).position) {
+		o.ended.Delete(queue) // it was cancelled
+	}
+	if len(items) == 0 {
+		return time.Time{}, nil
 	}
 	again, err := o.first(ctx, lane, items[0])
 	if err != nil || !again.IsZero() || len(items) == 1 {
@@ -193,6 +210,9 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 	}
 	if state.Position != stored.Position {
 		state = attempts{Position: stored.Position}
+	}
+	if k, ok := o.ended.Load(stored.Queue); ok {
+		return time.Time{}, o.conclude(ctx, stored, item, k.(known))
 	}
 	now := o.now()
 	if state.Next.After(now) {
@@ -228,12 +248,24 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 			return state.Next, o.put(ctx, store.ID{Kind: kindAttempts, Key: item.Queue}, state, 0, &store.Batch{})
 		}
 	}
-	return time.Time{}, o.end(ctx, stored, item, state, outcome, failure)
+	return time.Time{}, o.conclude(ctx, stored, item, known{stored.Position, name, state, outcome, failure})
+}
+
+// conclude ends an item, or keeps what became of it until that can be stored.
+func (o *Outbox) conclude(ctx context.Context, stored store.Item, item Item, k known) error {
+	err := o.end(ctx, stored, item, k.state, k.outcome, k.failure)
+	if err != nil {
+		o.ended.Store(stored.Queue, k)
+		return err
+	}
+	o.ended.Delete(stored.Queue)
+	return nil
 }
 
 // end commits what became of an item and takes it out of its queue. A conflict
-// with another commit repeats the commit, never the send; and what can't be
-// stored of the outcome makes the item a dead letter.
+// with another commit, or a disk that is full for a while, repeats the commit,
+// never the send; and what can't be stored of the outcome makes the item a dead
+// letter.
 func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state attempts, outcome Outcome, failure *abi.Error) error {
 	if failure != nil {
 		bounded := deadletter.Cut(*failure)

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -225,6 +226,39 @@ func TestLongItem(t *testing.T) {
 				t.Errorf("%d dead letters", len(letters))
 			}
 		})
+	}
+}
+
+// full is a store whose disk is full for a while.
+type full struct {
+	store.Store
+	refuse int // so many commits
+}
+
+func (f *full) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	if f.refuse--; f.refuse >= 0 {
+		return store.Result{}, store.ErrNoSpace
+	}
+	return f.Store.Commit(ctx, b)
+}
+
+// TestFullDisk: what is known of a send and can't be stored now is stored
+// later, without another send.
+func TestFullDisk(t *testing.T) {
+	for state, answer := range map[string]*abi.Error{StateSent: nil, StateDead: refused} {
+		w := newWorld(t, quick())
+		w.other.answer = func(Item, int) *abi.Error { return answer }
+		w.put(person(1), "a", "b")
+		w.outbox.config.Store = &full{w.store, 3}
+		for n := range 5 {
+			if _, err := w.outbox.Work(t.Context(), person(1)); errors.Is(err, store.ErrNoSpace) != (n < 3) {
+				t.Errorf("work %d: %v", n, err)
+			}
+		}
+		w.want("a:"+state, "b:"+state)
+		if got := w.other.ids(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("%s: tries %v", state, got)
+		}
 	}
 }
 

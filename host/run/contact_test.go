@@ -10,7 +10,6 @@ import (
 
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/deadletter"
-	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
@@ -261,6 +260,7 @@ edges: [{from: hi, to: call}, {from: call, to: done}]
 		}
 		b.free = true
 		r.pass(25 * time.Hour)
+		r.says("wa/p:1", "for the person")
 		r.wantSent("wa/p:1")
 		r.human(false)
 		r.work()
@@ -366,86 +366,5 @@ func TestHeldPace(t *testing.T) {
 	}
 	if n := strings.Count(r.log.String(), "level=WARN"); n != 1 {
 		t.Errorf("said %d times, want once: %s", n, r.log.String())
-	}
-}
-
-// TestFarLetters: what interrupts, or hands over to a person, is found behind
-// many messages to a run that does not listen.
-func TestFarLetters(t *testing.T) {
-	r := newRig(t, napping, stopping)
-	r.says("wa/p:1", "nap")
-	for range maxFar - 1 {
-		r.mail("?")
-	}
-	r.mail("stop")
-	r.work()
-	r.wantSent("wa/p:1", "stopped")
-	r.says("wa/p:1", "nap")
-	for range maxFar - 1 {
-		r.mail("?")
-	}
-	r.human(true)
-	if _, err := r.runner.Contact(t.Context(), "contact:wa/p:1"); err != nil {
-		t.Fatal(err)
-	}
-	if !r.stored().WithHuman {
-		t.Error("no person attends")
-	}
-}
-
-// reading counts the items that are read of queues.
-type reading struct {
-	store.Store
-	items int
-}
-
-func (s *reading) Read(ctx context.Context, queue string, after store.Position, most int) ([]store.Item, error) {
-	items, err := s.Store.Read(ctx, queue, after, most)
-	s.items += len(items)
-	return items, err
-}
-
-// TestLettersAreReadOnce: what is done in a row reads each letter once.
-func TestLettersAreReadOnce(t *testing.T) {
-	r := newRig(t, stopping)
-	for range maxInARow {
-		r.mail("stop")
-	}
-	s := &reading{Store: r.store}
-	r.runner.config.Store = s
-	if _, err := r.runner.Contact(t.Context(), "contact:wa/p:1"); err != nil {
-		t.Fatal(err)
-	}
-	if len(r.sent("wa/p:1")) != maxInARow || s.items != maxInARow {
-		t.Errorf("%d letters were read for %d answers, want %d", s.items, len(r.sent("wa/p:1")), maxInARow)
-	}
-}
-
-// TestUnreadable: a letter or the version of a session that can't be read holds
-// nothing.
-func TestUnreadable(t *testing.T) {
-	r := newRig(t, napping, stopping)
-	for _, value := range []string{`{"unit":`, `{"unit":{"id":"u1"}}`} {
-		r.commit(&store.Batch{Append: []store.Append{{Queue: MailKey("wa/p:1"), Value: []byte(value)}}})
-	}
-	r.says("wa/p:1", "nap")
-	if dead := r.dead(); len(dead) != 2 || string(dead[1].Value) != `{"unit":` || dead[0].Reason.Code != abi.CodeInvalid {
-		t.Errorf("dead letters %+v", dead)
-	}
-	id := sessionID(MailKey("wa/p:1"))
-	var s session
-	if _, _, err := load(t.Context(), r.store, id, &s); err != nil {
-		t.Fatal(err)
-	}
-	s.Flows["nap"] = 7 // as if its document had gone
-	data, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.commit(&store.Batch{Put: []store.Put{{ID: id, Value: data}}})
-	r.says("wa/p:1", "stop")
-	r.wantRuns("nap failed", "stop done")
-	if failed := r.records()[0]; failed.Status != engine.Failed || failed.Error == nil || !strings.Contains(failed.Error.Message, "flow nap version 7") {
-		t.Errorf("the record says %+v", failed.Error)
 	}
 }
