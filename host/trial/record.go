@@ -14,9 +14,15 @@ import (
 
 // CaseOf makes a case of a run's record that passes as long as the flow does
 // what it did. Calls of plugins are answered by what they gave; notes say what
-// the record does not hold.
+// the record does not hold. Of a run that was retried, the case ends before.
 func CaseOf(r run.Record) (c Case, notes []string) {
-	w := caseWriter{record: r, clock: r.Started}
+	w := caseWriter{clock: r.Started}
+	if at := slices.IndexFunc(r.Inputs, func(i run.Input) bool { return i.Kind == run.InputRetry }); at >= 0 {
+		w.note("the run was retried at %s, which a case can't do: it ends before", r.Inputs[at].At.Format(time.RFC3339))
+		r = before(r, at)
+	}
+	r.Steps = byPath(r.Steps, nameOf)
+	w.record = r
 	w.c = Case{
 		Name: "run " + r.ID, Flow: r.Flow, Trigger: r.Trigger, Run: r.ID, Now: r.Started, Env: objectOf(r.Env),
 	}
@@ -46,6 +52,22 @@ func CaseOf(r run.Record) (c Case, notes []string) {
 	}
 	w.expect()
 	return w.c, w.notes
+}
+
+// before gives a record as it was before an input that retried the run: with
+// the failure that the last step has, if it has one.
+func before(r run.Record, at int) run.Record {
+	retry := r.Inputs[at]
+	r.Inputs, r.LeftInputs = r.Inputs[:at], 0
+	r.LeftSteps = max(retry.After-len(r.Steps), 0)
+	r.Steps = r.Steps[:min(retry.After, len(r.Steps))]
+	r.Status, r.Label, r.Result, r.Reason, r.Error = engine.Failed, "", nil, "", nil
+	if n := len(r.Steps); n > 0 && r.LeftSteps == 0 {
+		if last := r.Steps[n-1]; last.Error != nil && last.Port == "" && last.Path == "" {
+			r.Error = &engine.Failure{Node: last.Node, Error: *last.Error}
+		}
+	}
+	return r
 }
 
 // isActivation says whether an event is what an activation gave: the contact
@@ -82,15 +104,11 @@ func (w *caseWriter) conversation() {
 			w.c.Messages = append(w.c.Messages, Step{Advance: at.Format(time.RFC3339Nano)})
 			w.clock = at
 		}
-		switch input.Kind {
-		case run.InputMessage:
+		if input.Kind == run.InputMessage {
 			if _, cut := run.CutOf(input.Message); cut {
 				w.note("a message was cut: give the whole one")
 			}
 			w.receive(objectOf(input.Message))
-		case run.InputRetry:
-			w.note("the run was retried at %s, which a case can't do: it ends before", at.Format(time.RFC3339))
-			return
 		}
 	}
 	if w.record.LeftInputs > 0 {
@@ -156,9 +174,8 @@ func (w *caseWriter) expect() {
 			want.Answer = source.ValueOf(kept(s.Output))
 		}
 	}
-	if r.LeftSteps > 0 {
-		want.Steps = nil
-		return
+	if r.LeftSteps > 0 { // nor all that they sent
+		want.Steps, messages, events, alerts = nil, nil, nil, nil
 	}
 	for _, list := range []struct {
 		into  *source.Value

@@ -181,7 +181,7 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 			got = append(got, nameOf(s))
 		}
 		p.steps = len(steps)
-		if lines := compare(want.Steps, got, sameStep); lines != nil {
+		if lines := compareSteps(want.Steps, got); lines != nil {
 			p.fail("steps:\n  %s", strings.Join(lines, "\n  "))
 		}
 	}
@@ -190,12 +190,12 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 		for _, m := range p.Take() {
 			got = append(got, any(engine.MessageValue(m)))
 		}
-		p.list("messages", want.Messages, got, func(item any) any {
+		p.failures = append(p.failures, p.list("messages", want.Messages, got, func(item any) any {
 			if text, ok := item.(string); ok {
 				return map[string]any{"text": text}
 			}
 			return item
-		})
+		})...)
 	}
 	if !want.Answer.IsZero() {
 		p.compare("answer", want.Answer, p.answered(steps))
@@ -215,16 +215,20 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 		if of.want.IsZero() {
 			continue
 		}
-		var got []any
+		var all []run.Step
 		for _, s := range steps {
 			if s.Type == of.kind && s.EffectID != "" {
-				got = append(got, expr.Numbers(s.Output))
+				all = append(all, s)
 			}
 		}
-		all := got
-		got = got[min(*of.seen, len(got)):]
+		got := all[min(*of.seen, len(all)):]
 		*of.seen = len(all)
-		p.list(of.name, of.want, got, func(item any) any { return item })
+		self := func(item any) any { return item }
+		lines := p.list(of.name, of.want, outputsOf(got), self)
+		if lines != nil && p.list(of.name, of.want, outputsOf(byPath(got, nameOf)), self) == nil {
+			lines = nil
+		}
+		p.failures = append(p.failures, lines...)
 	}
 	return nil
 }
@@ -259,25 +263,27 @@ func (p *play) compare(name string, want source.Value, got any) {
 	}
 }
 
-// list compares lists item by item.
-func (p *play) list(name string, want source.Value, got []any, read func(any) any) {
+// list compares lists item by item, and gives the failures.
+func (p *play) list(name string, want source.Value, got []any, read func(any) any) (failures []string) {
+	fail := func(format string, args ...any) { failures = append(failures, p.at+fmt.Sprintf(format, args...)) }
 	items, ok := want.Any().([]any)
 	if !ok {
-		p.fail("%s: want a list, found %s", name, shown(want.Any()))
-		return
+		fail("%s: want a list, found %s", name, shown(want.Any()))
+		return failures
 	}
 	for i, item := range items {
 		if i >= len(got) {
-			p.fail("%s[%d]: want %s, and there is none", name, i, shown(item))
+			fail("%s[%d]: want %s, and there is none", name, i, shown(item))
 			continue
 		}
 		for _, line := range match(fmt.Sprintf("%s[%d]", name, i), read(item), got[i]) {
-			p.fail("%s", line)
+			fail("%s", line)
 		}
 	}
 	for i := len(items); i < len(got); i++ {
-		p.fail("%s[%d]: %s came, and was not expected", name, i, shown(got[i]))
+		fail("%s[%d]: %s came, and was not expected", name, i, shown(got[i]))
 	}
+	return failures
 }
 
 // rest says what nobody expected.
