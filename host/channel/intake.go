@@ -82,7 +82,9 @@ type request struct {
 func (q request) held() bool { return q.failure != nil && q.failure.Code == abi.CodeUnavailable }
 
 // later says that the same request may be read later.
-func (q request) later() bool { return q.failure != nil && q.failure.Retryable }
+func (q request) later() bool {
+	return q.failure != nil && q.failure.Retryable && q.failure.Code != abi.CodeTimeout // an adapter that hangs on it may do so each time
+}
 
 // ready gives the requests before the first that holds the channel, and when to
 // look at that one again.
