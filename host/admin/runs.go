@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,10 @@ func (a api) listRuns(c *fiber.Ctx) error {
 		return problem.New(400, "invalid", fmt.Sprintf("limit: want 1 to %d", maxLimit))
 	}
 	flow, status := c.Query("flow"), c.Query("status")
+	known := []engine.Status{engine.Running, engine.Waiting, engine.Done, engine.Failed, engine.Cancelled}
+	if status != "" && !slices.Contains(known, engine.Status(status)) {
+		return problem.New(400, "invalid", fmt.Sprintf("status %q: want one of %v", status, known))
+	}
 	list := []RunInfo{}
 	before := strings.Clone(c.Query("before"))
 	for scanned := 0; len(list) < limit && scanned < maxScanned; {

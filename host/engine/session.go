@@ -279,6 +279,18 @@ func (s *Session) Due() (due time.Time) {
 	return due
 }
 
+// Status says what the whole session is about, for people: its run's status,
+// and Running or Waiting instead of what its run does with those below it.
+func (s *Session) Status() Status {
+	if status := s.Run.Status; status != Calling && status != Gathering {
+		return status
+	}
+	if s.Paused() || len(s.Calls()) > 0 {
+		return Running
+	}
+	return Waiting
+}
+
 // Position gives the innermost run of the session that a person would say it
 // stands at: down the calls, and not into sub-runs.
 func (s *Session) Position() *Run {

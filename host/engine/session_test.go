@@ -152,7 +152,14 @@ edges:
 	if s.session.Due().IsZero() || len(s.session.Calls()) != 1 {
 		t.Fatalf("due %v, calls %d", s.session.Due(), len(s.session.Calls()))
 	}
-	s.results("x").want("gathering both").pass("59m").want("gathering both").pass("2m")
+	if s.session.Status() != engine.Running {
+		t.Errorf("while it calls it is %s", s.session.Status())
+	}
+	s.results("x").want("gathering both").pass("59m").want("gathering both")
+	if s.session.Status() != engine.Waiting {
+		t.Errorf("while it sleeps it is %s", s.session.Status())
+	}
+	s.pass("2m")
 	s.want(`done done [{"call":"node \"ask\": sub-runs that go at once can't wait for replies, since it would not be known whose they are; give the node above concurrency: 1, or ask before it","slow":null},0]`)
 }
 

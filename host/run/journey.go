@@ -377,7 +377,7 @@ func (j *journey) note() {
 	j.steps = nil
 	j.record.left(j.user)
 	run := j.session.Run
-	j.record.Node, j.record.Status = j.session.Position().Node, run.Status
+	j.record.Node, j.record.Status = j.session.Position().Node, j.session.Status()
 	if j.session.Over() {
 		j.record.end(run, j.runner.now())
 	}
