@@ -19,11 +19,12 @@ type tried struct {
 	files     workspace.Files // over those of the workspace
 	alone     bool            // without the workspace's flows, and whatever plugins there are
 	plugins   string          // directory, before all others
+	broken    bool            // files with mistakes are left out
 }
 
 // bench opens what is tried. The caller calls done.
 func (p *program) bench(ctx context.Context, t tried) (_ *trial.Bench, done func() error, err error) {
-	config := trial.Config{Files: workspace.Files{}, Bundled: bundledDigests()}
+	config := trial.Config{Files: workspace.Files{}, Bundled: bundledDigests(), Broken: t.broken}
 	settings := workspace.Settings{}
 	if t.workspace != "" {
 		if settings, err = workspace.ReadSettings(t.workspace); err != nil {

@@ -79,6 +79,7 @@ func (p *program) testFlows(ctx context.Context, args []string, plugins string) 
 		return err
 	}
 	results, failed := []trial.Result{}, 0
+	var problems source.Problems
 	took := func(r trial.Result) {
 		results = append(results, r)
 		if len(r.Failures) > 0 {
@@ -92,16 +93,19 @@ func (p *program) testFlows(ctx context.Context, args []string, plugins string) 
 		of := files[0].workspace
 		var same []caseFile
 		same, files = split(files, of)
-		if err := p.testFiles(ctx, same, plugins, took); err != nil {
+		wrong, err := p.testFiles(ctx, same, plugins, took)
+		if err != nil {
 			return err
 		}
+		problems = append(problems, wrong...)
 	}
 	if p.json {
 		err = p.printJSON(results)
 	} else {
 		_, err = fmt.Fprintf(p.stdout, "%d passed, %d failed\n", len(results)-failed, failed)
 	}
-	if err == nil && failed > 0 {
+	p.printProblems(problems)
+	if err == nil && len(problems)+failed > 0 {
 		return errReported
 	}
 	return err
@@ -118,34 +122,34 @@ func split(files []caseFile, workspace string) (same, others []caseFile) {
 	return same, others
 }
 
-// testFiles plays the cases of files that share a workspace.
-func (p *program) testFiles(ctx context.Context, files []caseFile, plugins string, took func(trial.Result)) (err error) {
+// testFiles plays the cases of files that share a workspace. The files of
+// either kind that have mistakes are left out: it gives the mistakes.
+func (p *program) testFiles(ctx context.Context, files []caseFile, plugins string, took func(trial.Result)) (problems source.Problems, err error) {
 	var cases []trial.Case
-	var problems source.Problems
 	for _, f := range files {
 		data, err := os.ReadFile(f.path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		found, wrong := trial.Parse(f.path, data, flowBeside(f.path))
 		cases, problems = append(cases, found...), append(problems, wrong...)
 	}
-	if len(problems) > 0 {
-		return problems
+	if len(cases) == 0 {
+		return problems, nil
 	}
-	b, done, err := p.bench(ctx, tried{workspace: files[0].workspace, files: files[0].flows, plugins: plugins})
+	b, done, err := p.bench(ctx, tried{workspace: files[0].workspace, files: files[0].flows, plugins: plugins, broken: true})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	for _, c := range cases {
 		r, err := b.Run(ctx, c)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		took(r)
 	}
-	return nil
+	return append(problems, b.Problems()...), nil
 }
 
 func (p *program) printResult(r trial.Result) {

@@ -49,7 +49,7 @@ steps, and /quit ends.`,
 }
 
 func (p *program) runFlow(ctx context.Context, name string, flags runFlags) (err error) {
-	c := trial.Case{Flow: name, Trigger: flags.trigger, Now: time.Now().Truncate(time.Second)}
+	c := trial.Case{Flow: name, Trigger: flags.trigger, Now: trial.Instant{Time: time.Now().Truncate(time.Second)}}
 	t := tried{workspace: filepath.Clean(p.workspace), plugins: flags.plugins}
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 		data, err := os.ReadFile(name)

@@ -23,10 +23,12 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/sandbox"
@@ -43,6 +45,8 @@ type Config struct {
 	Files workspace.Files
 	// Env is what flows see as "env".
 	Env map[string]any
+	// Broken leaves out the files that have mistakes, which Bench.Problems names.
+	Broken bool
 	// Unchecked takes flows whose plugins are missing, or have other operations.
 	Unchecked bool
 	// Plugins are the directories of plugins; an earlier one's come first.
@@ -58,11 +62,12 @@ type Config struct {
 
 // Bench is a workspace that is ready for trials.
 type Bench struct {
-	env     map[string]any
-	catalog *catalog.Catalog
-	sandbox *sandbox.Sandbox
-	egress  *egress.Client
-	plugins *plugin.Registry
+	env      map[string]any
+	problems source.Problems
+	catalog  *catalog.Catalog
+	sandbox  *sandbox.Sandbox
+	egress   *egress.Client
+	plugins  *plugin.Registry
 
 	trying  sync.Mutex // held by the world that is at work
 	answers *answers   // its own
@@ -72,10 +77,10 @@ type Bench struct {
 // source.Problems if a file has mistakes, operations of plugins included.
 func Open(ctx context.Context, config Config) (_ *Bench, err error) {
 	set, problems := workspace.Parse(config.Files)
-	if len(problems) > 0 {
+	if len(problems) > 0 && !config.Broken {
 		return nil, problems
 	}
-	b := &Bench{env: config.Env}
+	b := &Bench{env: config.Env, problems: problems}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close(ctx))
@@ -95,31 +100,52 @@ func Open(ctx context.Context, config Config) (_ *Bench, err error) {
 		return nil, err
 	}
 	b.grant(set.Grants)
-	for _, f := range set.Flows {
-		if config.Unchecked {
-			break
-		}
-		found, held := f.Check(b.plugins.Operations)
-		problems = append(problems, found...)
-		for _, h := range held { // a server would wait; here all plugins are there
-			problems.Add(h.At, "", "%s", h.Error())
-		}
+	if !config.Unchecked {
+		set.Flows = slices.DeleteFunc(set.Flows, func(f *flow.Flow) bool {
+			found, held := f.Check(b.plugins.Operations)
+			for _, h := range held { // a server would wait; here all plugins are there
+				found.Add(h.At, "", "%s", h.Error())
+			}
+			b.problems = append(b.problems, found...)
+			return len(found) > 0
+		})
 	}
-	if len(problems) > 0 {
-		return nil, problems
+	if len(b.problems) > 0 && !config.Broken {
+		return nil, b.problems
 	}
-	if len(set.Channels) == 0 {
-		set.Channels = []catalog.Channel{{ID: DefaultChannel, Adapter: DefaultChannel}}
+	if !slices.ContainsFunc(set.Channels, hasContacts) {
+		set.Channels = append(set.Channels, catalog.Channel{ID: DefaultChannel, Adapter: DefaultChannel})
 	}
 	kept := memory.Open(memory.NewDisk(), nil)
 	if b.catalog, err = catalog.Open(ctx, kept, func(*catalog.Snapshot) {}); err != nil {
 		return nil, err
 	}
-	_, err = b.catalog.Apply(ctx, set, true)
-	return b, err
+	for {
+		_, err = b.catalog.Apply(ctx, set, true)
+		wrong, ok := errors.AsType[source.Problems](err)
+		before := len(set.Flows)
+		if ok && config.Broken {
+			set.Flows = slices.DeleteFunc(set.Flows, func(f *flow.Flow) bool { return isIn(wrong, f.At.File) })
+		}
+		if len(set.Flows) == before {
+			return b, err
+		}
+		b.problems = append(b.problems, wrong...)
+	}
 }
 
-// DefaultChannel is the channel of workspaces without one.
+// isIn says whether one of the problems is in a file.
+func isIn(problems source.Problems, file string) bool {
+	return slices.ContainsFunc(problems, func(p source.Problem) bool { return p.File == file })
+}
+
+// hasContacts says whether a channel has conversations.
+func hasContacts(c catalog.Channel) bool { return c.Adapter != catalog.AdapterWebhook }
+
+// Problems are the mistakes of what Open has left out.
+func (b *Bench) Problems() source.Problems { return b.problems }
+
+// DefaultChannel is the channel of workspaces without one that has contacts.
 const DefaultChannel = "chat"
 
 // grant gives plugins what the workspace grants them or, if it grants nothing
@@ -156,6 +182,11 @@ func (b *Bench) Close(ctx context.Context) error {
 // Flow gives a flow of the bench.
 func (b *Bench) Flow(id string) (catalog.Flow, error) {
 	f, ok := b.catalog.Snapshot().Flows[id]
+	for _, p := range b.problems {
+		if name := filepath.Base(p.File); !ok && strings.TrimSuffix(name, filepath.Ext(name)) == id {
+			return f, fmt.Errorf("flow %q has mistakes: %w", id, p)
+		}
+	}
 	if !ok {
 		known := slices.Sorted(maps.Keys(b.catalog.Snapshot().Flows))
 		return f, fmt.Errorf("there is no flow %q: %s", id, source.Suggest(id, known))
@@ -163,9 +194,12 @@ func (b *Bench) Flow(id string) (catalog.Flow, error) {
 	return f, nil
 }
 
-// channel gives the channel of a trial that names none.
+// channel gives the channel of a trial that names none: the first that has
+// contacts.
 func (b *Bench) channel() string {
-	return slices.Sorted(maps.Keys(b.catalog.Snapshot().Channels))[0]
+	channels := b.catalog.Snapshot().Channels
+	names := slices.Sorted(maps.Keys(channels))
+	return names[slices.IndexFunc(names, func(name string) bool { return hasContacts(channels[name]) })]
 }
 
 // operation gives an operation of a plugin, if that reaches nothing without a

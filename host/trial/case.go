@@ -2,6 +2,7 @@ package trial
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,7 +27,7 @@ type Case struct {
 	Run string `json:"run,omitempty"`
 	// Now is when the trial begins: 2026-01-05T12:00:00Z, a Monday, if it is
 	// left out.
-	Now time.Time `json:"now,omitzero"`
+	Now Instant `json:"now,omitzero"`
 	// Env is added to the workspace's.
 	Env map[string]any `json:"env,omitempty"`
 	// Contact is the key of the contact, as wa/whatsapp:5511987654321. User are
@@ -46,6 +47,17 @@ type Case struct {
 	// Calls answer whole calls of plugins, in their place.
 	Calls  []Call `json:"calls,omitempty"`
 	Expect Expect `json:"expect,omitzero"`
+}
+
+// Instant is a time of a case, as 2026-01-05T12:00:00Z.
+type Instant struct{ time.Time }
+
+// UnmarshalText reads an instant.
+func (i *Instant) UnmarshalText(text []byte) (err error) {
+	if i.Time, err = time.Parse(time.RFC3339, string(text)); err != nil {
+		return errors.New("write an instant, with its zone: 2026-01-05T12:00:00Z")
+	}
+	return nil
 }
 
 // Activate is an activation of the flow for the contact.

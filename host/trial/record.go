@@ -24,7 +24,7 @@ func CaseOf(r run.Record) (c Case, notes []string) {
 	r.Steps = byPath(r.Steps, nameOf)
 	w.record = r
 	w.c = Case{
-		Name: "run " + r.ID, Flow: r.Flow, Trigger: r.Trigger, Run: r.ID, Now: r.Started, Env: objectOf(r.Env),
+		Name: "run " + r.ID, Flow: r.Flow, Trigger: r.Trigger, Run: r.ID, Now: Instant{r.Started}, Env: objectOf(r.Env),
 	}
 	w.calls()
 	who, withContact := strings.CutPrefix(r.Key, run.PrefixContact+":")

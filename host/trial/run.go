@@ -168,7 +168,7 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 		last = r
 	}
 	if len(records) == 0 {
-		p.fail("no run began\n%s", p.Log())
+		p.fail("%s", p.nothing())
 		return nil
 	}
 	if last.Flow != p.flow.Flow.ID && last.Status != engine.Cancelled {
@@ -231,6 +231,22 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 		p.failures = append(p.failures, lines...)
 	}
 	return nil
+}
+
+// nothing says why no run may have begun.
+func (p *play) nothing() string {
+	lines := []string{fmt.Sprintf("no run began: the flow %s has these triggers, and none took what came", p.flow.Flow.ID)}
+	for _, t := range p.flow.Flow.Triggers {
+		data, err := json.Marshal(t)
+		if err != nil {
+			data = []byte(err.Error())
+		}
+		lines = append(lines, "  "+string(data))
+	}
+	if log := p.Log(); log != "" {
+		lines = append(lines, log)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // expectRun compares how the run stands or ended.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/workspace"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -84,7 +85,7 @@ edges:
 	"flows/invite.yaml": []byte(`
 schema: 1
 id: invite
-triggers: [{id: hello, type: message}, {id: party, type: activate}]
+triggers: [{id: hello, type: message, keywords: [party]}, {id: party, type: activate}]
 nodes:
   - {id: ask, type: send_message, with: {text: "{{ user.profile_name }}, {{ input.contact }}: {{ input.party }}"}}
   - {id: answer, type: wait_reply}
@@ -280,6 +281,7 @@ func TestParse(t *testing.T) {
 		{"- {name: a, flow: f, messages: [{advance: soon}]}", `"soon" is no span of time`},
 		{"- {name: a, flow: f, http: [{request: {url: x}}]}", "an exchange has a response or an error"},
 		{"- {name: a, flow: f, http: [{request: {url: x}, error: tiemout}]}", `the error "tiemout" is not known`},
+		{"- {name: a, flow: f, now: tomorrow}", `x.test.yaml:1:27: "now": write an instant, with its zone: 2026-01-05T12:00:00Z`},
 		{"- {name: a, flow: f, event: {a: 1}, activate: {}}", "a case has both event and activate"},
 		{"- {name: a, flow: f, calls: [{node: n}]}", "a call has an output or an error"},
 		{"- {name: a, flow: f, calls: [{node: n, output: 1, times: -1}]}", "times: -1"},
@@ -353,6 +355,64 @@ func TestCallIsAnsweredOnce(t *testing.T) {
 	c := Case{Flow: "each", Event: map[string]any{"body": []any{"x", "y"}}, Calls: []Call{{Node: "parse", Error: &CallError{Code: abi.CodeUnknown}}}}
 	r, err := b.Run(t.Context(), c)
 	if err != nil || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "a call of node parse that was not expected") {
+		t.Errorf("failures %q, %v", r.Failures, err)
+	}
+}
+
+// TestNoRun: a message that no trigger takes.
+func TestNoRun(t *testing.T) {
+	b := open(t, workspace.Files{"flows/shop.yaml": []byte(`
+schema: 1
+id: shop
+triggers: [{id: hello, type: message, keywords: [shop]}]
+nodes: [{id: done, type: end}]
+edges: [{from: hello, to: done}]
+`)})
+	r, err := b.Run(t.Context(), Case{Flow: "shop", Messages: []Step{{Receive: source.ValueOf("hi")}}})
+	want := "no run began: the flow shop has these triggers, and none took what came\n  {\"id\":\"hello\",\"type\":\"message\",\"keywords\":[\"shop\"]}"
+	if err != nil || len(r.Failures) != 1 || r.Failures[0] != want {
+		t.Errorf("failures %q, %v", r.Failures, err)
+	}
+}
+
+// TestChannelOfATrial: it is one that has contacts, whatever its name.
+func TestChannelOfATrial(t *testing.T) {
+	flows := workspace.Files{"flows/talk.yaml": files["flows/talk.yaml"]}
+	hook := "- {id: hook, adapter: webhook, config: {event: paid, token: \"query:key\"}, secrets: {secret: hook}}\n"
+	for _, test := range []struct{ channels, want string }{
+		{hook + "- {id: wa, adapter: whatsapp}\n", "wa"},
+		{hook, DefaultChannel},
+	} {
+		flows["channels.yaml"] = []byte(test.channels)
+		if got := open(t, flows).channel(); got != test.want {
+			t.Errorf("%s: %s", test.channels, got)
+		}
+	}
+}
+
+// TestBroken: the flows that have no mistake are tried.
+func TestBroken(t *testing.T) {
+	config := Config{Broken: true, Cache: filepath.Join("..", "..", "build", "testcache"), Scratch: t.TempDir(), Files: workspace.Files{
+		"flows/talk.yaml":   files["flows/talk.yaml"],
+		"flows/odd.yaml":    []byte("schema: 1\nid: odd\n"),
+		"flows/lacks.yaml":  []byte("schema: 1\nid: lacks\ntriggers: [{id: a, type: gateway}]\nnodes: [{id: b, type: none.such}]\nedges: [{from: a, to: b}]\n"),
+		"flows/caller.yaml": []byte("schema: 1\nid: caller\ntriggers: [{id: a, type: gateway}]\nnodes: [{id: b, type: jump, with: {flow: odd}}]\nedges: [{from: a, to: b}]\n"),
+		"flows/talk2.yaml":  files["flows/talk.yaml"],
+		"routes.yaml":       []byte("- {method: POST, path: /odd, flow: odd}\n"),
+	}}
+	b, err := Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(context.Background()) //nolint:errcheck // the test is over
+	for _, file := range []string{"flows/odd.yaml", "flows/lacks.yaml", "flows/talk2.yaml"} {
+		if !isIn(b.Problems(), file) {
+			t.Errorf("%s is not in the problems:\n%v", file, b.Problems())
+		}
+	}
+	passes(t, b, Case{Flow: "talk", Messages: []Step{{Receive: source.ValueOf("hi")}}})
+	r, err := b.Run(t.Context(), Case{Flow: "odd"})
+	if err != nil || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], `flow "odd" has mistakes: flows/odd.yaml:1:1: `) {
 		t.Errorf("failures %q, %v", r.Failures, err)
 	}
 }

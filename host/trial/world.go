@@ -57,7 +57,7 @@ type World struct {
 // and no other trial goes on until then.
 func (b *Bench) World(ctx context.Context, c Case) (_ *World, err error) {
 	w := &World{bench: b, store: memory.Open(memory.NewDisk(), nil), answers: newAnswers(c.HTTP, c.Calls), name: cmp.Or(c.Run, "trial")}
-	if w.began = c.Now; w.began.IsZero() {
+	if w.began = c.Now.Time; w.began.IsZero() {
 		w.began = start
 	}
 	w.clock = w.began
