@@ -39,7 +39,7 @@ demo: build ## send the quickstart real input and check the answers
 test crash: VERSION = $(shell $(GO) list -m -f '{{if not .Replace}}{{.Version}}{{end}}' $(WAZERO))
 test crash: LINKED  = -X $(WAZERO)/internal/version.version=$(VERSION) -X github.com/trama-run/trama/host/sandbox/compile.linked=$(VERSION)
 test: build ## run all tests (with -race where a C compiler exists)
-	$(GO) test $(RACE) -ldflags "$(LINKED)" -shuffle=on -timeout 15m ./...
+	$(GO) test $(RACE) -ldflags "$(LINKED)" -shuffle=on -timeout 25m ./...
 
 crash: build ## kill the host KILLS times (1000) under load; then the same on stores that break a promise
 	KILLS=$(or $(KILLS),1000) $(GO) test -ldflags "$(LINKED)" -run '^TestCrash(es|Mutants)$$' -count=1 -timeout 3h -v ./host
