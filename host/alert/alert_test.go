@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -138,7 +139,7 @@ func (w *world) raise(to, effect string, patience time.Duration) {
 func (w *world) state(effect string) string {
 	w.t.Helper()
 	record, err := w.store.Load(w.t.Context(), store.ID{Kind: outbox.KindDelivery, Key: effect})
-	if err == store.ErrNotFound { //nolint:errorlint // it is not wrapped
+	if errors.Is(err, store.ErrNotFound) {
 		return ""
 	}
 	if err != nil {

@@ -315,7 +315,7 @@ func TestReplay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.outbox.GiveUp(t.Context(), l.ID); err != store.ErrNotFound { //nolint:errorlint // it is not wrapped
+		if err := w.outbox.GiveUp(t.Context(), l.ID); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("giving up what is gone: %v", err)
 		}
 	}
@@ -375,7 +375,7 @@ func TestEveryItemEnds(t *testing.T) {
 				id := rapid.SampledFrom(all).Draw(rt, "cancelled")
 				if _, err := w.outbox.Cancel(context.Background(), id); err == nil {
 					cancelled[id] = len(w.other.got)
-				} else if err != store.ErrNotFound { //nolint:errorlint // it is not wrapped
+				} else if !errors.Is(err, store.ErrNotFound) {
 					rt.Fatal(err)
 				}
 			case 1:
