@@ -1,15 +1,15 @@
 # Trama: `make run` builds and serves the quickstart, `make test` tests all.
 GO      ?= go
-PLUGINS := http xml jwt soap whatsapp
+PLUGINS := http xml jwt soap whatsapp telegram google_sheets hubspot rdstation
 WASM    := $(PLUGINS:%=build/plugins/%.wasm) build/plugins/javascript.wasm
 RACE    := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
-SOURCES  = $(shell find host cmd pdk/abi -name '*.go' -not -name '*_test.go') go.mod go.sum
+SOURCES  = $(shell find host cmd pdk -type f -not -name "*_test.go") go.mod go.sum
 WAZERO  := github.com/tetratelabs/wazero
 BUNDLED  = $(shell sha256sum $(WASM) | cut -d' ' -f1 | paste -sd,)
 
-.PHONY: help build plugins run demo test crash seeds check defences bench fuzz clean
+.PHONY: help build plugins run demo test test-peers crash seeds check defences bench fuzz clean
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 build: build/trama ## build the binary and the plugins into build/
 plugins: $(WASM) ## build the plugins into build/plugins/
@@ -36,10 +36,13 @@ demo: build ## send the quickstart real input and check the answers
 # Go gives a test binary no module information: without these its wazero calls
 # itself "dev" and compiles again, under the race detector and for minutes, what
 # build/trama has compiled. A replaced wazero has no version to go by.
-test crash: VERSION = $(shell $(GO) list -m -f '{{if not .Replace}}{{.Version}}{{end}}' $(WAZERO))
-test crash: LINKED  = -X $(WAZERO)/internal/version.version=$(VERSION) -X github.com/trama-run/trama/host/sandbox/compile.linked=$(VERSION)
+test test-peers crash: VERSION = $(shell $(GO) list -m -f '{{if not .Replace}}{{.Version}}{{end}}' $(WAZERO))
+test test-peers crash: LINKED  = -X $(WAZERO)/internal/version.version=$(VERSION) -X github.com/trama-run/trama/host/sandbox/compile.linked=$(VERSION)
 test: build ## run all tests (with -race where a C compiler exists)
-	$(GO) test $(RACE) -ldflags "$(LINKED)" -shuffle=on -timeout 25m ./...
+	$(GO) run ./.ci/tests $(RACE) -ldflags "$(LINKED)" -shuffle=on -timeout 25m ./...
+
+test-peers: build ## test against servers and clients of others, from npm and Debian
+	@$(GO) run ./.ci/peers -ldflags "$(LINKED)"
 
 crash: build ## kill the host KILLS times (1000) under load; then the same on stores that break a promise
 	KILLS=$(or $(KILLS),1000) $(GO) test -ldflags "$(LINKED)" -run '^TestCrash(es|Mutants)$$' -count=1 -timeout 3h -v ./host

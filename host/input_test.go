@@ -104,7 +104,7 @@ func TestBadInput(t *testing.T) {
 		{"the root", "GET", "/api", "", "", 404, "no_route", nil},
 		{"an empty parameter", "POST", "/api/orders/", "", "", 404, "no_route", nil},
 		{"no such path", "GET", "/other", "", "", 404, "no_path", []string{"/api/"}},
-		{"another method", "DELETE", "/api/orders/7", "", "", 405, "method", []string{"DELETE", "/api/orders/7"}},
+		{"another method", "DELETE", "/api/orders/7", "", "", 405, "method", []string{"/api/orders/7", "GET"}},
 		{"no channel", "POST", "/hooks/none", "{}", asJSON, 404, "no_channel", []string{`"none"`}},
 		{"a missing plugin", "POST", "/api/missing", "", "", 503, "route_held", []string{"trama doctor"}},
 		{"a plugin without its grant", "POST", "/api/pending", "", "", 503, "route_held", []string{"trama doctor"}},
@@ -116,7 +116,7 @@ func TestBadInput(t *testing.T) {
 			i.t = t
 			a := i.call(c.method, c.path, c.body, "Content-Type", c.contentType)
 			p := i.problem(a, c.status, c.code, c.texts...)
-			if c.status == 405 && a.header.Get("Allow") != "GET, POST" {
+			if c.status == 405 && a.header.Get("Allow") != "GET, HEAD, POST, OPTIONS" {
 				t.Errorf("Allow: %q", a.header.Get("Allow"))
 			}
 			if c.status == 503 && (a.header.Get("Retry-After") == "" || p["retry"] != true) {

@@ -106,3 +106,22 @@ func TestTokenFile(t *testing.T) {
 		t.Errorf("after a restart %q, before %q, %v", second, first, err)
 	}
 }
+
+// TestStopIsTold: the log has each step of a stop, in order.
+func TestStopIsTold(t *testing.T) {
+	t.Parallel()
+	i := install(t, nil, map[string]string{"channels.yaml": "- {id: shop, adapter: webhook, config: {event: x, token: \"header:X-Token\"}, secrets: {secret: a}}\n"})
+	i.start()
+	i.stop()
+	rest := i.log.String()
+	for _, step := range []string{"drain_delay=", "stopping: nothing new is taken", "msg=stopped requests_left=0"} {
+		_, after, found := strings.Cut(rest, step)
+		if !found {
+			t.Fatalf("the log does not go on with %q:\n%s", step, rest)
+		}
+		rest = after
+	}
+	if strings.Contains(i.log.String(), `held=""`) {
+		t.Error("the log says held of what is not")
+	}
+}

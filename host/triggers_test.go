@@ -146,7 +146,7 @@ edges: [{from: tick, to: tell}]
 	}{
 		{"/v1/activations", `{"flow": "none", "contacts": ["post/post:ana"]}`, 404, "no_flow", `flow "none" is not published`},
 		{"/v1/activations", `{"flow": "talk", "contacts": ["post/post:ana"]}`, 404, "no_flow", "of type activate"},
-		{"/v1/activations", `{"flow": "promo", "contacts": []}`, 422, "no_contact", "name 1 to 400"},
+		{"/v1/activations", `{"flow": "promo", "contacts": []}`, 422, "no_contact", "name 1 to 300"},
 		{"/v1/activations", `{"flow": "promo", "contacts": ["ana"]}`, 422, "no_contact", `"ana"`},
 		{"/v1/activations", `{"flow": "promo", "contact": "ana"}`, 400, "bad_json", "contact"},
 		{"/v1/activations", fmt.Sprintf(`{"flow": "promo", "contacts": [%q], "id": "a1"}`, address), 409, "id_used", "another request"},

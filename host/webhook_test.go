@@ -111,6 +111,86 @@ func TestGenericWebhook(t *testing.T) {
 	}
 }
 
+const lineFiles = `
+- adapter: webhook
+  id: erp
+  config: {event: order.changed, token: "header:X-Token", id: "json:/event", order: "json:/order", time: "json:/at"}
+  secrets: {secret: [old_token, new_token]}
+- {id: walled, adapter: webhook, config: {event: order.changed, ips: [198.51.100.0/24]}}
+`
+
+const lineFlow = `schema: 1
+id: changed
+triggers: [{id: changed, type: event, event: order.changed}]
+nodes:
+  - {id: pause, type: wait, with: {for: "{{ trigger.data.body.pause }}"}}
+  - {id: stop, type: end, with: {result: "{{ trigger.data.body.event }} {{ trigger.data.stale }}"}}
+edges: [{from: changed, to: pause}, {from: pause, to: stop}]
+`
+
+// TestWebhookOrder: events about one thing run one after the other, also over a
+// restart and the end of a run by an operator; those about others don't wait.
+func TestWebhookOrder(t *testing.T) {
+	t.Parallel()
+	i := install(t, nil, map[string]string{"channels.yaml": lineFiles, "flows/changed.yaml": lineFlow, "trama.yaml": "trusted_proxies: [127.0.0.0/8]\n"})
+	i.secrets = map[string]string{"old_token": "old", "new_token": "new"}
+	i.start()
+	send := func(event, order, at, pause, token string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"event": %q, "order": %s, "at": %q, "pause": %q}`, event, order, at, pause)
+		if err := i.call("POST", "/hooks/erp", body, "X-Token", token).want(200); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("a1", "1", "2026-11-22T10:00:10Z", "2s", "old")
+	send("a2", "1", "2026-11-22T10:00:05Z", "1s", "new")
+	send("a2", "1", "2026-11-22T10:00:05Z", "1s", "old") // again
+	send("b1", "2", "2026-11-22T10:00:00Z", "1s", "old")
+	send("a3", "1", "2026-11-22T10:00:11Z", "1s", "old")
+	i.eventually("a1 to have begun, and b1", func() error {
+		if n := len(i.runs()); n != 2 {
+			return fmt.Errorf("%d runs", n)
+		}
+		return nil
+	})
+	i.restart()
+	ended := map[string]admin.RunDetail{}
+	for _, run := range i.ran(4) {
+		detail := i.ended(run.ID)
+		ended[fmt.Sprint(detail.Result)] = detail
+	}
+	for _, pair := range [][2]string{{"a1 false", "a2 true"}, {"a2 true", "a3 false"}} {
+		before, after := ended[pair[0]], ended[pair[1]]
+		if before.Ended == nil || after.Ended == nil || after.Started.Before(*before.Ended) {
+			t.Errorf("%s ended at %v, and %s began at %v: %v", pair[0], before.Ended, pair[1], after.Started, ended)
+		}
+	}
+	if a, b := ended["a1 false"], ended["b1 false"]; b.Ended == nil || a.Ended == nil || b.Started.After(*a.Ended) {
+		t.Errorf("b1 waited for a1: %v", ended)
+	}
+
+	send("a4", "1", "2026-11-22T10:00:10.9Z", "1s", "old") // older than a3, which came before the restart
+	if run := i.ended(i.ran(5)[0].ID); run.Result != "a4 true" {
+		t.Errorf("a4 gave %v", run.Result)
+	}
+	send("c1", "3", "2026-11-22T10:00:00Z", "1h", "old")
+	c1 := i.ran(6)[0].ID
+	send("c2", "3", "2026-11-22T10:00:01Z", "1s", "old")
+	if err := i.admin("POST", "/v1/runs/"+c1+"/cancel", "").want(200); err != nil {
+		t.Fatal(err)
+	}
+	if run := i.ended(i.ran(7)[0].ID); run.Result != "c2 false" {
+		t.Errorf("c2 gave %v", run.Result)
+	}
+
+	// The address is the one that the trusted proxy names.
+	for from, status := range map[string]int{"198.51.100.7": 200, "203.0.113.1, 198.51.100.7": 200, "198.51.100.7, 203.0.113.1": 403, "nobody": 403} {
+		if err := i.call("POST", "/hooks/walled", "{}", "X-Forwarded-For", from).want(status); err != nil {
+			t.Errorf("from %s: %v", from, err)
+		}
+	}
+}
+
 // ran waits until there are n records of runs, and gives them, newest first.
 func (i *installation) ran(n int) (list []admin.RunInfo) {
 	i.t.Helper()
@@ -130,8 +210,21 @@ func TestWebhookConfig(t *testing.T) {
 	for _, c := range []struct{ entry, says string }{
 		{`{id: a, adapter: webhook}`, "needs a config"},
 		{`{id: a, adapter: webhook, config: {event: x, signatur: {}}, secrets: {secret: s}}`, `has no field \"signatur\"`},
-		{`{id: a, adapter: webhook, config: {event: x}, secrets: {secret: s}}`, "one of signature and token"},
-		{`{id: a, adapter: webhook, config: {event: x, token: "header:X", signature: {header: X}}, secrets: {secret: s}}`, "one of signature and token"},
+		{`{id: a, adapter: webhook, config: {event: x}, secrets: {secret: s}}`, "one of signature, token, basic and ips"},
+		{`{id: a, adapter: webhook, config: {event: x, token: "header:X", signature: {header: X}}, secrets: {secret: s}}`, `needs the secret \"token\"`},
+		{`{id: a, adapter: webhook, config: {event: x, signature: githup}, secrets: {secret: s}}`, `preset \"githup\" is not known`},
+		{`{id: a, adapter: webhook, config: {event: x, signature: {preset: github, signed: "{timestamp}{body}"}}, secrets: {secret: s}}`, "{timestamp} and the field timestamp go together"},
+		{`{id: a, adapter: webhook, config: {event: x, signature: github, time: "json:/at"}, secrets: {secret: s}}`, "order is not there"},
+		{`{id: a, adapter: webhook, config: {event: x, signature: github, order: body}, secrets: {secret: s}}`, "write header:NAME or json:/pointer"},
+		{`{id: a, adapter: webhook, config: {event: x, signature: github, challenge: metta}, secrets: {secret: s}}`, "use one of meta, nicochat, slack, twitch"},
+		{`{id: a, adapter: webhook, config: {event: x, signature: github, challenge: meta}, secrets: {secret: s}}`, `needs the secret \"verify_token\"`},
+		{`{id: a, adapter: webhook, config: {event: x, signature: github, challenge: {method: GET, challenge: c}}, secrets: {secret: s}}`, "one that comes by GET needs a token"},
+		{`{id: a, adapter: webhook, config: {event: x, signature: github, challenge: {method: POST, token: t, challenge: c}}, secrets: {secret: s, verify_token: s}}`, "one that comes by POST needs mode and mode_value"},
+		{`{id: a, adapter: webhook, config: {event: x, basic: "u:p"}, secrets: {password: s}}`, "leave the colon and the password out"},
+		{`{id: a, adapter: webhook, config: {event: x, ips: [10.0.0.1/8]}}`, "has bits beyond its length"},
+		{`{id: a, adapter: webhook, config: {event: x, token: "header:X"}, secrets: {secret: [a, b, c, d, e, f]}}`, "a list of at most 5"},
+		{`{id: a, adapter: webhook, config: {event: x, token: "header:X"}, secrets: {secret: "the value"}}`, "is not the name of a secret"},
+		{`{id: a, adapter: webhook, config: {event: x, token: "header:X"}, secrets: {secret: s, verify_token: t}}`, `has no secret \"verify_token\"`},
 		{`{id: a, adapter: webhook, config: {event: x, token: "body:X"}, secrets: {secret: s}}`, "write header:NAME or query:NAME"},
 		{`{id: a, adapter: webhook, config: {event: x, signature: {header: X, algorithm: md5, encoding: base32}}, secrets: {secret: s}}`, `algorithm \"md5\"`},
 		{`{id: a, adapter: webhook, config: {event: "x y", token: "header:X", id: "form:x", contact: "header:X"}, secrets: {secret: s}}`, `contact \"header:X\"`},

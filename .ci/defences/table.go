@@ -51,6 +51,8 @@ var defences = []defence{
 		"if !m.budget.tryGrow(more) {", "if false {", "TestHostileCrowd"},
 	{"shared memory ends", "host/sandbox/arena.go",
 		"if a.top+room > a.max {\n\t\treturn a.reuse", "if false {\n\t\treturn a.reuse", "TestTransferLimit|TestArenaEdges|TestArenaModel"},
+	{"names in line tables are short", "host/sandbox/lines/bounds.go",
+		`hasLong(s[".debug_str"])`, "false", "TestBombs"},
 	{"ref.func is refused in bodies", "host/sandbox/wasm/verify.go",
 		"if at, found := m.First(opcode.RefFunc); found {", "if at, found := m.First(opcode.RefFunc); false && found {", "TestInspectRefuses"},
 	{"tables begin small", "host/sandbox/wasm/verify.go",
@@ -60,13 +62,29 @@ var defences = []defence{
 	{"blocks are not nested deep", "host/sandbox/wasm/code.go",
 		"if len(c.blocks) > maxDepth {", "if false {", "TestInspectRefuses|TestCodeRefuses"},
 
+	// What is outside of a guest's memory.
+	{"a range that a guest gives is in its memory", "host/sandbox/bulk.go",
+		"if end > uint64(len(memory)) {", "if false {", "TestBulk"},
+	{"a range that a guest gives doesn't go round", "host/sandbox/bulk.go",
+		"end := uint64(address) + uint64(length)", "end := uint64(address + length)", "TestBulk"},
+
+	// What a plugin says of itself.
+	{"describe gets no random bytes", "host/sandbox/wasi.go",
+		"if in.module.still {\n\t\t\tclear(part)", "if false {\n\t\t\tclear(part)", "TestStill"},
+	{"describe gets no clock", "host/sandbox/instance.go",
+		"if m.still {", "if false {", "TestStill"},
+	{"describe stands still", "host/plugin/file.go",
+		"Still: true", "Still: false", "TestDescribeSaysOneThing"},
+
 	// What one call could leave to another.
 	{"memory is restored", "host/sandbox/memory.go",
 		"return true, m.space.Restore()", "return true, nil", "TestCallsLeaveNothing|TestHostileTraces"},
 	{"globals are restored", "host/sandbox/instance.go",
 		"\tin.setGlobals()\n\tif in.clock", "\tif in.clock", "TestCallsLeaveNothing|TestHostileTraces"},
 	{"grown memory shrinks", "host/sandbox/memory.go",
-		"return m.shrink(guest, to)", "return true, nil", "TestGrownMemoryShrinks"},
+		"return m.shrink(guest)", "return true, nil", "TestGrownMemoryShrinks"},
+	{"grown memory that is held is cleared", "host/sandbox/image/memory_linux.go",
+		"\t\tclear(m.room[from:to])\n", "", "TestGrow"},
 	{"memory that began with no pages goes back to none", "host/sandbox/memory.go",
 		"\t\treturn false, nil // there is", "\t\treturn true, nil // there is", "TestEmptyMemoryLeavesNothing"},
 	{"a crashed instance is not used again", "host/sandbox/instance.go",

@@ -196,13 +196,14 @@ func inSandbox(ctx context.Context, box *sandbox.Sandbox, wasm []byte, c sandbox
 }
 
 // underSDK makes functions that perform one call under go-sdk: with one
-// instance for all of them, and with one for each.
-func underSDK(ctx context.Context, wasm []byte, export string, input []byte) (pooled, each, end func() error, err error) {
+// instance for all of them, and with one for each. functions are what a module
+// imports beside what Extism has.
+func underSDK(ctx context.Context, wasm []byte, export string, input []byte, functions ...extism.HostFunction) (pooled, each, end func() error, err error) {
 	compiled, err := extism.NewCompiledPlugin(ctx, extism.Manifest{
 		Wasm:    []extism.Wasm{extism.WasmData{Data: wasm}},
 		Memory:  &extism.ManifestMemory{MaxPages: 1024, MaxHttpResponseBytes: 1 << 20, MaxVarBytes: 1 << 20},
 		Timeout: 5000,
-	}, extism.PluginConfig{EnableWasi: true, RuntimeConfig: wazero.NewRuntimeConfig()}, nil)
+	}, extism.PluginConfig{EnableWasi: true, RuntimeConfig: wazero.NewRuntimeConfig()}, functions)
 	if err != nil {
 		return nil, nil, nil, err
 	}

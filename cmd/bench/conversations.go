@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -81,7 +79,7 @@ func engineTime(s settings, _ string) ([]Row, error) {
 const (
 	turns    = 5_000
 	sleepers = 100_000
-	page     = 400 // contacts of one activation
+	page     = 300 // contacts of one activation
 )
 
 // conversations measures whole turns of conversations, and what sleeping ones
@@ -249,41 +247,12 @@ func talk(s settings, dir string, host *process, graph *graphServer) (Row, error
 
 // sleep lets a hundred thousand contacts sleep.
 func sleep(workspace string, host *process) error {
-	token, err := os.ReadFile(filepath.Join(workspace, "data", "admin.token"))
-	if err != nil {
-		return err
-	}
-	ask := func(method, path string, body any, into any) error {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		q, err := http.NewRequest(method, "http://"+host.admin+path, bytes.NewReader(data))
-		if err != nil {
-			return err
-		}
-		q.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(token)))
-		q.Header.Set("Content-Type", "application/json")
-		a, err := http.DefaultClient.Do(q)
-		if err != nil {
-			return err
-		}
-		defer a.Body.Close()
-		answer, err := io.ReadAll(a.Body)
-		if err == nil && a.StatusCode/100 != 2 {
-			err = fmt.Errorf("%s %s: %s: %s", method, path, a.Status, answer)
-		}
-		if err == nil && into != nil {
-			err = json.Unmarshal(answer, into)
-		}
-		return err
-	}
 	for first := 0; first < sleepers; first += page {
 		contacts := make([]string, page)
 		for i := range contacts {
 			contacts[i] = fmt.Sprintf("wa/whatsapp:55%07d", first+i)
 		}
-		if err := ask("POST", "/v1/activations", map[string]any{"flow": "sleep", "contacts": contacts}, nil); err != nil {
+		if err := host.ask(workspace, "POST", "/v1/activations", map[string]any{"flow": "sleep", "contacts": contacts}, nil); err != nil {
 			return err
 		}
 	}
@@ -291,7 +260,7 @@ func sleep(workspace string, host *process) error {
 		var versions []struct {
 			Sessions int `json:"sessions"`
 		}
-		if err := ask("GET", "/v1/flows/sleep/versions", nil, &versions); err != nil {
+		if err := host.ask(workspace, "GET", "/v1/flows/sleep/versions", nil, &versions); err != nil {
 			return err
 		}
 		if len(versions) > 0 && versions[0].Sessions >= sleepers {

@@ -28,9 +28,9 @@ const (
 )
 
 // workspaceFiles are an installation with a route to a pure C plugin, one to a
-// script, and a WhatsApp channel.
+// script, both for clients that are known, and a WhatsApp channel.
 var workspaceFiles = map[string]string{
-	"routes.yaml":      "- {method: POST, path: /pure, flow: pure}\n- {method: POST, path: /script, flow: script}\n- {method: POST, path: /spin, flow: spin, timeout: 60s}\n",
+	"routes.yaml":      "- {method: POST, path: /pure, flow: pure, security: {clients: any}}\n- {method: POST, path: /script, flow: script, security: {clients: any}}\n- {method: POST, path: /near, flow: pure, security: {public: true}}\n- {method: POST, path: /spin, flow: spin, security: {public: true}, timeout: 60s}\n",
 	"channels.yaml":    "- {id: wa, adapter: whatsapp, connection: graph, config: {phone_number_id: \"123\"}, secrets: {app_secret: wa_app, verify_token: wa_verify}}\n",
 	"connections.yaml": "- {id: graph, base_url: \"http://127.0.0.1:9/v23.0\", auth: {type: bearer, secret: wa_token}}\n",
 	"flows/pure.yaml": `schema: 1
@@ -299,14 +299,19 @@ func installation(s settings, dir string) (rows []Row, err error) {
 		return nil, err
 	}
 	defer func() { err = firstOf(err, fiber.stop()) }()
+	id, err := host.client(workspace)
+	if err != nil {
+		return nil, err
+	}
+	known := func(path string) request { return as(id, plain(path)) }
 	for _, l := range []struct {
 		name, path  string
 		connections int
 		make        func(path string) request
 		least       float64
 	}{
-		{"gateway.pure", "/api/pure", 32, plain, 0.40},
-		{"gateway.run_code", "/api/script", 32, plain, 0},
+		{"gateway.pure", "/api/pure", 32, known, 0.40},
+		{"gateway.run_code", "/api/script", 32, known, 0},
 		{"webhook.durable", "/hooks/wa", 128, signed, 0.50},
 	} {
 		if !s.wants(l.name) {
@@ -318,7 +323,8 @@ func installation(s settings, dir string) (rows []Row, err error) {
 		}
 		rows = append(rows, more...)
 	}
-	return rows, nil
+	more, err := besideProducts(s, host.addr, known)
+	return append(rows, more...), err
 }
 
 func tail(log string) string { return log[max(0, len(log)-2000):] }
@@ -329,6 +335,14 @@ func plain(path string) request {
 		q.Header.SetContentType("application/json")
 		q.SetRequestURI("http://x" + path)
 		q.SetBodyString(order)
+	}
+}
+
+// as makes requests of a client.
+func as(client string, make request) request {
+	return func(n int64, q *fasthttp.Request) {
+		make(n, q)
+		q.Header.Set("client_id", client)
 	}
 }
 

@@ -115,7 +115,7 @@ func neighbours(s settings, dir string) (row Row, err error) {
 	defer func() { err = firstOf(err, host.stop()) }()
 	const perSecond = 300
 	latency := func() (float64, error) {
-		p99, err := openLoop(host.addr, 32, perSecond, s.seconds, 200, plain("/api/pure"))
+		p99, err := openLoop(host.addr, 32, perSecond, s.seconds, 200, plain("/api/near"))
 		return float64(p99) / 1e6, err
 	}
 	if _, err := latency(); err != nil { // loads the code

@@ -4,6 +4,9 @@
 // prints a table and writes build/bench.json.
 //
 //	go run ./cmd/bench [-rounds 5] [-seconds 3] [-only name,name]
+//
+// With PEERS=1 in the environment it installs Node-RED and Benthos too, and
+// measures them.
 package main
 
 import (
@@ -76,7 +79,7 @@ func run() error {
 		return err
 	}
 	var rows []Row
-	for _, measure := range []func(settings, string) ([]Row, error){calls, fuelOverhead, firstCalls, manyCalls, isolation, engineTime, storeAppend, installation, conversations} {
+	for _, measure := range []func(settings, string) ([]Row, error){calls, authors, fuelOverhead, firstCalls, manyCalls, isolation, engineTime, storeAppend, security, connector, installation, subscriptions, conversations, roundtrip} {
 		more, err := measure(s, dir)
 		if err != nil {
 			return err

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
 	"github.com/trama-run/trama/host/store/backup"
 	"github.com/trama-run/trama/host/workspace"
 )
@@ -32,7 +31,7 @@ secrets from the environment are not in it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.backup(c.Context(), args[0], data) },
 	}
-	p.clientFlags(c)
+	p.ClientFlags(c)
 	c.Flags().StringVar(&data, "data", "", "data `directory` of a server that does not run (default: ask the server, then that of the workspace)")
 	return c
 }
@@ -108,14 +107,14 @@ func (p *program) backup(ctx context.Context, file, data string) (err error) {
 	if err := errors.Join(part.Close(), os.Remove(part.Name()), syncDir(filepath.Dir(file))); err != nil {
 		return err
 	}
-	if p.json {
-		return p.printJSON(map[string]any{"file": file, "bytes": info.Size(), "from": from, "summary": summary})
+	if p.JSON {
+		return p.PrintJSON(map[string]any{"file": file, "bytes": info.Size(), "from": from, "summary": summary})
 	}
 	entries := int64(0)
 	for _, s := range summary.Sums {
 		entries += s.Count
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: %d entries, %d bytes, from %s\n", printable(file), entries, info.Size(), printable(from))
+	_, err = fmt.Fprintf(p.Stdout, "%s: %d entries, %d bytes, from %s\n", cli.Printable(file), entries, info.Size(), cli.Printable(from))
 	return err
 }
 
@@ -126,46 +125,19 @@ func (p *program) writeBackup(ctx context.Context, data string, w io.Writer) (fr
 	if data != "" {
 		return data, backup.WriteClosed(ctx, w, data)
 	}
-	c, err := p.client()
+	c, err := p.Client()
 	if err != nil {
 		return "", err
 	}
-	err = c.download(ctx, "/v1/backup", w)
-	if _, none := errors.AsType[*noServerError](err); !none || p.server != "" || p.env("TRAMA_ADMIN") != "" {
-		return c.base, err
+	err = c.Download(ctx, "/v1/backup", w)
+	if _, none := errors.AsType[*cli.NoServerError](err); !none || p.NamesServer() {
+		return c.Base, err
 	}
-	settings, err := workspace.ReadSettings(c.workspace)
+	settings, err := workspace.ReadSettings(c.Workspace)
 	if err != nil {
 		return "", err
 	}
 	return settings.Data, backup.WriteClosed(ctx, w, settings.Data)
-}
-
-// download copies an answer that may be long and take long.
-func (c *client) download(ctx context.Context, path string, w io.Writer) error {
-	request, err := http.NewRequestWithContext(ctx, "GET", c.base+path, nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
-	patient := *c.http
-	patient.Timeout = 0
-	response, err := patient.Do(request)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return &noServerError{c.base, c.workspace}
-	}
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-		return errors.Join(c.refused(response, data), err)
-	}
-	if _, err := io.Copy(w, response.Body); err != nil {
-		return fmt.Errorf("the answer of %s broke off: %w: see its log", c.base, err)
-	}
-	return nil
 }
 
 func syncDir(dir string) error {
@@ -185,10 +157,10 @@ func (p *program) restore(ctx context.Context, file, data string) error {
 	if err := backup.Restore(ctx, f, data); err != nil {
 		return err
 	}
-	if p.json {
-		return p.printJSON(map[string]any{"data": data})
+	if p.JSON {
+		return p.PrintJSON(map[string]any{"data": data})
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s is restored: start a server with --data %s\n", printable(data), printable(data))
+	_, err = fmt.Fprintf(p.Stdout, "%s is restored: start a server with --data %s\n", cli.Printable(data), cli.Printable(data))
 	return err
 }
 
@@ -197,18 +169,18 @@ func (p *program) verify(ctx context.Context, file, temp string) error {
 	if err != nil {
 		return err
 	}
-	if p.json {
-		err = p.printJSON(report)
+	if p.JSON {
+		err = p.PrintJSON(report)
 	} else {
-		t := newTable(p.stdout, "WHAT", "KIND", "ENTRIES", "BYTES", "SHA256", "RESTORED")
+		t := cli.NewTable(p.Stdout, "WHAT", "KIND", "ENTRIES", "BYTES", "SHA256", "RESTORED")
 		for _, k := range report.Kinds {
 			restored := "same"
 			if !k.Same {
 				restored = fmt.Sprintf("%d entries, %.12s", k.Restored.Count, k.Restored.SHA256)
 			}
-			t.row(k.Section, k.Kind, strconv.FormatInt(k.Count, 10), strconv.FormatInt(k.Bytes, 10), fmt.Sprintf("%.12s", k.SHA256), restored)
+			t.Row(k.Section, k.Kind, strconv.FormatInt(k.Count, 10), strconv.FormatInt(k.Bytes, 10), fmt.Sprintf("%.12s", k.SHA256), restored)
 		}
-		err = t.end()
+		err = t.End()
 	}
 	if err == nil && !report.Same {
 		err = fmt.Errorf("%s: what was restored is not what was backed up: take another backup, and keep this file for a report", file)

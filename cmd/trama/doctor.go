@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
 	"github.com/trama-run/trama/host/admin"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/workspace"
@@ -23,7 +24,7 @@ anything to list.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.doctor(c.Context()) },
 	}
-	p.clientFlags(c)
+	p.ClientFlags(c)
 	return c
 }
 
@@ -32,13 +33,13 @@ func (p *program) doctor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.json {
-		err = p.printJSON(findings)
+	if p.JSON {
+		err = p.PrintJSON(findings)
 	} else {
 		err = p.printFindings(findings)
 	}
 	if err == nil && len(findings) > 0 {
-		err = errReported
+		err = cli.ErrReported
 	}
 	return err
 }
@@ -46,7 +47,7 @@ func (p *program) doctor(ctx context.Context) error {
 // findings asks the server. If none answers, that is a finding too, beside
 // those in the workspace's files.
 func (p *program) findings(ctx context.Context) ([]admin.Finding, error) {
-	c, err := p.client()
+	c, err := p.Client()
 	if problems, ok := errors.AsType[source.Problems](err); ok {
 		return refusedFiles(problems), nil // of trama.yaml
 	}
@@ -54,17 +55,17 @@ func (p *program) findings(ctx context.Context) ([]admin.Finding, error) {
 		return nil, err
 	}
 	findings := []admin.Finding{}
-	_, err = c.do(ctx, "GET", "/v1/doctor", nil, &findings)
-	var absent *noServerError
+	_, err = c.Do(ctx, "GET", "/v1/doctor", nil, &findings)
+	var absent *cli.NoServerError
 	if !errors.As(err, &absent) {
 		return findings, err
 	}
 	findings = append(findings, admin.Finding{
-		State: "missing", Object: "server " + absent.base,
-		Reason: "no server answers; this looks at the files of " + absent.workspace + " alone",
-		Remedy: "start one with: " + absent.remedy(),
+		State: "missing", Object: "server " + absent.Base,
+		Reason: "no server answers; this looks at the files of " + absent.Workspace + " alone",
+		Remedy: "start one with: " + absent.Remedy(),
 	})
-	files, err := workspace.ReadFiles(filepath.Clean(p.workspace))
+	files, err := workspace.ReadFiles(filepath.Clean(p.Workspace))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func refusedFiles(problems source.Problems) []admin.Finding {
 // sentences, too long for columns.
 func (p *program) printFindings(findings []admin.Finding) error {
 	if len(findings) == 0 {
-		_, err := fmt.Fprintln(p.stdout, "nothing is held, refused, broken, pending or missing")
+		_, err := fmt.Fprintln(p.Stdout, "nothing is held, refused, broken, pending or missing")
 		return err
 	}
 	for _, f := range findings {
@@ -92,7 +93,7 @@ func (p *program) printFindings(findings []admin.Finding) error {
 		if f.Remedy != "" {
 			text += "         remedy: " + f.Remedy + "\n"
 		}
-		if _, err := fmt.Fprint(p.stdout, printable(text)); err != nil {
+		if _, err := fmt.Fprint(p.Stdout, cli.Printable(text)); err != nil {
 			return err
 		}
 	}

@@ -5,23 +5,65 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"trama": main, "request": request})
+	testscript.Main(m, map[string]func(){"trama": trama, "request": request})
 }
 
-// request is a program of the scripts: METHOD URL [BODY] -> status and body.
+// trama is the program of the scripts: its server is the one under test, under
+// the race detector if the tests are. All else, what the server starts as a
+// compiler too, is the built binary, which takes a tenth of the time.
+func trama() {
+	if len(os.Args) > 1 && os.Args[1] != "serve" {
+		_, here, _, _ := runtime.Caller(0)
+		binary := filepath.Join(filepath.Dir(here), "..", "..", "build", "trama")
+		err := syscall.Exec(binary, append([]string{binary}, os.Args[1:]...), os.Environ())
+		fmt.Fprintf(os.Stderr, "%v: run make build first\n", err)
+		os.Exit(1)
+	}
+	main()
+}
+
+// TestBuilt: what the scripts call is what stands in the sources.
+func TestBuilt(t *testing.T) {
+	built, err := os.Stat("../../build/trama")
+	if err != nil {
+		t.Fatalf("%v: run make build first", err)
+	}
+	for _, room := range []string{".", "../../host", "../../pdk"} {
+		err := filepath.WalkDir(room, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			if info, err := d.Info(); err != nil || info.ModTime().After(built.ModTime()) {
+				t.Fatalf("%s has changed since build/trama was built (%v): run make build first", path, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// request is a program of the scripts: METHOD URL [BODY [HEADER: VALUE]...] ->
+// status and body.
 func request() {
 	body := strings.NewReader("")
 	if len(os.Args) > 3 {
@@ -30,6 +72,10 @@ func request() {
 	q, err := http.NewRequest(os.Args[1], os.Args[2], body)
 	if err == nil {
 		q.Header.Set("Content-Type", "application/json")
+		for _, header := range os.Args[min(len(os.Args), 4):] {
+			name, value, _ := strings.Cut(header, ": ")
+			q.Header.Set(name, value)
+		}
 		var answer *http.Response
 		if answer, err = http.DefaultClient.Do(q); err == nil {
 			defer answer.Body.Close()
@@ -132,27 +178,37 @@ func TestExitCodes(t *testing.T) {
 		code int
 		err  string // part of stderr
 	}{
-		{"version", exitOK, ""},
-		{"", exitOK, ""},
-		{"runs", exitOK, ""},
-		{"help runs list", exitOK, ""},
-		{"flow schema --json", exitOK, ""},
-		{"serv", exitUsage, `there is no command "serv" in "trama"; did you mean serve?`},
-		{"runs lst", exitUsage, `there is no command "lst" in "trama runs"; did you mean list?`},
-		{"runs list --flw x", exitUsage, "unknown flag: --flw"},
-		{"runs list --limit many", exitUsage, "invalid argument"},
-		{"runs show", exitUsage, "accepts 1 arg(s), received 0"},
-		{"flow validate", exitUsage, "requires at least 1 arg(s)"},
-		{"serve --log-format xml", exitUsage, `--log-format "xml": want text or json`},
-		{"runs list --server ftp://x -w EMPTY", exitUsage, "want a URL such as http://127.0.0.1:8081"},
-		{"serve -w EMPTY/none", exitFailed, "no such directory"},
-		{"runs list -w EMPTY/none", exitFailed, "no such directory"},
-		{"runs list -w EMPTY --server 127.0.0.1:1", exitFailed, "no server answers at http://127.0.0.1:1: start one with: trama serve -w EMPTY"},
-		{"doctor -w EMPTY --server 127.0.0.1:1", exitFailed, ""},
-		{"apply EMPTY", exitFailed, "has no files of a workspace"},
-		{"flow validate EMPTY/none.yaml", exitFailed, "no such file"},
-		{"plugin inspect EMPTY/none.wasm", exitFailed, "no such file"},
-		{"compile-module", exitUsage, "not for use by hand"},
+		{"version", cli.ExitOK, ""},
+		{"", cli.ExitOK, ""},
+		{"runs", cli.ExitOK, ""},
+		{"help runs list", cli.ExitOK, ""},
+		{"flow schema --json", cli.ExitOK, ""},
+		{"serv", cli.ExitUsage, `there is no command "serv" in "trama"; did you mean serve?`},
+		{"runs lst", cli.ExitUsage, `there is no command "lst" in "trama runs"; did you mean list?`},
+		{"runs list --flw x", cli.ExitUsage, "unknown flag: --flw"},
+		{"runs list --limit many", cli.ExitUsage, "invalid argument"},
+		{"runs show", cli.ExitUsage, "ID is missing: want trama runs show ID"},
+		{"client show", cli.ExitUsage, "NAME is missing: want trama client show NAME"},
+		{"client show a b", cli.ExitUsage, `"b" is one argument too many: want trama client show NAME`},
+		{"client list a", cli.ExitUsage, `"a" is one argument too many: want trama client list`},
+		{"route set a", cli.ExitUsage, `"a" is one argument too many: want trama route set [-f FILE]`},
+		{"route show", cli.ExitUsage, "METHOD and PATH are missing: want trama route show METHOD PATH"},
+		{"flow validate", cli.ExitUsage, "is missing: want trama flow validate"},
+		{"serve --log-format xml", cli.ExitUsage, `--log-format "xml": want text or json`},
+		{"runs list --server ftp://x -w EMPTY", cli.ExitUsage, "want a URL such as http://127.0.0.1:8081"},
+		{"serve -w EMPTY/none", cli.ExitFailed, "no such directory"},
+		{"runs list -w EMPTY/none", cli.ExitFailed, "no such directory"},
+		{"help exit-codes", cli.ExitOK, ""},
+		{"runs list -w EMPTY --server 127.0.0.1:1", cli.ExitAbsent, "no server answers at http://127.0.0.1:1: start one with: trama serve -w EMPTY"},
+		{"runs list -w EMPTY --server 127.0.0.1:1 --json", cli.ExitAbsent, `{"detail":"no server answers at http://127.0.0.1:1: `},
+		{"health -w EMPTY --server 127.0.0.1:1", cli.ExitFailed, "no server answers"},
+		{"secret set erp -w EMPTY --server 127.0.0.1:1", cli.ExitFailed, "no value came on stdin"},
+		{"token create ci --expires soon", cli.ExitUsage, "want a time such as"},
+		{"doctor -w EMPTY --server 127.0.0.1:1", cli.ExitFailed, ""},
+		{"apply EMPTY", cli.ExitFailed, "has no files of a workspace: flows/*.yaml, routes.yaml, gateway.yaml, channels.yaml, connections.yaml, grants.yaml, alerts.yaml, subscriptions.yaml"},
+		{"flow validate EMPTY/none.yaml", cli.ExitFailed, "no such file"},
+		{"plugin inspect EMPTY/none.wasm", cli.ExitFailed, "no such file"},
+		{"compile-module", cli.ExitUsage, "not for use by hand"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			args := strings.Fields(strings.ReplaceAll(test.args, "EMPTY", empty))
@@ -163,7 +219,7 @@ func TestExitCodes(t *testing.T) {
 			if want := strings.ReplaceAll(test.err, "EMPTY", empty); !strings.Contains(stderr.String(), want) {
 				t.Errorf("stderr:\n%swant in it: %s", &stderr, want)
 			}
-			if stderr.Len() > 0 && test.code == exitOK {
+			if stderr.Len() > 0 && test.code == cli.ExitOK {
 				t.Errorf("stderr: %s", &stderr)
 			}
 		})

@@ -7,16 +7,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
+	"github.com/trama-run/trama/cmd/trama/internal/local"
 	"github.com/trama-run/trama/host"
 	"github.com/trama-run/trama/host/admin"
 	"github.com/trama-run/trama/host/workspace"
@@ -42,7 +42,7 @@ directory that the setting "secrets" of trama.yaml names.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), flags) },
 	}
-	p.workspaceFlag(c)
+	p.WorkspaceFlag(c)
 	c.Flags().StringVar(&flags.addr, "addr", "", "public `address` (default "+workspace.DefaultAddr+")")
 	c.Flags().StringVar(&flags.adminAddr, "admin-addr", "", "`address` of the admin API (default "+workspace.DefaultAdminAddr+")")
 	c.Flags().StringVar(&flags.data, "data", "", "`directory` of the store (default data in the workspace)")
@@ -52,11 +52,11 @@ directory that the setting "secrets" of trama.yaml names.`,
 }
 
 func (p *program) serve(ctx context.Context, flags serveFlags) (err error) {
-	log, err := newLog(p.stderr, flags.logFormat)
+	log, err := newLog(p.Stderr, flags.logFormat)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Clean(p.workspace)
+	dir := filepath.Clean(p.Workspace)
 	settings, err := workspace.ReadSettings(dir)
 	if err != nil {
 		return err
@@ -67,19 +67,19 @@ func (p *program) serve(ctx context.Context, flags serveFlags) (err error) {
 	defer stop()
 	context.AfterFunc(ctx, stop) // from now on a signal ends the process at once
 
-	command, err := compiler()
+	command, err := local.Compiler()
 	if err != nil {
 		return err
 	}
 	h, err := host.New(ctx, host.Config{
-		Workspace: dir, Settings: settings, Environ: p.environ, Bundled: bundledDigests(), Compiler: command, Log: log,
+		Workspace: dir, Settings: settings, Environ: p.Environ, Bundled: p.Bundled, Compiler: command, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	p.announce(h, filepath.Join(settings.Data, admin.TokenFile))
-	go p.announceReady(ctx, h)
+	p.announce(h, settings, filepath.Join(settings.Data, admin.TokenFile))
+	go p.announceReady(ctx, h, log)
 	if err := h.Run(ctx); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func newLog(w io.Writer, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, nil)), nil
 	}
-	return nil, usageError{fmt.Sprintf("--log-format %q: want text or json", format)}
+	return nil, cli.Usage(fmt.Sprintf("--log-format %q: want text or json", format))
 }
 
 // override puts what the command line says over the settings.
@@ -116,42 +116,45 @@ func (f serveFlags) override(s *workspace.Settings) {
 	set(&s.Cache, f.cache)
 }
 
-func bundledDigests() []string {
-	return strings.FieldsFunc(bundled, func(r rune) bool { return r == ',' })
-}
-
 // announce says where the host listens.
-func (p *program) announce(h *host.Host, tokenFile string) {
-	public, operators := "http://"+reachable(h.Addr()), "http://"+reachable(h.AdminAddr())
-	if p.json {
+func (p *program) announce(h *host.Host, s workspace.Settings, tokenFile string) {
+	at := func(addr string, t workspace.TLS) string {
+		if t != (workspace.TLS{}) {
+			return "https://" + cli.Reachable(addr)
+		}
+		return "http://" + cli.Reachable(addr)
+	}
+	public, operators := at(h.Addr(), s.TLS), at(h.AdminAddr(), s.AdminTLS)
+	if p.JSON {
 		line, _ := json.Marshal(map[string]string{"public": public, "admin": operators, "token_file": tokenFile}) // text always marshals
-		fmt.Fprintf(p.stdout, "%s\n", line)
+		fmt.Fprintf(p.Stdout, "%s\n", line)
 		return
 	}
-	fmt.Fprintf(p.stdout, "trama: public %s\n", public)
-	fmt.Fprintf(p.stdout, "trama: admin %s (token in %s)\n", operators, tokenFile)
+	fmt.Fprintf(p.Stdout, "trama: public %s\n", public)
+	fmt.Fprintf(p.Stdout, "trama: admin %s (token in %s)\n", operators, tokenFile)
 }
 
-// announceReady says once that the plugins have been read, as /readyz does.
-func (p *program) announceReady(ctx context.Context, h *host.Host) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	ready := func() bool {
-		response, err := client.Get("http://" + reachable(h.AdminAddr()) + "/readyz")
-		if err != nil {
-			return false
-		}
-		return response.Body.Close() == nil && response.StatusCode == http.StatusOK
-	}
-	for !ready() {
+// announceReady says once that new work is taken, as /readyz does; and then to
+// the service manager, that and when the process stops.
+func (p *program) announceReady(ctx context.Context, h *host.Host, log *slog.Logger) {
+	for !h.Health(ctx).Ready() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	if p.json {
-		fmt.Fprintln(p.stdout, `{"ready":true}`)
-		return
+	if p.JSON {
+		fmt.Fprintln(p.Stdout, `{"ready":true}`)
+	} else {
+		fmt.Fprintln(p.Stdout, "trama: ready")
 	}
-	fmt.Fprintln(p.stdout, "trama: ready")
+	for _, state := range []string{"READY=1", "STOPPING=1"} {
+		if err := p.notify(state); err != nil {
+			log.Error("the service manager does not know how the process is", "error", err)
+		}
+		if state == "READY=1" {
+			<-ctx.Done()
+		}
+	}
 }

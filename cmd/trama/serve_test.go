@@ -13,15 +13,16 @@ import (
 // server is a serving process.
 type server struct {
 	*exec.Cmd
-	addr string
-	done chan error
+	addr  string // of the public listener
+	admin string // URL of the admin API
+	done  chan error
 }
 
 // startServer starts the real program on free ports and waits until it is
 // ready.
-func startServer(t *testing.T) server {
+func startServer(t *testing.T, dir string) server {
 	t.Helper()
-	s := server{Cmd: exec.Command("trama", "serve", "-w", t.TempDir(), "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"), done: make(chan error, 1)}
+	s := server{Cmd: exec.Command("trama", "serve", "-w", dir, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"), done: make(chan error, 1)}
 	stdout, err := s.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +35,9 @@ func startServer(t *testing.T) server {
 	for lines.Scan() && lines.Text() != "trama: ready" {
 		if url, ok := strings.CutPrefix(lines.Text(), "trama: public http://"); ok {
 			s.addr = url
+		}
+		if rest, ok := strings.CutPrefix(lines.Text(), "trama: admin "); ok {
+			s.admin, _, _ = strings.Cut(rest, " ")
 		}
 	}
 	if lines.Text() != "trama: ready" || s.addr == "" {
@@ -51,7 +55,7 @@ func (s server) signal(t *testing.T, signal syscall.Signal) {
 }
 
 func TestServeStopsOnSIGTERM(t *testing.T) {
-	s := startServer(t)
+	s := startServer(t, t.TempDir())
 	s.signal(t, syscall.SIGTERM)
 	select {
 	case err := <-s.done:
@@ -66,7 +70,7 @@ func TestServeStopsOnSIGTERM(t *testing.T) {
 // A request that is half sent holds a graceful stop; a second signal does not
 // wait for it.
 func TestServeSecondSignalEndsAtOnce(t *testing.T) {
-	s := startServer(t)
+	s := startServer(t, t.TempDir())
 	slow, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)

@@ -27,9 +27,9 @@ func (p *program) versionCommand() *cobra.Command {
 		Short: "Say what this binary is",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := ownVersion()
-			if p.json {
-				return p.printJSON(v)
+			v := ownVersion(p.Bundled)
+			if p.JSON {
+				return p.PrintJSON(v)
 			}
 			text := "trama " + v.Version
 			if v.Revision != "" {
@@ -38,15 +38,15 @@ func (p *program) versionCommand() *cobra.Command {
 			if v.Modified {
 				text += " (modified)"
 			}
-			_, err := fmt.Fprintf(p.stdout, "%s\nplugin abi %d, %d bundled plugins\n%s %s\n", text, v.ABI, v.Bundled, v.Go, v.Platform)
+			_, err := fmt.Fprintf(p.Stdout, "%s\nplugin abi %d, %d bundled plugins\n%s %s\n", text, v.ABI, v.Bundled, v.Go, v.Platform)
 			return err
 		},
 	}
 }
 
-func ownVersion() version {
+func ownVersion(bundled []string) version {
 	v := version{
-		Version: "unknown", ABI: abi.Version, Bundled: len(bundledDigests()),
+		Version: "unknown", ABI: abi.Version, Bundled: len(bundled),
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	info, ok := debug.ReadBuildInfo()

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/trama-run/trama/examples/guide"
 )
 
 const readme = "../../README.md"
@@ -30,7 +32,7 @@ func TestReadmeCommands(t *testing.T) {
 	r := start(t)
 	r.await(t, "Ctrl-C")
 	left, ran := maps.Clone(notRun), 0
-	for _, line := range commands(read(t, readme)) {
+	for _, line := range guide.Commands(read(t, readme)) {
 		bare := strings.TrimSpace(strings.SplitN(line, " #", 2)[0])
 		if _, ok := notRun[bare]; ok {
 			delete(left, bare)
@@ -45,21 +47,6 @@ func TestReadmeCommands(t *testing.T) {
 	for _, command := range slices.Sorted(maps.Keys(left)) {
 		t.Errorf("the README does not say %q any more: take it out of notRun", command)
 	}
-}
-
-// commands lists the lines of a document's sh blocks.
-func commands(document string) (all []string) {
-	in := false
-	for line := range strings.Lines(document) {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, "```"):
-			in = line == "```sh"
-		case in && line != "":
-			all = append(all, line)
-		}
-	}
-	return all
 }
 
 // TestReadmeFlows holds the README's flows to the files that they come from.
@@ -85,6 +72,9 @@ func TestLinks(t *testing.T) {
 	for _, document := range []string{
 		"README.md", "CONTRIBUTING.md", "host/RATIONALE.md", "plugins/README.md",
 		"plugins/javascript/README.md", "host/sandbox/README.md", "examples/quickstart/README.md",
+		"host/gateway/README.md", "host/channel/README.md", "host/webhook/README.md", "host/calllog/README.md", "host/admin/README.md",
+		"examples/gateway/README.md", "examples/deploy/README.md", "examples/nodes/README.md", "host/egress/README.md", "examples/plugins/README.md", "host/plugintest/README.md",
+		"pdk/README.md", "pdk/c/README.md", "pdk/rust/README.md", "pdk/assemblyscript/README.md", "pdk/zig/README.md", "pdk/js/README.md",
 	} {
 		text := fence.ReplaceAllString(read(t, filepath.Join("../..", document)), "")
 		for _, match := range link.FindAllStringSubmatch(text, -1) {

@@ -1,29 +1,34 @@
 // Package admin is the operators' API, under /v1 on the admin listener: what
-// is configured, what ran, what is held and why. Every request carries the
-// bearer token that the first start wrote to a file of mode 0600. The CLI is
-// its first client. Beside it, /healthz, /readyz and /metrics need no token.
+// is configured, what ran, what is held and why. Every request carries a
+// bearer token, which has a role: the first start wrote one of an admin to a
+// file of mode 0600, and the API makes others. What changes something is in
+// the audit log. The CLI is the API's first client. Beside it, /healthz, /readyz and /metrics need no token.
 //
 // It must not do the work itself: it shows and changes what other rooms own.
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
+	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/alert"
+	"github.com/trama-run/trama/host/calllog"
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/dispatch"
@@ -32,8 +37,10 @@ import (
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/webhook"
 	"github.com/trama-run/trama/host/workspace"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -48,6 +55,8 @@ type Config struct {
 	Runs     *run.Runner
 	Outbox   *outbox.Outbox
 	Alerts   *alert.Alerts
+	Webhooks *webhook.Webhooks
+	Calls    *calllog.Log // nil: it is off
 	// Poke wakes the dispatcher.
 	Poke func()
 	// Sessions counts the sessions by what they are pinned to. It reads all of
@@ -62,8 +71,23 @@ type Config struct {
 	// Pending returns what the workspace directory's last reading left out:
 	// mistakes in its files, and changes that wait to be confirmed.
 	Pending func() (source.Problems, []catalog.Change)
+	// Plan tells what Apply would do.
+	Plan func(ctx context.Context, files workspace.Files) ([]catalog.Change, error)
+	// Secrets are the host's, for all but their values.
+	Secrets *secret.Source
+	// Vault takes the secrets that clients sign with; Guard counts their calls,
+	// and the wrong credentials of addresses.
+	Vault *secret.Vault
+	Guard *access.Guard
+	// Env are the variables of the settings.
+	Env map[string]any
+	// AuditFor is how long the audit log is kept; 0: DefaultAuditFor.
+	AuditFor time.Duration
 	// Secret says why a secret can't be opened; nil: it can.
 	Secret func(name string) error
+	// SettingSecrets are the secrets that the settings name, each with the
+	// settings that do, as "setting/<name>".
+	SettingSecrets map[string][]string
 	// Failing lists the keys whose work fails.
 	Failing func() []dispatch.Failure
 	// Backup streams a backup. The reader is closed.
@@ -72,78 +96,55 @@ type Config struct {
 	Metrics http.Handler
 	// Ready says whether the host has read its plugins once.
 	Ready func() bool
+	// Health says whether the host takes new work; Alive, why only a new
+	// process can help.
+	Health func(ctx context.Context) Health
+	Alive  func() error
+	// Now is the clock; nil: the system's.
+	Now func() time.Time
+	Log *slog.Logger // nil: none
 }
 
 // api holds the handlers.
-type api struct{ Config }
+type api struct {
+	Config
+	used      *used
+	strangers *strangers
+	refused   *refusals
+}
 
 // Mount adds the API to the admin listener's app.
 func Mount(app *fiber.App, config Config) {
-	a := api{config}
-	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	a := newAPI(config)
+	a.mount(app, a.endpoints())
+}
+
+func newAPI(config Config) api {
+	config.AuditFor = cmp.Or(config.AuditFor, DefaultAuditFor)
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	return api{config, &used{last: map[string]time.Time{}}, &strangers{}, &refusals{}}
+}
+
+// mount adds the endpoints of a table to an app, for those who may.
+func (a api) mount(app *fiber.App, table []endpoint) {
+	app.Get("/healthz", a.alive)
 	app.Get("/readyz", a.ready)
-	app.Get("/metrics", adaptor.HTTPHandler(config.Metrics))
+	app.Get("/metrics", adaptor.HTTPHandler(a.Metrics))
 	v1 := app.Group("/v1", a.authenticate)
-	v1.Get("/flows", a.listFlows)
-	v1.Get("/flows/:id", a.showFlow)
-	v1.Put("/flows/:id", a.putFlow)
-	v1.Post("/flows", a.publishFlows)
-	v1.Get("/flows/:id/versions", a.listVersions)
-	v1.Get("/flows/:id/versions/:version", a.showVersion)
-	v1.Get("/flows/:id/diff", a.diff)
-	v1.Post("/flows/:id/rollback", a.rollback)
-	v1.Post("/flows/:id/migrate", a.migrateFlow)
-	v1.Get("/plugins", a.listPlugins)
-	v1.Get("/plugins/:name", a.showPlugin)
-	v1.Get("/grants", a.listGrants)
-	v1.Put("/grants/:plugin", a.putGrant)
-	v1.Delete("/grants/:plugin", a.removeGrant)
-	v1.Get("/runs", a.listRuns)
-	v1.Get("/runs/:id", a.showRun)
-	v1.Post("/runs/:id/retry", a.retryRun)
-	v1.Post("/runs/:id/cancel", a.cancelRun)
-	v1.Post("/activations", a.activate)
-	v1.Post("/events/:name", a.emit)
-	v1.Get("/schedules", a.listSchedules)
-	v1.Get("/contacts", a.listContacts)
-	v1.Get("/contacts/+", a.showContact)
-	v1.Put("/contacts/+", a.putContact)
-	v1.Get("/dead-letters", a.listDead)
-	v1.Post("/dead-letters/replay", a.replayAll)
-	v1.Get("/dead-letters/:id", a.showDead)
-	v1.Post("/dead-letters/:id/replay", a.replay)
-	v1.Delete("/dead-letters/:id", a.giveUp)
-	v1.Get("/outbox", a.listOutbox)
-	v1.Get("/outbox/endpoints", a.listEndpoints)
-	v1.Post("/outbox/cancel", a.cancel)
-	v1.Get("/doctor", a.doctor)
-	v1.Get("/backup", a.backup)
-	v1.Post("/apply", a.apply)
+	for _, e := range table {
+		method, path := e.route()
+		e.handle = e.checked()
+		v1.Add(method, path, a.allow(e))
+	}
+	v1.Use(otherMethod(table))
 	app.Use(func(c *fiber.Ctx) error {
 		return problem.New(404, "no_path", "there is nothing at this path: the API is under /v1/")
 	})
-}
-
-// ready answers 503 until every plugin directory was read, or while the store
-// takes no new work.
-func (a api) ready(c *fiber.Ctx) error {
-	if !a.Ready() {
-		return problem.Busy("starting", "the plugin directories are being read", 1e9)
-	}
-	if err := a.Store.Space(); err != nil {
-		return problem.Busy("no_space", err.Error(), 30e9)
-	}
-	return c.SendString("ready\n")
-}
-
-// authenticate compares the bearer token in constant time.
-func (a api) authenticate(c *fiber.Ctx) error {
-	given, ok := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
-	if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(a.Token)) != 1 {
-		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-		return problem.New(401, "token", "send the admin token: Authorization: Bearer <token>; it is in the file admin.token of the data directory")
-	}
-	return c.Next()
 }
 
 // TokenFile is the name of the token's file in the data directory.

@@ -1,11 +1,8 @@
 package admin
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -13,7 +10,7 @@ import (
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
-	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/run/mail"
 )
 
 // ContactInfo is a line of the list of contacts.
@@ -26,52 +23,33 @@ type ContactInfo struct {
 	Tags      []string  `json:"tags,omitempty"`
 	WithHuman bool      `json:"with_human"`
 	Waiting   int       `json:"waiting"` // flows that wait for the present run to end
+	// Also are its other addresses; Opts say of each whether it may be written
+	// to of our own accord, where that is known.
+	Also     []contact.Key               `json:"also,omitempty"`
+	Language string                      `json:"language,omitempty"`
+	Opts     map[contact.Key]contact.Opt `json:"opts,omitempty"`
+	Blocked  *contact.Block              `json:"blocked,omitempty"`
+	// Merged is when another contact was merged into it last; absent if none was.
+	Merged time.Time `json:"merged,omitzero"`
+	// Variables are in a list only if it is asked for with them.
+	Variables map[string]any `json:"variables,omitempty"`
 }
 
 func contactInfo(c contact.Contact) ContactInfo {
-	return ContactInfo{c.Key(), c.Name, c.FirstSeen, c.LastSeen, c.Tags, c.WithHuman, len(c.Later)}
+	return ContactInfo{c.Key(), c.Name, c.FirstSeen, c.LastSeen, c.Tags, c.WithHuman, len(c.Later), c.Also, c.Language, c.Opts, c.Blocked, c.Merged, c.Vars}
 }
 
 // ContactDetail is a contact with its variables and where its session stands.
 type ContactDetail struct {
 	ContactInfo
-	Variables map[string]any `json:"variables,omitempty"`
-	Session   *run.Standing  `json:"session,omitempty"`
-}
-
-// listContacts lists contacts in the order of their keys. Query: limit, after
-// (a key), with_human (true).
-func (a api) listContacts(c *fiber.Ctx) error {
-	limit := c.QueryInt("limit", defaultLimit)
-	if limit < 1 || limit > maxLimit {
-		return problem.New(400, "invalid", fmt.Sprintf("limit: want 1 to %d", maxLimit))
-	}
-	attended, list := c.QueryBool("with_human"), []ContactInfo{}
-	after := strings.Clone(c.Query("after"))
-	for scanned := 0; len(list) < limit && scanned < maxScanned; {
-		found, err := a.Runs.Contacts(c.UserContext(), after, limit)
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			break
-		}
-		for _, one := range found {
-			if (!attended || one.WithHuman) && len(list) < limit {
-				list = append(list, contactInfo(one))
-			}
-			after = string(one.Key())
-		}
-		scanned += len(found)
-	}
-	return c.JSON(list)
+	Session *run.Standing `json:"session,omitempty"`
 }
 
 // contactKey is the key in the path, where it may be escaped.
 func contactKey(c *fiber.Ctx) (contact.Key, error) {
-	text, err := url.PathUnescape(strings.Clone(c.Params("+")))
+	text, err := nameOf(c)
 	if err != nil {
-		return "", problem.New(400, "invalid", "the contact in the path: "+err.Error())
+		return "", err
 	}
 	key := contact.Key(text)
 	if _, _, err := key.Split(); err != nil {
@@ -85,34 +63,36 @@ func (a api) showContact(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	record, err := a.Store.Load(c.UserContext(), store.ID{Kind: run.KindContact, Key: string(key)})
-	if errors.Is(err, store.ErrNotFound) {
+	known, found, err := run.Person(c.UserContext(), a.Store, key)
+	if err == nil && !found {
 		return problem.New(404, "no_contact", fmt.Sprintf("there is no contact %q: it has not written, and no flow was started for it", key))
 	}
 	if err != nil {
 		return err
 	}
-	var known contact.Contact
-	if err := json.Unmarshal(record.Value, &known); err != nil {
-		return fmt.Errorf("contact %s: %w", key, err)
-	}
-	detail := ContactDetail{ContactInfo: contactInfo(known), Variables: known.Vars}
-	if detail.Session, err = a.Runs.Standing(c.UserContext(), key); err != nil {
+	return a.contactDetail(c, known)
+}
+
+func (a api) contactDetail(c *fiber.Ctx, known contact.Contact) (err error) {
+	detail := ContactDetail{ContactInfo: contactInfo(known)}
+	if detail.Session, err = a.Runs.Standing(c.UserContext(), known.Key()); err != nil {
 		return err
 	}
 	return c.JSON(detail)
 }
 
-// putContact changes who attends to a contact; the body is {"with_human":
-// true} or false.
+// Attending says whether a person attends to a contact.
+type Attending struct {
+	WithHuman *bool `json:"with_human"`
+}
+
+// putContact changes who attends to a contact.
 func (a api) putContact(c *fiber.Ctx) error {
 	key, err := contactKey(c)
 	if err != nil {
 		return err
 	}
-	var q struct {
-		WithHuman *bool `json:"with_human"`
-	}
+	var q Attending
 	if err := strict(c, &q); err != nil {
 		return err
 	}
@@ -120,11 +100,11 @@ func (a api) putContact(c *fiber.Ctx) error {
 		return problem.New(400, "bad_json", `want {"with_human": true} or false`)
 	}
 	err = a.Runs.SetWithHuman(c.UserContext(), string(key), *q.WithHuman)
-	if errors.Is(err, run.ErrNoContact) {
+	if errors.Is(err, mail.ErrNoContact) {
 		return problem.New(422, "no_contact", err.Error())
 	}
 	if err != nil {
 		return err
 	}
-	return c.Status(fiber.StatusAccepted).JSON(map[string]bool{"with_human": *q.WithHuman})
+	return c.Status(fiber.StatusAccepted).JSON(q)
 }

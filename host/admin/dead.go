@@ -18,9 +18,6 @@ import (
 // limit, before (an id), and those of deadFilter.
 func (a api) listDead(c *fiber.Ctx) error {
 	limit := c.QueryInt("limit", maxLimit)
-	if limit < 1 || limit > maxLimit {
-		return problem.New(400, "invalid", fmt.Sprintf("limit: want 1 to %d", maxLimit))
-	}
 	filter, err := deadFilter(c.Query)
 	if err != nil {
 		return err
@@ -81,11 +78,18 @@ func noLetter(c *fiber.Ctx, err error) error {
 }
 
 func (a api) replay(c *fiber.Ctx) error {
+	l, _, err := deadletter.Load(c.UserContext(), a.Store, strings.Clone(c.Params("id")))
+	if err != nil {
+		return noLetter(c, err)
+	}
+	if _, configured := a.Catalog.Snapshot().Channels[l.Channel]; l.Channel != "" && !configured {
+		return problem.New(409, "no_channel", fmt.Sprintf("dead letter %q is of the channel %q, which is not configured: add it to channels.yaml first", l.ID, l.Channel))
+	}
 	if err := deadletter.Replay(c.UserContext(), a.Store, strings.Clone(c.Params("id")), time.Now()); err != nil {
 		return noLetter(c, err)
 	}
 	a.Poke()
-	return c.JSON(map[string]bool{"replayed": true})
+	return c.JSON(Done{"replayed": true})
 }
 
 // Replayed says how many dead letters went back to their queues, and whether
@@ -95,13 +99,23 @@ type Replayed struct {
 	More     bool `json:"more,omitempty"`
 }
 
-// replayAll puts the dead letters that the body chooses back: the fields of
-// deadFilter, or all: true.
+// DeadFilter chooses dead letters to replay: by the fields of deadFilter, or
+// all of them.
+type DeadFilter struct {
+	Queue   string `json:"queue,omitempty"`
+	Channel string `json:"channel,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Since   string `json:"since,omitempty"`
+	Until   string `json:"until,omitempty"`
+	All     bool   `json:"all,omitempty"`
+}
+
+// Done says what was done, by its name.
+type Done map[string]bool
+
+// replayAll puts the dead letters that the body chooses back.
 func (a api) replayAll(c *fiber.Ctx) error {
-	var body struct {
-		Queue, Channel, Code, Since, Until string
-		All                                bool
-	}
+	var body DeadFilter
 	if err := json.Unmarshal(c.Body(), &body); err != nil {
 		return problem.New(400, "invalid", fmt.Sprintf("the body is not a filter as JSON: %v", err))
 	}
@@ -128,5 +142,5 @@ func (a api) giveUp(c *fiber.Ctx) error {
 	if err := a.Outbox.GiveUp(c.UserContext(), strings.Clone(c.Params("id"))); err != nil {
 		return noLetter(c, err)
 	}
-	return c.JSON(map[string]bool{"cancelled": true})
+	return c.JSON(Done{"cancelled": true})
 }

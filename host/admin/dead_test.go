@@ -12,7 +12,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/outbox"
@@ -21,6 +23,7 @@ import (
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/badger"
+	"github.com/trama-run/trama/host/webhook"
 )
 
 // paged is a store that tells how many dead letters were asked for at once.
@@ -51,13 +54,24 @@ func TestManyDeadLetters(t *testing.T) {
 	}
 	runs := run.New(run.Config{Store: s, Log: slog.New(slog.DiscardHandler)})
 	defer runs.Close(t.Context())
+	webhooks, err := webhook.Open(t.Context(), webhook.Config{Store: s, Catalog: func() *catalog.Catalog { return objects }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := access.New(t.Context(), access.Config{Store: s, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	app := fiber.New()
 	Mount(app, Config{
-		Runs:  runs,
+		Runs: runs, Webhooks: webhooks,
 		Token: "t", Store: s, Catalog: objects, Plugins: plugin.New(plugin.Config{}), Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
-		Outbox:  outbox.New(outbox.Config{Store: s}),
-		Failing: func() []dispatch.Failure { return nil },
-		Pending: func() (source.Problems, []catalog.Change) { return nil, nil },
+		Outbox:   outbox.New(outbox.Config{Store: s}),
+		Failing:  func() []dispatch.Failure { return nil },
+		Pending:  func() (source.Problems, []catalog.Change) { return nil, nil },
+		Health:   func(context.Context) Health { return Health{} },
+		Guard:    guard,
+		Channels: channel.New(channel.Config{Store: s, Catalog: func() *catalog.Catalog { return objects }}),
 	})
 	get := func(path string, into any) {
 		t.Helper()

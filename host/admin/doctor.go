@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/outbox"
@@ -19,7 +20,7 @@ import (
 
 // Finding is one thing that keeps something from working.
 type Finding struct {
-	State  string `json:"state"`  // held, refused, broken, pending, missing, pinned, dead
+	State  string `json:"state"`  // held, refused, broken, pending, missing, pinned, dead, failing, degraded, disabled
 	Object string `json:"object"` // such as "flow order-intake"
 	Reason string `json:"reason"`
 	Remedy string `json:"remedy,omitempty"`
@@ -44,8 +45,12 @@ func (a api) doctor(c *fiber.Ctx) error {
 	for _, w := range waiting {
 		add("pending", fmt.Sprintf("%s (%s)", w.Object, w.Origin), w.Held, "")
 	}
+	s := a.Catalog.Snapshot()
 	for _, p := range a.Plugins.List() {
-		if p.State != plugin.StateReady && p.State != plugin.StateRetired {
+		// What came with the build and nobody has granted is no trouble: a flow or
+		// a channel that wants it is held, and says so below.
+		spare := p.Bundled && p.State == plugin.StatePending && !slices.ContainsFunc(s.Grants, func(g catalog.Grant) bool { return g.Plugin == p.Name })
+		if p.State != plugin.StateReady && p.State != plugin.StateRetired && !spare {
 			add(string(p.State), "plugin "+p.Name+" ("+p.File+")", p.Reason, p.Remedy)
 		}
 	}
@@ -59,10 +64,29 @@ func (a api) doctor(c *fiber.Ctx) error {
 			}
 		}
 	}
+	for _, g := range s.Grants {
+		if signer, signed := g.Signer(); signed && !a.Plugins.Trusts(signer) {
+			add("missing", fmt.Sprintf("key %s (grant of plugin %s, %s)", signer, g.Plugin, s.Origins["grant/"+g.Name()]), "no key of this name is trusted, so the grant gives nothing",
+				fmt.Sprintf("name it in trama.yaml, trusted_keys: {%s: \"ed25519:...\"}, and start the server again; or take the grant out", signer))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.SettingSecrets)) {
+		if err := a.Secret(name); err != nil {
+			add("missing", fmt.Sprintf("secret %s (%s)", name, strings.Join(a.SettingSecrets[name], ", ")), err.Error(), "")
+		}
+	}
+	for _, check := range a.Health(c.UserContext()).Checks {
+		// The others are told of one by one.
+		if check.State != CheckOK && !slices.Contains([]string{"disk", "plugins", "flows"}, check.Name) {
+			add(check.State, strings.ReplaceAll(check.Name, "_", " "), check.Detail, "")
+		}
+	}
+	if locked := a.Guard.Locked(); len(locked) > 0 {
+		add("held", fmt.Sprintf("%d addresses", len(locked)), fmt.Sprintf("too many wrong credentials came from each; %s is locked out until %s", locked[0].Address, locked[0].Until.UTC().Format(time.RFC3339)), "see who it is with: trama calls list --status 401; the log has all of them")
+	}
 	for _, f := range a.Failing() {
 		add("held", "work of "+f.Key, fmt.Sprintf("it failed %d times in a row since %s: %s", f.InARow, f.Since.Format(time.RFC3339), f.Error), "it is tried again each minute; the log has more")
 	}
-	s := a.Catalog.Snapshot()
 	for _, id := range slices.Sorted(maps.Keys(s.Flows)) {
 		f := s.Flows[id]
 		if held := a.Held(f); held != nil {
@@ -120,15 +144,27 @@ func (a api) doctor(c *fiber.Ctx) error {
 			add("held", "route "+r.Name(), fmt.Sprintf("flow %q has no trigger of type gateway", r.Flow), "add one to the flow")
 		}
 	}
+	findings = append(findings, a.unmet(s)...)
 	for _, id := range slices.Sorted(maps.Keys(s.Channels)) {
 		if held := a.Channels.Held(id); held != nil {
 			add("held", "channel "+id, held.Message, "")
 		}
 	}
+	abandoned, err := a.Channels.Abandoned(c.UserContext())
+	if err != nil {
+		return err
+	}
+	for _, w := range abandoned {
+		add("held", "webhooks of channel "+w.Channel, fmt.Sprintf("the channel is not configured; since %s, events that were answered with 200 wait for it", w.Since.UTC().Format(time.RFC3339)),
+			"add the channel to channels.yaml again: they go on by themselves")
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.Alerts)) {
 		if held := a.Alerts.Held(id); held != nil {
 			add("held", fmt.Sprintf("alert %s (%s)", id, s.Origins["alert/"+id]), held.Message, "")
 		}
+	}
+	for _, f := range a.Webhooks.Findings() {
+		add(f.State, fmt.Sprintf("subscription %s (%s)", f.ID, s.Origins["subscription/"+f.ID]), f.Reason, f.Remedy)
 	}
 	for _, e := range a.Outbox.Endpoints() {
 		if e.Breaker != outbox.BreakerClosed {

@@ -16,9 +16,6 @@ import (
 // begins).
 func (a api) listOutbox(c *fiber.Ctx) error {
 	limit := c.QueryInt("limit", defaultLimit)
-	if limit < 1 || limit > maxLimit {
-		return problem.New(400, "invalid", fmt.Sprintf("limit: want 1 to %d", maxLimit))
-	}
 	list, err := a.Outbox.Waiting(c.UserContext(), strings.Clone(c.Query("queue")), limit)
 	if err != nil {
 		return err
@@ -35,13 +32,16 @@ type Cancelled struct {
 	Queue     string `json:"queue"`
 }
 
+// CancelRequest names either one item or a whole queue.
+type CancelRequest struct {
+	EffectID string `json:"effect_id,omitempty"`
+	Queue    string `json:"queue,omitempty"`
+}
+
 // cancel cancels what was not sent yet: the item with the body's effect_id, or
 // all of its queue.
 func (a api) cancel(c *fiber.Ctx) error {
-	var body struct {
-		EffectID string `json:"effect_id"`
-		Queue    string `json:"queue"`
-	}
+	var body CancelRequest
 	if err := json.Unmarshal(c.Body(), &body); err != nil {
 		return problem.New(400, "invalid", fmt.Sprintf("the body is not JSON: %v", err))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -46,10 +47,10 @@ func (a api) retryRun(c *fiber.Ctx) error {
 }
 
 // info is a record as a line of a list.
-func info(r run.Record) RunInfo {
+func info(r record.Record) RunInfo {
 	return RunInfo{
 		ID: r.ID, Flow: r.Flow, Version: r.Version, Key: r.Key, Status: r.Status,
-		Result: r.Result, Error: r.Error, Started: r.Started, Ended: r.Ended, Steps: len(r.Steps),
+		Result: r.Result, Refused: r.Refused, Error: r.Error, Started: r.Started, Ended: r.Ended, Steps: len(r.Steps) + r.LeftSteps,
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/problem"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 // RunInfo is a line of the list of runs.
@@ -27,9 +28,11 @@ type RunInfo struct {
 	Status  engine.Status   `json:"status"`
 	Result  any             `json:"result,omitempty"`
 	Error   *engine.Failure `json:"error,omitempty"`
-	Started time.Time       `json:"started"`
-	Ended   *time.Time      `json:"ended,omitempty"`
-	Steps   int             `json:"steps"`
+	// Refused is why the caller got an error in place of the run's answer.
+	Refused *abi.Error `json:"refused,omitempty"`
+	Started time.Time  `json:"started"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Steps   int        `json:"steps"`
 }
 
 // Bounds of listings.
@@ -43,9 +46,6 @@ const (
 // status.
 func (a api) listRuns(c *fiber.Ctx) error {
 	limit := c.QueryInt("limit", defaultLimit)
-	if limit < 1 || limit > maxLimit {
-		return problem.New(400, "invalid", fmt.Sprintf("limit: want 1 to %d", maxLimit))
-	}
 	flow, status := c.Query("flow"), c.Query("status")
 	known := []engine.Status{engine.Running, engine.Waiting, engine.Done, engine.Failed, engine.Cancelled}
 	if status != "" && !slices.Contains(known, engine.Status(status)) {
@@ -54,7 +54,7 @@ func (a api) listRuns(c *fiber.Ctx) error {
 	list := []RunInfo{}
 	before := strings.Clone(c.Query("before"))
 	for scanned := 0; len(list) < limit && scanned < maxScanned; {
-		records, err := a.Store.List(c.UserContext(), run.KindRecord, before, limit, true)
+		records, err := a.Store.List(c.UserContext(), record.Kind, before, limit, true)
 		if err != nil {
 			return err
 		}
@@ -64,11 +64,11 @@ func (a api) listRuns(c *fiber.Ctx) error {
 		for _, r := range records {
 			scanned++
 			before = r.ID.Key
-			var full run.Record
+			var full record.Record
 			if err := expr.UnmarshalJSON(r.Value, &full); err != nil {
 				return fmt.Errorf("record of run %s: %w", r.ID.Key, err)
 			}
-			if (flow == "" || full.Flow == flow) && (status == "" || string(full.Status) == status) && len(list) < limit {
+			if (flow == "" || full.Flow == flow) && (status == "" || string(full.Status) == status || status == string(engine.Failed) && full.Refused != nil) && len(list) < limit {
 				list = append(list, info(full))
 			}
 		}
@@ -78,13 +78,13 @@ func (a api) listRuns(c *fiber.Ctx) error {
 
 // RunDetail is a run's record and what became of its messages, by effect id.
 type RunDetail struct {
-	run.Record
+	record.Record
 	Deliveries map[string]outbox.Delivery `json:"deliveries,omitempty"`
 }
 
 func (a api) showRun(c *fiber.Ctx) error {
 	id := strings.Clone(c.Params("id"))
-	record, err := a.Store.Load(c.UserContext(), store.ID{Kind: run.KindRecord, Key: id})
+	stored, err := a.Store.Load(c.UserContext(), record.ID(id))
 	if errors.Is(err, store.ErrNotFound) {
 		return problem.New(404, "no_run", fmt.Sprintf("there is no record of run %q: records are kept for two weeks, and under load those of successful runs without effects are left out", id))
 	}
@@ -92,7 +92,7 @@ func (a api) showRun(c *fiber.Ctx) error {
 		return err
 	}
 	detail := RunDetail{Deliveries: map[string]outbox.Delivery{}}
-	if err := expr.UnmarshalJSON(record.Value, &detail.Record); err != nil {
+	if err := expr.UnmarshalJSON(stored.Value, &detail.Record); err != nil {
 		return fmt.Errorf("record of run %s: %w", id, err)
 	}
 	for _, step := range detail.Steps {

@@ -16,6 +16,7 @@ import (
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -55,7 +56,7 @@ func answerStarted(c *fiber.Ctx, started run.Started, err error) error {
 	switch {
 	case errors.Is(err, run.ErrNoFlow):
 		return problem.New(404, "no_flow", err.Error())
-	case errors.Is(err, run.ErrNoContact):
+	case errors.Is(err, mail.ErrNoContact):
 		return problem.New(422, "no_contact", err.Error())
 	case errors.Is(err, run.ErrIDUsed):
 		return problem.New(409, "id_used", err.Error())
@@ -139,5 +140,5 @@ func (a api) cancelRun(c *fiber.Ctx) error {
 	case err != nil:
 		return err
 	}
-	return c.JSON(map[string]bool{"cancelled": true})
+	return c.JSON(Done{"cancelled": true})
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,5 +48,25 @@ func TestToken(t *testing.T) {
 	}
 	if _, err := Token(filepath.Join(dir, "none")); err == nil {
 		t.Error("a directory that is not there gives a token")
+	}
+}
+
+// TestScheme: the name of a scheme has no case (RFC 9110, section 11.1).
+func TestScheme(t *testing.T) {
+	r := newRig(t)
+	r.mount(newAPI(r.config).endpoints())
+	for header, want := range map[string]int{
+		"Bearer " + fileToken: 200, "bearer " + fileToken: 200, "BEARER  " + fileToken: 200,
+		"Basic " + fileToken: 401, fileToken: 401, "Bearer ": 401, "Bearer x": 401, "": 401,
+	} {
+		q := httptest.NewRequest("GET", "/v1/whoami", nil)
+		q.Header.Set("Authorization", header)
+		a, err := r.app.Test(q, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Body.Close(); a.StatusCode != want {
+			t.Errorf("%q: status %d, want %d", header, a.StatusCode, want)
+		}
 	}
 }

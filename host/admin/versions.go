@@ -148,13 +148,15 @@ func (a api) diff(c *fiber.Ctx) error {
 	return c.JSON(info)
 }
 
-// rollback makes another version of a flow current. The body is {"to": number},
-// or empty for the version before.
+// RollbackRequest names a version; 0, or no body: the version before.
+type RollbackRequest struct {
+	To int `json:"to,omitempty"`
+}
+
+// rollback makes another version of a flow current.
 func (a api) rollback(c *fiber.Ctx) error {
 	id := strings.Clone(c.Params("id"))
-	var body struct {
-		To int `json:"to"`
-	}
+	var body RollbackRequest
 	if data := c.Request().Body(); len(data) > 0 {
 		if err := json.Unmarshal(data, &body); err != nil || body.To < 0 {
 			return problem.New(400, "bad_json", `want {"to": number of a version}, or an empty body for the version before`)

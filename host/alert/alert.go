@@ -12,11 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trama-run/trama/host/calllog"
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/cause"
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/host/signature"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -33,7 +36,10 @@ type Config struct {
 }
 
 // Alerts are the configured alerts.
-type Alerts struct{ config Config }
+type Alerts struct {
+	config Config
+	method *signature.Method // of Standard Webhooks
+}
 
 var _ outbox.Sender = (*Alerts)(nil)
 
@@ -43,7 +49,7 @@ func New(config Config) *Alerts {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Alerts{config}
+	return &Alerts{config, signature.Standard()}
 }
 
 // Policy is how alerts are tried: for a day, since an operator's own systems
@@ -120,6 +126,7 @@ func (a *Alerts) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *a
 		return outbox.Outcome{}, noAlert(err)
 	}
 	if to.Webhook != nil {
+		ctx = cause.With(ctx, func(of *cause.Cause) { of.Kind, of.Name = calllog.KindAlert, to.ID })
 		return outbox.Outcome{}, a.post(ctx, to, alert)
 	}
 	return a.pass(to, alert)

@@ -208,18 +208,6 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// TestSignature has the example of the Standard Webhooks specification.
-func TestSignature(t *testing.T) {
-	key, err := base64.StdEncoding.DecodeString("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const want = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-	if got := sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
 // TestAnswers: what each answer makes of an alert.
 func TestAnswers(t *testing.T) {
 	elsewhere := newReceiver(t)
@@ -379,7 +367,7 @@ func TestChannel(t *testing.T) {
 	if m.EffectID != "e1" || m.RunID != "r1" || m.Message.Type != abi.MessageText || m.Message.Text != "CRITICAL: stock is <empty>\n(flow orders, node tell, run r1)" {
 		t.Errorf("the message is %+v", m)
 	}
-	due, err := w.store.Due(t.Context(), w.clock, 10)
+	due, err := w.store.Due(t.Context(), store.Wake{}, w.clock, 10)
 	if err != nil || len(due) != 1 || due[0].Key != queue {
 		t.Errorf("due %v, %v", due, err)
 	}
@@ -391,7 +379,7 @@ func TestRetryAfter(t *testing.T) {
 		"": 0, "120": 2 * time.Minute, "-1": 0, "soon": 0, "99999999999999999999": 0,
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": 0,
 	} {
-		if got := retryAfter(header, now); got != want {
+		if got := outbox.RetryAfter(header, now); got != want {
 			t.Errorf("%q gives %s, want %s", header, got, want)
 		}
 	}

@@ -2,32 +2,26 @@ package alert
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/outbox"
+	"github.com/trama-run/trama/host/signature"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
 // timeout bounds one POST, its answer included.
 const timeout = 10 * time.Second
-
-// whsec begins a secret that is written in base64, as Standard Webhooks has
-// them.
-const whsec = "whsec_"
 
 // body is what is posted.
 type body struct {
@@ -74,7 +68,11 @@ func (a *Alerts) post(ctx context.Context, to catalog.Alert, alert outbox.Alert)
 		if err != nil { // it went since the outbox asked
 			return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("alert %q: %v", to.ID, err)}
 		}
-		headers["Webhook-Signature"] = sign(key, alert.EffectID, stamp, content)
+		signed, err := a.method.Sign(alert.EffectID, a.config.Now(), content, key)
+		if err != nil {
+			return &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("alert %q: %v", to.ID, err)}
+		}
+		maps.Copy(headers, signed)
 	}
 	scope := a.config.Egress.Open(egress.Policy{Origins: []string{origin.String()}, Timeout: timeout, Direct: true})
 	answer, err := scope.Send(ctx, abi.HTTPRequest{Method: http.MethodPost, URL: to.Webhook.URL, Headers: headers, Body: string(content)})
@@ -92,43 +90,22 @@ func (a *Alerts) post(ctx context.Context, to catalog.Alert, alert outbox.Alert)
 	return &abi.Error{
 		Code: "status_" + strconv.Itoa(answer.Status), Message: fmt.Sprintf("alert %q: %s answered with status %d", to.ID, origin, answer.Status),
 		Retryable:        answer.Status/100 != 3 && !slices.Contains(final, answer.Status),
-		RetryAfterMillis: retryAfter(answer.Headers["retry-after"], a.config.Now()).Milliseconds(),
+		RetryAfterMillis: outbox.RetryAfter(answer.Headers["retry-after"], a.config.Now()).Milliseconds(),
 	}
 }
 
 // key opens a secret as the key that signs.
-func (a *Alerts) key(name string) ([]byte, error) {
+func (a *Alerts) key(name string) (signature.Key, error) {
 	value, err := a.config.Secrets.Open(name)
 	if err != nil {
-		return nil, err
+		return signature.Key{}, err
 	}
-	text, encoded := strings.CutPrefix(value.Reveal(), whsec)
-	if !encoded {
-		return []byte(text), nil
+	key, err := a.method.Key(value.Reveal())
+	if err == nil && !key.Private() {
+		err = errors.New("it is a public key, which verifies and can't sign")
 	}
-	key, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(key) == 0 {
-		return nil, fmt.Errorf("secret %q begins with %s and goes on with what is not base64", name, whsec)
+	if err != nil {
+		return signature.Key{}, fmt.Errorf("secret %q: %w", name, err)
 	}
 	return key, nil
-}
-
-// sign gives the signature of a request: "v1,<base64 of HMAC-SHA256>".
-func sign(key []byte, id, stamp string, content []byte) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + stamp + "."))
-	mac.Write(content)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// retryAfter reads the header of that name: seconds, or a date (RFC 9110,
-// section 10.2.3). 0 if it says nothing that can be read.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }

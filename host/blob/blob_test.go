@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/badger"
@@ -90,13 +91,137 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		}
 	}
 	for _, p := range s.puts {
-		if p.TTL != life {
+		if want := map[store.Kind]time.Duration{KindHead: Life, KindPiece: Life + sharing, KindContent: sharing}[p.ID.Kind]; p.TTL != want {
 			t.Errorf("%v is kept for %s", p.ID, p.TTL)
 		}
 		if len(p.Value) > pieceBytes {
 			t.Errorf("%v has %d bytes", p.ID, len(p.Value))
 		}
 	}
+}
+
+// TestSameContent: what comes again is stored once, belongs to each of its
+// owners alone, and lives as long as each wants.
+func TestSameContent(t *testing.T) {
+	s := openStore(t)
+	data := bytesOf(2*pieceBytes + 9)
+	var made []abi.Blob
+	for _, o := range []*Owned{Of(s, "a"), Of(s, "b"), For(s, "c", 30*24*time.Hour), Of(s, "d")} {
+		w := o.Create(t.Context(), "")
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		blob, err := w.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, blob)
+		got, err := io.ReadAll(o.Open(t.Context(), blob.ID))
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%s: read %d bytes, %v", o.owner, len(got), err)
+		}
+	}
+	records, err := s.List(t.Context(), KindPiece, "", 100, false)
+	if err != nil || len(records) != 6 { // the second time because the first don't last for c
+		t.Errorf("%d pieces, %v", len(records), err)
+	}
+	if _, err := io.ReadAll(Of(s, "a").Open(t.Context(), made[1].ID)); !errors.Is(err, ErrNone) {
+		t.Errorf("a reads the blob of b: %v", err)
+	}
+	for _, from := range []int64{0, 1, pieceBytes - 1, pieceBytes, 2*pieceBytes + 8, int64(len(data)), int64(len(data)) + 1} {
+		got, err := io.ReadAll(Read(t.Context(), s, made[1].ID, from))
+		if err != nil || !bytes.Equal(got, data[min(from, int64(len(data))):]) {
+			t.Errorf("from %d: read %d bytes, %v", from, len(got), err)
+		}
+	}
+	if got, err := Find(t.Context(), s, made[1].ID); err != nil || got != made[1] {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := Find(t.Context(), s, "blob_../../"+made[1].ID); !errors.Is(err, ErrNone) {
+		t.Errorf("a made-up id: %v", err)
+	}
+}
+
+// meeting is a store in which something happens once, before the last of some
+// kinds is listed.
+type meeting struct {
+	store.Store
+	kinds []store.Kind // that are listed until then
+	meet  func()
+}
+
+func (m *meeting) List(ctx context.Context, kind store.Kind, after string, limit int, back bool) ([]store.Record, error) {
+	if len(m.kinds) > 0 && kind == m.kinds[0] && (after == "" || kind == KindPiece) {
+		if m.kinds = m.kinds[1:]; len(m.kinds) == 0 {
+			m.meet()
+		}
+	}
+	return m.Store.List(ctx, kind, after, limit, back)
+}
+
+// TestEraseMeets: who is given the same bytes while they are erased of another
+// has them, whenever that is.
+func TestEraseMeets(t *testing.T) {
+	data := bytesOf(pieceBytes + 9)
+	give := func(s store.Store, owner string) abi.Blob {
+		w := Of(s, owner).Create(t.Context(), "")
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		made, err := w.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	for _, until := range [][]store.Kind{{KindHead}, {KindContent}, {KindHead, KindHead}, {KindPiece}} {
+		s := openStore(t)
+		anas := give(s, "ana")
+		var bobs abi.Blob
+		n, err := Erase(t.Context(), &meeting{s, until, func() { bobs = give(s, "bob") }}, func(owner string) bool { return owner == "ana" }, false)
+		if n != 1 || err != nil {
+			t.Errorf("%v: erased %d, %v", until, n, err)
+		}
+		if got, err := io.ReadAll(Of(s, "bob").Open(t.Context(), bobs.ID)); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%v: bob reads %d bytes of %d, %v", until, len(got), len(data), err)
+		}
+		if _, err := Find(t.Context(), s, anas.ID); !errors.Is(err, ErrNone) {
+			t.Errorf("%v: ana's blob is left: %v", until, err)
+		}
+	}
+
+	// The content is erased between the look for it and the commit.
+	s := openStore(t)
+	give(s, "ana")
+	w := Of(&between{s, func() {
+		if _, err := Erase(t.Context(), s, func(owner string) bool { return owner == "ana" }, false); err != nil {
+			t.Error(err)
+		}
+	}}, "bob").Create(t.Context(), "")
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(Of(s, "bob").Open(t.Context(), made.ID)); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("bob reads %d bytes of %d, %v", len(got), len(data), err)
+	}
+}
+
+// between is a store in which something happens behind the look for a content.
+type between struct {
+	store.Store
+	meet func()
+}
+
+func (b *between) Load(ctx context.Context, id store.ID) (store.Record, error) {
+	record, err := b.Store.Load(ctx, id)
+	if id.Kind == KindContent {
+		b.meet()
+	}
+	return record, err
 }
 
 // A reference is worth something to its owner alone, and nothing that is

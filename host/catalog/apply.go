@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,8 +23,19 @@ type Change struct {
 	Origin Origin `json:"origin"`
 	// Version is the number of a flow's version that is current now.
 	Version int `json:"version,omitempty"`
+	// Wider says that it lets a plugin reach more.
+	Wider bool `json:"wider,omitempty"`
+	// Access says of the routes that change by it who may call them.
+	Access []Access `json:"access,omitempty"`
+	// Was and Now are the SHA-256 of what was and is stored: "sha256:<hex>";
+	// absent where there is nothing.
+	Was string `json:"was,omitempty"`
+	Now string `json:"now,omitempty"`
 	// Held says why the change was not made, and what to do.
 	Held string `json:"held,omitempty"`
+	// Differences say what changes within the object. A plan has them, unless
+	// what is stored can't be read.
+	Differences []Difference `json:"differences,omitempty"`
 }
 
 // wanted is an object that should be.
@@ -43,14 +56,24 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 	}
 	c.change.Lock()
 	defer c.change.Unlock()
+	e, err := c.prepare(ctx, set, want, allowWider)
+	if err != nil {
+		return nil, err
+	}
+	return e.changes, e.commit(ctx)
+}
+
+// prepare gathers the changes of an Apply. The caller holds change.
+func (c *Catalog) prepare(ctx context.Context, set Set, want map[string]wanted, allowWider bool) (*edit, error) {
 	if taken := c.taken(want); len(taken) > 0 {
 		return nil, taken
 	}
-	e := edit{catalog: c, next: maps.Clone(c.objects)}
+	e := &edit{catalog: c, next: maps.Clone(c.objects)}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		w := want[key]
 		old := c.objects[key]
-		if !allowWider && wider(old, key, w.value) {
+		wider := wider(old, key, w.value)
+		if wider && !allowWider {
 			if narrow, is, err := narrowed(old, w.value); err != nil {
 				return nil, err
 			} else if is { // what was taken back does not wait
@@ -58,20 +81,25 @@ func (c *Catalog) Apply(ctx context.Context, set Set, allowWider bool) ([]Change
 					return nil, err
 				}
 			}
-			e.changes = append(e.changes, Change{Object: key, Action: "widened", Origin: w.origin,
+			e.changes = append(e.changes, Change{Object: key, Action: "widened", Origin: w.origin, Wider: true,
 				Held: "it would let a plugin reach more: run `trama apply DIR` to confirm it"})
 			continue
 		}
+		before := len(e.changes)
 		if err := e.put(ctx, key, w.origin, w.value); err != nil {
 			return nil, err
 		}
+		for i := range e.changes[before:] {
+			e.changes[before+i].Wider = wider
+		}
 	}
-	for key, o := range c.objects {
+	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
+		o := c.objects[key]
 		if _, ok := want[key]; !ok && o.Kind == "file" && !slices.Contains(set.Broken, o.File) {
 			e.remove(key)
 		}
 	}
-	return e.changes, e.commit(ctx)
+	return e, e.policies()
 }
 
 // taken lists what a set wants that the API made. The caller holds change.
@@ -106,20 +134,8 @@ func (s Set) objects() (map[string]wanted, error) {
 	for _, f := range s.Flows {
 		add(typeFlow, f.ID, f.At, f)
 	}
-	for _, r := range s.Routes {
-		add(typeRoute, r.Name(), r.At, r)
-	}
-	for _, ch := range s.Channels {
-		add(typeChannel, ch.ID, ch.At, ch)
-	}
-	for _, conn := range s.Connections {
-		add(typeConnection, conn.ID, conn.At, conn)
-	}
-	for _, g := range s.Grants {
-		add(typeGrant, g.Name(), g.At, g)
-	}
-	for _, a := range s.Alerts {
-		add(typeAlert, a.ID, a.At, a)
+	for _, k := range Kinds() {
+		k.each(s, func(name string, place source.Place, value any) { add(k.Type, name, place, value) })
 	}
 	if len(problems) > 0 {
 		return nil, problems
@@ -156,33 +172,6 @@ func narrowed(old object, value json.RawMessage) (json.RawMessage, bool, error) 
 	return data, true, err
 }
 
-// PutGrant stores a grant through the API.
-func (c *Catalog) PutGrant(ctx context.Context, g Grant) ([]Change, error) {
-	value, err := json.Marshal(g)
-	if err != nil {
-		return nil, err
-	}
-	return c.putAPI(ctx, map[string]json.RawMessage{typeGrant + "/" + g.Name(): value})
-}
-
-// RemoveGrant removes a grant that was made through the API. It returns
-// store.ErrNotFound if there is none.
-func (c *Catalog) RemoveGrant(ctx context.Context, g Grant) ([]Change, error) {
-	key := typeGrant + "/" + g.Name()
-	c.change.Lock()
-	defer c.change.Unlock()
-	old, exists := c.objects[key]
-	if !exists {
-		return nil, store.ErrNotFound
-	}
-	if old.Kind != "api" {
-		return nil, &FileError{key, old.Origin}
-	}
-	e := edit{catalog: c, next: maps.Clone(c.objects)}
-	e.remove(key)
-	return e.changes, e.commit(ctx)
-}
-
 // putAPI sets objects that no file owns, in one commit.
 func (c *Catalog) putAPI(ctx context.Context, values map[string]json.RawMessage) ([]Change, error) {
 	c.change.Lock()
@@ -198,6 +187,9 @@ func (c *Catalog) putAPI(ctx context.Context, values map[string]json.RawMessage)
 	}
 	if len(e.batches()) > 1 {
 		return nil, source.Problems{{Message: "the documents are larger than one commit takes", Hint: "publish fewer at once"}}
+	}
+	if err := e.policies(); err != nil {
+		return nil, err
 	}
 	return e.changes, e.commit(ctx)
 }
@@ -241,9 +233,9 @@ func (e *edit) set(key string, o object) error {
 	if same { // moved within a file: no news
 		return nil
 	}
-	change := Change{Object: key, Action: "created", Origin: o.Origin}
+	change := Change{Object: key, Action: "created", Origin: o.Origin, Now: digest(o.Value)}
 	if exists {
-		change.Action = "updated"
+		change.Action, change.Was = "updated", digest(old.Value)
 	}
 	if strings.HasPrefix(key, typeFlow+"/") {
 		if change.Version, err = o.version(); err != nil {
@@ -256,12 +248,21 @@ func (e *edit) set(key string, o object) error {
 
 func (e *edit) remove(key string) {
 	e.removed = append(e.removed, store.ID{Kind: kindObject, Key: key})
-	e.changes = append(e.changes, Change{Object: key, Action: "removed", Origin: e.next[key].Origin})
+	e.changes = append(e.changes, Change{Object: key, Action: "removed", Origin: e.next[key].Origin, Was: digest(e.next[key].Value)})
 	delete(e.next, key)
+}
+
+// digest names a value.
+func digest(value json.RawMessage) string {
+	sum := sha256.Sum256(value)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // commit stores the changes. After an error the catalog is as the store is.
 func (e *edit) commit(ctx context.Context) error {
+	if problems := e.ambiguous(); len(problems) > 0 {
+		return problems
+	}
 	now := maps.Clone(e.catalog.objects)
 	for _, b := range e.batches() {
 		if _, err := e.catalog.store.Commit(ctx, &b); err != nil {

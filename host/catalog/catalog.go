@@ -35,12 +35,17 @@ const (
 
 // Types of objects.
 const (
-	typeFlow       = "flow"
-	typeRoute      = "route"
-	typeChannel    = "channel"
-	typeConnection = "connection"
-	typeGrant      = "grant"
-	typeAlert      = "alert"
+	typeFlow         = "flow"
+	typeRoute        = "route"
+	typeChannel      = "channel"
+	typeConnection   = "connection"
+	typeGrant        = "grant"
+	typeAlert        = "alert"
+	typeSubscription = "subscription"
+	typeGateway      = "gateway"
+	typeClient       = "client"
+	typeToken        = "token"
+	typeVariable     = "variable"
 )
 
 // Origin says who may change an object.
@@ -103,14 +108,22 @@ type Snapshot struct {
 	Flows map[string]Flow
 	// Broken are the flows whose current version can't be read; they are not
 	// in Flows, and hold back nothing else.
-	Broken      map[string]*BrokenError
-	Routes      []Route
-	Channels    map[string]Channel
-	Connections map[string]Connection
-	Grants      []Grant
-	Alerts      map[string]Alert
+	Broken        map[string]*BrokenError
+	Routes        []Route
+	Channels      map[string]Channel
+	Connections   map[string]Connection
+	Grants        []Grant
+	Alerts        map[string]Alert
+	Subscriptions map[string]Subscription
+	// Gateway is what holds for all routes.
+	Gateway   Gateway
+	Clients   map[string]Client
+	Tokens    map[string]Token
+	Variables map[string]json.RawMessage
 	// Origins is by "<type>/<name>".
 	Origins map[string]Origin
+
+	secretUsers map[string][]string // see SecretUsers
 }
 
 // Catalog is the set of objects in a store.
@@ -184,8 +197,9 @@ func (c *Catalog) Program(ctx context.Context, id string, version int) (*engine.
 // only one.
 func (c *Catalog) publish(ctx context.Context) error {
 	s := &Snapshot{
-		Flows: map[string]Flow{}, Broken: map[string]*BrokenError{}, Channels: map[string]Channel{}, Connections: map[string]Connection{}, Alerts: map[string]Alert{},
-		Origins: map[string]Origin{},
+		Flows: map[string]Flow{}, Broken: map[string]*BrokenError{}, Channels: map[string]Channel{}, Connections: map[string]Connection{}, Alerts: map[string]Alert{}, Subscriptions: map[string]Subscription{},
+		Clients: map[string]Client{}, Tokens: map[string]Token{}, Variables: map[string]json.RawMessage{},
+		Origins: map[string]Origin{}, secretUsers: map[string][]string{},
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
 		o := c.objects[key]
@@ -202,45 +216,28 @@ func (c *Catalog) publish(ctx context.Context) error {
 func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) error {
 	kind, name, _ := strings.Cut(key, "/")
 	place := source.Place{File: o.File, Line: o.Line}
-	switch kind {
-	case typeFlow:
-		version, err := o.version()
-		if err != nil {
-			return err
+	if kind != typeFlow {
+		k, ok := KindOf(kind)
+		if !ok {
+			return errors.New("of a type that this version does not know")
 		}
-		program, err := c.Program(ctx, name, version)
-		if broken, ok := errors.AsType[*BrokenError](err); ok {
-			s.Broken[name] = broken
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		s.Flows[name] = Flow{Origin: o.Origin, Version: version, Rolled: o.Rolled, Flow: program.Flow(), Program: program}
-	case typeRoute:
-		r := Route{At: place}
-		s.Routes = append(s.Routes, r)
-		return json.Unmarshal(o.Value, &s.Routes[len(s.Routes)-1])
-	case typeChannel:
-		ch := Channel{At: place}
-		err := json.Unmarshal(o.Value, &ch)
-		s.Channels[name] = ch
-		return err
-	case typeConnection:
-		conn := Connection{At: place}
-		err := json.Unmarshal(o.Value, &conn)
-		s.Connections[name] = conn
-		return err
-	case typeGrant:
-		s.Grants = append(s.Grants, Grant{At: place})
-		return json.Unmarshal(o.Value, &s.Grants[len(s.Grants)-1])
-	case typeAlert:
-		a := Alert{At: place}
-		err := json.Unmarshal(o.Value, &a)
-		s.Alerts[name] = a
-		return err
-	default:
-		return errors.New("of a type that this version does not know")
+		return k.keep(s, place, o.Value)
 	}
+	version, err := o.version()
+	if err != nil {
+		return err
+	}
+	program, err := c.Program(ctx, name, version)
+	if broken, ok := errors.AsType[*BrokenError](err); ok {
+		s.Broken[name] = broken
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Flows[name] = Flow{Origin: o.Origin, Version: version, Rolled: o.Rolled, Flow: program.Flow(), Program: program}
 	return nil
 }
+
+// nameIn gives the name of an object of a type by its key.
+func nameIn(typ, key string) (name string, ok bool) { return strings.CutPrefix(key, typ+"/") }

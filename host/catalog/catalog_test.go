@@ -170,7 +170,8 @@ func TestOriginsKeepApart(t *testing.T) {
 	if !ok || owned.Origin.File != "flows/hello.yaml" || owned.Origin.Line == 0 {
 		t.Fatalf("an API edit of a file's flow: %v, want the file and line", err)
 	}
-	if _, err := c.PutGrant(t.Context(), Grant{Grant: grant.Grant{Plugin: "acme", Of: "bundled"}}); err != nil {
+	grants, _ := KindOf("grant")
+	if _, err := c.Put(t.Context(), grants, "", []byte("{plugin: acme, of: bundled}")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Apply(t.Context(), Set{Flows: []*flow.Flow{hello(t, "one")}, Grants: []Grant{someGrant(3, 0)}}, true); err == nil || !strings.Contains(err.Error(), "grants.yaml:3") {
@@ -179,10 +180,10 @@ func TestOriginsKeepApart(t *testing.T) {
 	if got := apply(t, c, Set{}, true); got != "removed flow/hello" {
 		t.Errorf("an empty workspace did %q; the API's grant must stay", got)
 	}
-	if _, err := c.RemoveGrant(t.Context(), someGrant(0, 0)); err != nil {
+	if _, err := c.Remove(t.Context(), "grant", "acme bundled"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.RemoveGrant(t.Context(), someGrant(0, 0)); !errors.Is(err, store.ErrNotFound) {
+	if _, err := c.Remove(t.Context(), "grant", "acme bundled"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("removing it again: %v, want not found", err)
 	}
 }

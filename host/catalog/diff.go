@@ -95,7 +95,7 @@ func fields(document json.RawMessage) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.UseNumber()
 	if err := decoder.Decode(&m); err != nil {
-		return nil, fmt.Errorf("flow document: %w", err)
+		return nil, fmt.Errorf("document: %w", err)
 	}
 	return m, nil
 }

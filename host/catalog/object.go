@@ -7,69 +7,27 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 
+	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/source"
 )
 
-// Route is a method and path of the gateway, and the flow that answers.
-type Route struct {
-	At source.Place `json:"-"`
-	// Method is GET, POST, PUT, PATCH or DELETE.
-	Method string `json:"method" source:"required"`
-	// Path starts with "/"; ":name" takes one segment as a parameter.
-	Path string `json:"path" source:"required"`
-	Flow string `json:"flow" source:"required"`
-	// Timeout is how long a caller waits for the answer; 30 s if not set.
-	Timeout grant.Duration `json:"timeout,omitzero"`
-}
-
-// Name is "METHOD path".
-func (r Route) Name() string { return r.Method + " " + r.Path }
-
-// Methods are those that a route may have.
-var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
-
-var segmentPattern = regexp.MustCompile(`^(:[a-z][a-z0-9_]*|[A-Za-z0-9._~-]+)$`)
-
-// Check returns what is wrong with the route.
-func (r Route) Check() source.Problems {
-	var problems source.Problems
-	if !slices.Contains(methods, r.Method) {
-		problems = append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("method %q is not one that a route can have", r.Method), Hint: "use " + strings.Join(methods, ", ")})
-	}
-	if !strings.HasPrefix(r.Path, "/") {
-		return append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("path %q does not start with /", r.Path), Hint: "write /" + r.Path})
-	}
-	seen := map[string]bool{}
-	for segment := range strings.SplitSeq(strings.Trim(r.Path, "/"), "/") {
-		switch {
-		case segment == "" && r.Path == "/":
-		case !segmentPattern.MatchString(segment):
-			problems = append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("path %q: segment %q", r.Path, segment), Hint: "use letters, digits and . _ ~ -, or :name for a parameter"})
-		case segment[0] == ':' && seen[segment]:
-			problems = append(problems, source.Problem{Place: r.At, Message: fmt.Sprintf("path %q has the parameter %s twice", r.Path, segment), Hint: "give each parameter its own name"})
-		}
-		seen[segment] = true
-	}
-	return problems
-}
-
 // Channel is a configured way in and out for messages.
 type Channel struct {
 	At source.Place `json:"-"`
 	ID string       `json:"id" source:"required"`
-	// Adapter is the plugin that speaks the channel's protocol, or
-	// AdapterWebhook.
+	// Adapter is the plugin that speaks the channel's protocol, or one of
+	// AdapterWebhook and AdapterAPIChat.
 	Adapter    string         `json:"adapter" source:"required"`
 	Connection string         `json:"connection,omitempty"`
 	Config     map[string]any `json:"config,omitempty"`
 	// Secrets gives the secrets that the adapter's manifest names (such as
-	// app_secret) the names that they have on this host.
-	Secrets map[string]string `json:"secrets,omitempty"`
+	// app_secret) the names that they have on this host: several of one while
+	// it is rotated.
+	Secrets map[string]SecretList `json:"secrets,omitempty"`
 }
 
 var idPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
@@ -99,8 +57,17 @@ func (g Grant) Name() string { return g.Plugin + " " + g.Of }
 // Check returns what is wrong with the channel.
 func (c Channel) Check() source.Problems {
 	problems := checkID(c.At, "channel", c.ID)
+	for _, name := range slices.Sorted(maps.Keys(c.Secrets)) {
+		if list := c.Secrets[name]; len(list) > access.MaxSecrets || slices.ContainsFunc(list, func(s string) bool { return !secretPattern.MatchString(s) }) {
+			problems.Add(c.At, "use 1 to 64 lower-case letters, digits and _; the value is set as TRAMA_SECRET_<NAME>", "channel %q: secrets: %s is not the name of a secret, or a list of at most %d", c.ID, name, access.MaxSecrets)
+		}
+	}
 	if c.Adapter == AdapterWebhook {
 		_, found := c.Webhook()
+		problems = append(problems, found...)
+	}
+	if c.Adapter == AdapterAPIChat {
+		_, found := c.APIChat()
 		problems = append(problems, found...)
 	}
 	return problems
@@ -204,12 +171,14 @@ func checkURL(text string) error {
 
 // Set is what a workspace says that there is.
 type Set struct {
-	Flows       []*flow.Flow
-	Routes      []Route
-	Channels    []Channel
-	Connections []Connection
-	Grants      []Grant
-	Alerts      []Alert
+	Flows         []*flow.Flow
+	Routes        []Route
+	Channels      []Channel
+	Connections   []Connection
+	Grants        []Grant
+	Alerts        []Alert
+	Subscriptions []Subscription
+	Gateway       []Gateway // one at most, in a workspace
 	// Broken names files that could not be read: the objects that came from
 	// them stay as they are.
 	Broken []string

@@ -1,43 +1,9 @@
 package channel
 
 import (
-	"bytes"
-	"encoding/hex"
 	"strings"
 	"testing"
-
-	"github.com/trama-run/trama/pdk/abi"
 )
-
-func TestSignature(t *testing.T) {
-	meta := &abi.WebhookSignature{Header: "X-Hub-Signature-256", Algorithm: "hmac-sha256", Encoding: "hex", Prefix: "sha256=", Signed: "body"}
-	plain := &abi.WebhookSignature{Header: "X-Signature", Algorithm: "hmac-sha256", Encoding: "base64", Signed: "body"}
-	for _, c := range []struct {
-		name    string
-		s       *abi.WebhookSignature
-		headers map[string]string
-		want    string // hex
-	}{
-		{"hex with its prefix", meta, map[string]string{"x-hub-signature-256": "sha256=00ff"}, "00ff"},
-		{"upper-case hex", meta, map[string]string{"x-hub-signature-256": "sha256=00FF"}, "00ff"},
-		{"without the prefix", meta, map[string]string{"x-hub-signature-256": "00ff"}, ""},
-		{"another prefix", meta, map[string]string{"x-hub-signature-256": "sha1=00ff"}, ""},
-		{"not hex", meta, map[string]string{"x-hub-signature-256": "sha256=xyz"}, ""},
-		{"no header", meta, map[string]string{"x-hub-signature": "sha256=00ff"}, ""},
-		{"base64", plain, map[string]string{"x-signature": "AP8="}, "00ff"},
-		{"not base64", plain, map[string]string{"x-signature": "AP8"}, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			want, err := hex.DecodeString(c.want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := signature(c.s, Request{Headers: c.headers}); !bytes.Equal(got, want) {
-				t.Errorf("got %x, want %s", got, c.want)
-			}
-		})
-	}
-}
 
 func TestMark(t *testing.T) {
 	q := Request{Headers: map[string]string{"x-id": "42", "x-long": strings.Repeat("a", 5000)}, Body: []byte("body")}
@@ -64,5 +30,21 @@ func TestMessageIDs(t *testing.T) {
 		if strings.ContainsRune(key, 0) || len(key) > 200 || key == messageID("wa", id+"!").Key {
 			t.Errorf("the id %.20q gives the key %q", id, key)
 		}
+	}
+}
+
+// TestBodyIsReadOnce: however many places of a body are asked for.
+func TestBodyIsReadOnce(t *testing.T) {
+	q := Request{Body: []byte(`{"a": "1", "b": 2}`), json: &document{}}
+	first := placed("json:/a", q)
+	copy(q.Body, "not JSON any more")
+	if second := placed("json:/b", q); first != "1" || second != "2" {
+		t.Errorf("%q and %q", first, second)
+	}
+	stored := raw{Body: []byte(`{"a": "1"}`)}
+	first = placed("json:/a", stored.request())
+	copy(stored.Body, "not JSON")
+	if second := placed("json:/a", stored.request()); first != "1" || second != "1" {
+		t.Errorf("of a stored one: %q and %q", first, second)
 	}
 }

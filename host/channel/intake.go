@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -23,7 +23,10 @@ const (
 	maxTries = 3   // of one request that fails for good, before it is a dead letter
 	maxUnits = 200 // in one commit
 	inOneGo  = 32  // requests that are read before others have their turn
-	readers  = 8   // of them at once
+	// maxReaders is how many of them are read at once, where there are as many
+	// processors: reading is an adapter's code, and what comes meanwhile has to be
+	// taken in.
+	maxReaders = 8
 )
 
 // Intake lets a channel's adapter read the stored requests, in the order in
@@ -58,10 +61,14 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 			return time.Time{}, ctx.Err()
 		}
 		ready, next := c.ready(ch, requests)
+		left := len(ready) < len(requests)
+		if ready, err = c.endSamples(ctx, ready); err != nil {
+			return time.Time{}, err
+		}
 		if err := c.settle(ctx, ch, ready); err != nil {
 			return time.Time{}, err
 		}
-		if len(ready) < len(requests) {
+		if left {
 			return next, nil
 		}
 	}
@@ -75,15 +82,18 @@ func (c *Channels) Intake(ctx context.Context, key string) (time.Time, error) {
 type request struct {
 	item    store.Item
 	units   []abi.Unit
-	failure *abi.Error
+	failure *abi.Error // with units: of a part that could not be read
+	sample  string     // the mark of a sample, which holds nothing; empty for others
 }
 
 // held says that the adapter can't be called now.
-func (q request) held() bool { return q.failure != nil && q.failure.Code == abi.CodeUnavailable }
+func (q request) held() bool {
+	return q.sample == "" && q.failure != nil && q.failure.Code == abi.CodeUnavailable
+}
 
 // later says that the same request may be read later.
 func (q request) later() bool {
-	return q.failure != nil && q.failure.Retryable && q.failure.Code != abi.CodeTimeout // an adapter that hangs on it may do so each time
+	return q.sample == "" && q.failure != nil && q.failure.Retryable && q.failure.Code != abi.CodeTimeout // an adapter that hangs on it may do so each time
 }
 
 // ready gives the requests before the first that holds the channel, and when to
@@ -117,9 +127,9 @@ func (c *Channels) readAll(ctx context.Context, ch catalog.Channel, items []stor
 					return
 				}
 				q := &requests[i]
-				q.item = items[i]
+				q.item, q.sample = items[i], sampleIn(items[i].Value)
 				for range maxTries {
-					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || q.held() || q.later() || ctx.Err() != nil {
+					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || len(q.units) > 0 || q.held() || q.later() || ctx.Err() != nil {
 						break
 					}
 				}
@@ -213,8 +223,8 @@ func receivedAt(item store.Item) time.Time {
 // receive commits what came of one request.
 func (c *Channels) receive(ctx context.Context, ch catalog.Channel, q request) error {
 	failure := q.failure
-	if failure == nil {
-		err := c.deal(ctx, ch, q.item, q.units)
+	if failure == nil || len(q.units) > 0 {
+		err := c.deal(ctx, ch, q)
 		if !errors.Is(err, store.ErrTooBig) && !errors.Is(err, store.ErrInvalid) {
 			return err
 		}
@@ -223,15 +233,21 @@ func (c *Channels) receive(ctx context.Context, ch catalog.Channel, q request) e
 	return c.bury(ctx, ch, q.item, *failure)
 }
 
-// deal commits the units of a request, the last of them in its place. A stop
-// in between costs nothing: each unit is known by its mark.
-func (c *Channels) deal(ctx context.Context, ch catalog.Channel, item store.Item, units []abi.Unit) error {
-	received := receivedAt(item)
+// deal commits the units of a request, the last of them in its place, with a
+// dead letter for what of it could not be read. A stop in between costs nothing:
+// each unit is known by its mark.
+func (c *Channels) deal(ctx context.Context, ch catalog.Channel, q request) error {
+	received, units := receivedAt(q.item), q.units
 	for {
 		some := units[:min(len(units), maxUnits)]
 		batch := store.Batch{}
 		if len(some) == len(units) {
-			batch = removal(item)
+			batch = removal(q.item)
+			if q.failure != nil {
+				if err := c.dead(&batch, ch, q.item, *q.failure); err != nil {
+					return err
+				}
+			}
 		}
 		for _, u := range some {
 			if err := c.sort(ctx, &batch, ch, u, received); err != nil {
@@ -265,50 +281,52 @@ func (c *Channels) read(ctx context.Context, ch catalog.Channel, value []byte) (
 	if err := json.Unmarshal(value, &stored); err != nil {
 		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("stored request: %v", err)}
 	}
+	if ch.Adapter == catalog.AdapterAPIChat {
+		return readChat(ch, stored)
+	}
 	config, err := configOf(ch)
 	if err != nil {
 		return nil, &abi.Error{Code: abi.CodeInvalid, Message: err.Error()}
 	}
-	output, failure := c.call(ctx, ch, abi.FuncReceive, "", abi.Receive{
+	output, failure := c.call(ctx, ch, adapterCall{export: abi.FuncReceive}, abi.Receive{
 		Channel: ch.ID, Config: config, Method: stored.Method, Headers: stored.Headers, Query: stored.Query,
 		Body: stored.Body, ReceivedMillis: stored.Received.UnixMilli(),
 	})
 	if failure != nil {
 		return nil, failure
 	}
-	var received abi.Received
-	if err := json.Unmarshal(output, &received); err != nil {
-		return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned %v", ch.ID, err)}
+	received, failure := contact.Received(output)
+	if failure != nil {
+		failure.Message = "channel " + ch.ID + ": " + failure.Message
+		return nil, failure
 	}
-	for _, u := range received.Units {
-		if u.ID == "" || u.From.Path == "" || (u.Message == nil) == (u.Status == nil) {
-			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q without an id, an address, or one of message and status", ch.ID, u.ID)}
-		}
-		if contact.CheckAddress(u.From) != nil {
-			return nil, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("channel %s: receive returned the unit %q with the address %.80q: want a scheme of lower-case letters, digits, + - and ., and a path of at most %d bytes without control characters", ch.ID, u.ID, u.From, contact.MaxPath)}
-		}
-	}
-	return received.Units, nil
+	return received.Units, unread(ch, received.Unread)
 }
 
-// sort adds one unit to a batch: a message to its contact's mailbox, a status
-// to the delivery that it is news of. Whether a message came before a timer was
-// due is decided by when its request was stored, however long that waited.
+// unread says what of a request is in no unit; nil: nothing.
+func unread(ch catalog.Channel, parts []string) *abi.Error {
+	if len(parts) == 0 {
+		return nil
+	}
+	return &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("channel %s: all else in the request is taken; %s", ch.ID, strings.Join(parts, "; "))}
+}
+
+// sort adds one unit to a batch: a message, or news of whether its contact may
+// be written to, to the mailbox of the address, a status to the delivery that it
+// is news of. Whether a message came before a timer was
+// due is decided by when its request was stored, however long that waited. A
+// unit that can't be written down is [store.ErrInvalid], as what can't be stored
+// is: it must not hold those behind it.
 func (c *Channels) sort(ctx context.Context, batch *store.Batch, ch catalog.Channel, u abi.Unit, received time.Time) error {
 	if u.Status != nil {
 		return c.news(ctx, batch, ch, *u.Status)
 	}
-	value, err := json.Marshal(run.Letter{Unit: u, Received: received})
+	err := post(batch, contact.KeyOf(ch.ID, u.From), mail.Letter{Unit: u, Received: received}, nameMark("unit", ch.ID, u.ID))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
 	}
-	mailbox := run.MailKey(contact.KeyOf(ch.ID, u.From))
-	batch.Append = append(batch.Append, store.Append{
-		Queue: mailbox, Value: value,
-		Mark: nameMark("unit", ch.ID, u.ID), MarkTTL: run.DedupWindow,
-	})
-	if !slices.ContainsFunc(batch.Wake, func(w store.Wake) bool { return w.Key == mailbox }) {
-		batch.Wake = append(batch.Wake, store.Wake{Key: mailbox, At: now()})
+	if u.Message == nil {
+		return nil
 	}
-	return nil
+	return c.tellMessage(batch, ch, u, received)
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,15 +17,15 @@ import (
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/plugin"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/memory"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// reader is an adapter whose requests are texts: it gives each as a unit, or
-// fails as it is told to.
+// reader is an adapter whose requests are texts: it gives each as a unit, with
+// an unread part for each "!" in it, or fails as it is told to.
 type reader struct {
 	mu    sync.Mutex
 	tries map[string]int               // guarded by mu
@@ -42,7 +44,11 @@ func (r *reader) Call(_ context.Context, c plugin.Call) (json.RawMessage, plugin
 	if failure := r.fails(body); failure != nil {
 		return nil, plugin.Usage{}, failure
 	}
-	out, err := json.Marshal(abi.Received{Units: []abi.Unit{{ID: body, From: abi.Address{Scheme: "x", Path: "1"}, Message: &abi.Message{Type: abi.MessageText, Text: body}}}})
+	received := abi.Received{Units: []abi.Unit{{ID: body, From: abi.Address{Scheme: "x", Path: "1"}, Message: &abi.Message{Type: abi.MessageText, Text: body}}}}
+	for range strings.Count(body, "!") {
+		received.Unread = append(received.Unread, "a part")
+	}
+	out, err := json.Marshal(received)
 	if err != nil {
 		return nil, plugin.Usage{}, &abi.Error{Code: abi.CodeBadOutput, Message: err.Error()}
 	}
@@ -56,6 +62,7 @@ func (r *reader) Grant(string) grant.Grant {
 	return grant.Grant{Limits: grant.Limits{Input: 1 << 20}}
 }
 func (r *reader) Ready(string) *abi.Error { return nil }
+func (r *reader) Has(string, string) bool { return false }
 
 // intake is a channel whose adapter is a reader.
 type intake struct {
@@ -116,13 +123,13 @@ func (i *intake) work(a time.Duration) {
 // arrived gives the texts in the contact's mailbox, in order.
 func (i *intake) arrived() []string {
 	i.Helper()
-	items, err := i.store.Read(i.Context(), run.MailKey("wa/x:1"), 0, 100)
+	items, err := i.store.Read(i.Context(), mail.Key("wa/x:1"), 0, 100)
 	if err != nil {
 		i.Fatal(err)
 	}
 	texts := []string{}
 	for _, item := range items {
-		var l run.Letter
+		var l mail.Letter
 		if err := json.Unmarshal(item.Value, &l); err != nil {
 			i.Fatal(err)
 		}
@@ -167,6 +174,58 @@ func TestUnreadable(t *testing.T) {
 		i.dead(map[string]int{"bad": 1})
 		if i.tries["bad"] != maxTries {
 			t.Errorf("%d tries", i.tries["bad"])
+		}
+	})
+}
+
+// TestNoLetter: a request of which a unit can't be written down is dead, and
+// holds no other; of one that is read in part, the good units arrive, and the
+// rest is dead.
+func TestNoLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIntake(t)
+		i.fails = func(string) *abi.Error { return nil }
+		i.comes("a", "b", "c", "d")
+		items, err := i.store.Read(t.Context(), intakeKey("wa"), 0, 10)
+		if err != nil || len(items) != 4 {
+			t.Fatal(items, err)
+		}
+		unit := func(text string, l *abi.Location) abi.Unit {
+			return abi.Unit{ID: text, From: abi.Address{Scheme: "x", Path: "1"}, Message: &abi.Message{Type: abi.MessageText, Text: text, Location: l}}
+		}
+		bad := &abi.Location{Latitude: math.NaN()}
+		err = i.settle(t.Context(), catalog.Channel{ID: "wa", Adapter: "post"}, []request{
+			{item: items[0], units: []abi.Unit{unit("a", bad)}},
+			{item: items[1], units: []abi.Unit{unit("b", nil)}},
+			{item: items[2], units: []abi.Unit{unit("c", nil)}, failure: &abi.Error{Code: "part", Message: "entry 2"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = i.settle(t.Context(), catalog.Channel{ID: "wa", Adapter: "post"}, []request{{item: items[3], units: []abi.Unit{unit("d", nil)}, failure: &abi.Error{Code: "part", Message: "entry 2"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.want("b", "c", "d")
+		i.dead(map[string]int{abi.CodeLimit: 1, "part": 2})
+		if left, err := i.store.Read(t.Context(), intakeKey("wa"), 0, 10); err != nil || len(left) != 0 {
+			t.Errorf("%d requests are left, %v", len(left), err)
+		}
+	})
+}
+
+// TestUnread: what an adapter could not read of a request is kept as a dead
+// letter, beside the units of the rest, which are there once.
+func TestUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIntake(t)
+		i.fails = func(string) *abi.Error { return nil }
+		i.comes("a", "b!!", "c")
+		i.work(time.Second)
+		i.want("a", "b!!", "c")
+		i.dead(map[string]int{abi.CodeInvalid: 1})
+		if i.tries["b!!"] != 1 {
+			t.Errorf("read %d times", i.tries["b!!"])
 		}
 	})
 }

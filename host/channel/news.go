@@ -67,6 +67,9 @@ func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	if !takeNews(&known, s, now()) {
 		return nil
 	}
+	if err := c.tellStatus(batch, known.Queue, string(effect.Value), known); err != nil {
+		return err
+	}
 	return setPut(batch, id, known, outbox.DeliveryTTL)
 }
 

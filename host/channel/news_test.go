@@ -53,9 +53,9 @@ func (d *desk) webhook(states ...string) {
 	d.t.Helper()
 	var units []abi.Unit
 	for n, state := range states {
-		units = append(units, abi.Unit{ID: fmt.Sprint(n), From: abi.Address{Scheme: "x", Path: "1"}, Status: &abi.Status{MessageID: "m", State: state, Error: &abi.Error{Code: "c", Message: strings.Repeat("long ", 1000)}}})
+		units = append(units, abi.Unit{ID: fmt.Sprint(n), Status: &abi.Status{MessageID: "m", State: state, Error: &abi.Error{Code: "c", Message: strings.Repeat("long ", 1000)}}})
 	}
-	if err := d.deal(d.t.Context(), catalog.Channel{ID: "wa"}, store.Item{Queue: "intake:wa", Position: 1}, units); err != nil {
+	if err := d.deal(d.t.Context(), catalog.Channel{ID: "wa"}, request{item: store.Item{Queue: "intake:wa", Position: 1}, units: units}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -66,7 +66,7 @@ func (d *desk) sent() {
 	outcome := d.outcome("wa", "m", "effect")
 	for {
 		var b store.Batch
-		known := outbox.Delivery{RunID: "r", MessageID: "m", State: outbox.StateSent, At: now()}
+		known := outbox.Delivery{RunID: "r", Queue: "outbox:wa/x:1", MessageID: "m", State: outbox.StateSent, At: now()}
 		if err := outcome.Settle(d.t.Context(), &b, &known); err != nil {
 			d.t.Fatal(err)
 		}
@@ -155,8 +155,8 @@ func TestEarlyNewsIsBounded(t *testing.T) {
 	}
 	d.early.count = maxEarly - 1
 	for n := range 3 {
-		units := []abi.Unit{{ID: "u", From: abi.Address{Scheme: "x", Path: "1"}, Status: &abi.Status{MessageID: fmt.Sprint("other-", n), State: "read"}}}
-		if err := d.deal(t.Context(), catalog.Channel{ID: "wa"}, store.Item{Queue: "intake:wa", Position: 1}, units); err != nil {
+		units := []abi.Unit{{ID: "u", Status: &abi.Status{MessageID: fmt.Sprint("other-", n), State: "read"}}}
+		if err := d.deal(t.Context(), catalog.Channel{ID: "wa"}, request{item: store.Item{Queue: "intake:wa", Position: 1}, units: units}); err != nil {
 			t.Fatal(err)
 		}
 	}

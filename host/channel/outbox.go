@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +10,11 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/outbox"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -58,7 +63,15 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	if err := json.Unmarshal(item.Value, &out); err != nil {
 		return outbox.Outcome{}, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("the message can't be read: %v", err)}
 	}
-	sent, failure := c.deliver(ctx, c.config.Catalog().Snapshot().Channels[channel], to, out)
+	at := contact.KeyOf(channel, to)
+	who, _, err := run.Person(ctx, c.config.Store, at)
+	if err != nil {
+		return outbox.Outcome{}, &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("the contact can't be read: %v", err)}
+	}
+	if reason := unwanted(who, at, out); reason != nil {
+		return cancelled(reason), nil
+	}
+	sent, failure := c.deliver(ctx, c.config.Catalog().Snapshot().Channels[channel], to, out, who.Heard[channel])
 	if failure != nil || sent.MessageID == "" {
 		return outbox.Outcome{}, failure
 	}
@@ -77,15 +90,34 @@ func (c *Channels) outcome(channel, message, effectID string) outbox.Outcome {
 	}
 }
 
-// deliver calls the adapter.
-func (c *Channels) deliver(ctx context.Context, ch catalog.Channel, to abi.Address, out outbox.Message) (abi.Sent, *abi.Error) {
+// deliver calls the adapter. heard is when the contact wrote last on the channel;
+// zero: never.
+func (c *Channels) deliver(ctx context.Context, ch catalog.Channel, to abi.Address, out outbox.Message, heard time.Time) (abi.Sent, *abi.Error) {
+	if failure := fallback.Lacks(out.Message, c.Able(ch.ID)); failure != nil {
+		return abi.Sent{}, failure
+	}
+	var blobs egress.Blobs
+	owner := mail.Key(cmp.Or(out.Owner, contact.KeyOf(ch.ID, to)))
+	if c.config.Media != nil {
+		blobs = c.config.Media.Of(owner)
+	}
+	var failure *abi.Error
+	if out.Message, failure = c.outbound(ctx, out.Message, owner); failure != nil {
+		return abi.Sent{}, failure
+	}
+	if ch.Adapter == catalog.AdapterAPIChat {
+		return c.config.Chats.Send(ctx, ch, to, out)
+	}
 	config, err := configOf(ch)
 	if err != nil {
 		return abi.Sent{}, &abi.Error{Code: abi.CodeInvalid, Message: err.Error()}
 	}
-	output, failure := c.call(ctx, ch, abi.FuncSend, out.EffectID, abi.Send{
-		Channel: ch.ID, Config: config, To: to, Message: out.Message, EffectID: out.EffectID,
-	})
+	how := adapterCall{export: abi.FuncSend, effectID: out.EffectID, blobs: blobs}
+	send := abi.Send{Channel: ch.ID, Config: config, To: to, Message: out.Message, EffectID: out.EffectID}
+	if !heard.IsZero() {
+		send.HeardMillis = heard.UnixMilli()
+	}
+	output, failure := c.call(ctx, ch, how, send)
 	if failure != nil {
 		return abi.Sent{}, failure
 	}

@@ -6,14 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/expr"
-	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/signature"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -22,96 +27,217 @@ import (
 // service: a request is checked and stored as those of other channels are, and
 // becomes an event that starts flows. No plugin has a part in it.
 
-// unusable says why such a channel can't work.
-func unusable(ch catalog.Channel) *abi.Error {
-	if _, problems := ch.Webhook(); problems != nil {
-		return &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("channel %q: %v", ch.ID, problems)}
+// prepared is the config of such a channel, read.
+type prepared struct {
+	catalog.Webhook
+	method *signature.Method // nil: requests are not signed
+	// challenge is complete; its zero value takes none.
+	challenge catalog.Challenge
+}
+
+// preparations keeps what was read of one snapshot of the catalog, by channel.
+type preparations struct {
+	mu       sync.Mutex
+	snapshot *catalog.Snapshot    // guarded by mu
+	read     map[string]*prepared // guarded by mu
+	// adapters has the methods of manifests, by channel; guarded by mu.
+	adapters map[string]adapter
+}
+
+// adapter is what was read of a manifest.
+type adapter struct {
+	from   *abi.WebhookSignature
+	method *signature.Method
+}
+
+// ofManifest reads how the requests of a channel's adapter are signed.
+func (p *preparations) ofManifest(ch catalog.Channel, s *abi.WebhookSignature) (*signature.Method, *abi.Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.adapters[ch.ID]; known.from == s {
+		return known.method, nil
 	}
-	return nil
+	method, err := signature.New(scheme(s))
+	if err != nil {
+		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("plugin %s: webhook signature: %v", ch.Adapter, err)}
+	}
+	if p.adapters == nil {
+		p.adapters = map[string]adapter{}
+	}
+	p.adapters[ch.ID] = adapter{s, method}
+	return method, nil
+}
+
+// prepare reads the config of a channel, or says why the channel can't work.
+func (c *Channels) prepare(ch catalog.Channel) (*prepared, *abi.Error) {
+	snapshot := c.config.Catalog().Snapshot()
+	c.prepared.mu.Lock()
+	defer c.prepared.mu.Unlock()
+	if c.prepared.snapshot != snapshot {
+		c.prepared.snapshot, c.prepared.read = snapshot, map[string]*prepared{}
+	}
+	if p, ok := c.prepared.read[ch.ID]; ok {
+		return p, nil
+	}
+	w, problems := ch.Webhook()
+	if problems != nil {
+		return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("channel %q: %v", ch.ID, problems)}
+	}
+	p := &prepared{Webhook: w}
+	if w.Signature != nil {
+		var err error
+		if p.method, err = signature.New(w.Signature.Scheme); err != nil {
+			return nil, &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("channel %q: signature: %v", ch.ID, err)}
+		}
+		if p.ID == "" && p.method.ID() != "" {
+			p.ID = "header:" + p.method.ID()
+		}
+	}
+	if w.Challenge != nil {
+		p.challenge = w.Challenge.Full()
+	}
+	if p.ID == "body" {
+		p.ID = "body_sha256"
+	}
+	c.prepared.read[ch.ID] = p
+	return p, nil
 }
 
 // generic takes one request of such a channel.
 func (c *Channels) generic(ctx context.Context, ch catalog.Channel, q Request) (Reply, error) {
-	w, problems := ch.Webhook()
-	if problems != nil {
-		return Reply{}, c.unprepared(ch, unusable(ch))
+	p, held := c.prepare(ch)
+	if held != nil {
+		return Reply{}, c.unprepared(ch, held)
 	}
-	if q.Method != "POST" {
-		refused := problem.New(405, "method", "a webhook is sent by POST")
-		refused.Allow = []string{"POST"}
-		return Reply{}, refused
-	}
-	if err := c.genuine(ch, w, q); err != nil {
+	if err := from(p.Webhook, q); err != nil && q.sample == nil {
 		return Reply{}, err
 	}
-	id := w.ID
-	if id == "body" {
-		id = "body_sha256"
+	byToken := p.challenge.Token != ""
+	if byToken {
+		if reply, is, err := c.challenged(ch, p.challenge, ch.Secrets[catalog.SecretVerifyToken], q); is || err != nil {
+			return reply, err
+		}
 	}
-	return c.keep(ctx, ch, q, mark(ch.ID, id, q))
-}
-
-// genuine says why a request is not one of the service's, and takes out of it
-// what showed that it is.
-func (c *Channels) genuine(ch catalog.Channel, w catalog.Webhook, q Request) error {
-	if w.Signature != nil {
-		return c.signed(ch, w.Signature.ABI(), ch.Secret(), q)
+	if q.Method != "POST" {
+		return Reply{}, wrongMethod(p.challenge.Method == "GET")
 	}
-	where, name := w.TokenOf()
-	values := q.Query
-	if where == "header" {
-		values, name = q.Headers, strings.ToLower(name)
-	}
-	right, err := c.config.Secrets.Equal(ch.Secret(), values[name])
+	guard, err := c.genuine(ch, p, q)
 	if err != nil {
-		return c.unprepared(ch, noSecret(ch, err))
+		return Reply{}, err
 	}
-	if !right {
-		return problem.New(401, "token", fmt.Sprintf("the %s %s does not hold the expected token", where, name))
+	if p.Basic != "" || p.Token != "" || p.method != nil {
+		c.passed(q)
 	}
-	delete(values, name)
-	return nil
+	if !byToken && p.challenge.Challenge != "" {
+		if reply, is, err := c.challenged(ch, p.challenge, nil, q); is || err != nil {
+			return reply, err
+		}
+	}
+	return c.keep(ctx, ch, q, mark(ch.ID, p.ID, q), guard)
 }
 
-// event starts the flows of a stored request of such a channel.
+// event takes a stored request of such a channel out of the intake: it starts
+// flows, or waits for those before it that are about the same.
 func (c *Channels) event(ctx context.Context, ch catalog.Channel, item store.Item) error {
+	p, held := c.prepare(ch)
+	if held != nil {
+		return c.bury(ctx, ch, item, *held)
+	}
 	batch := removal(item)
-	e, err := eventOf(ch, item.Value)
+	var stored raw
+	if err := json.Unmarshal(item.Value, &stored); err != nil {
+		return c.bury(ctx, ch, item, abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("stored request: %v", err)})
+	}
+	if stored.Sample != "" {
+		e, err := eventOf(ch, p, &stored)
+		got := reading{event: &e}
+		if err != nil {
+			got = reading{failure: &abi.Error{Code: abi.CodeInvalid, Message: err.Error()}}
+		}
+		return c.endSample(ctx, item, stored.Sample, got)
+	}
+	about := ""
+	if p.Order != "" {
+		var err error
+		if about, err = c.place(ctx, &batch, ch, p, &stored); err != nil {
+			return fmt.Errorf("channel %s: %w", ch.ID, err)
+		}
+	}
+	if about != "" && p.Contact == "" {
+		return c.line(ctx, &batch, ch, item, about, stored)
+	}
+	_, err := c.begin(ctx, &batch, ch, p, item, stored, "")
+	return err
+}
+
+// begin starts the flows of a stored request with a batch that takes it out of
+// its queue, and gives the ids of their runs; done is a key that is woken when
+// they end. What can't start anything is a dead letter, without an error.
+func (c *Channels) begin(ctx context.Context, batch *store.Batch, ch catalog.Channel, p *prepared, item store.Item, stored raw, done string) (map[string]string, error) {
+	e, err := eventOf(ch, p, &stored)
+	e.Done = done
+	e.From = &contact.Origin{Channel: ch.ID, Request: stored.Request, Delivery: stored.ID}
 	var runs map[string]string
 	if err == nil {
-		runs, err = c.config.Event(&batch, e)
+		runs, err = c.config.Event(batch, e)
 	}
-	if err == nil && len(runs) == 0 {
+	if err == nil && len(runs) == 0 && !c.config.Subscribers.Heard(catalog.EventFlow+":"+e.Name) {
 		err = fmt.Errorf("event %q: %w: publish one, then replay this", e.Name, run.ErrNoFlow)
 	}
 	reason := abi.Error{Code: abi.CodeUnavailable}
+	if err == nil && done != "" {
+		err = running(batch, done, runs)
+	}
+	if err == nil && stored.ID != "" && len(runs) > 0 {
+		err = remember(batch, stored.ID, runs)
+	}
 	if err == nil {
-		_, err = c.config.Store.Commit(ctx, &batch)
+		_, err = c.config.Store.Commit(ctx, batch)
 		if err == nil {
 			c.config.Poke()
-			return nil
+			return runs, nil
 		}
 		if !errors.Is(err, store.ErrTooBig) && !errors.Is(err, store.ErrInvalid) {
-			return fmt.Errorf("channel %s: %w", ch.ID, err)
+			return nil, fmt.Errorf("channel %s: %w", ch.ID, err)
 		}
 		reason.Code = abi.CodeLimit
 	}
 	reason.Message = err.Error()
-	return c.bury(ctx, ch, item, reason)
+	return nil, c.bury(ctx, ch, item, reason)
 }
 
-// eventOf makes an event of a stored request.
-func eventOf(ch catalog.Channel, value []byte) (run.Event, error) {
-	w, problems := ch.Webhook()
-	if problems != nil {
-		return run.Event{}, problems
+// kindRuns keeps the ids of the runs that a delivery has started, by its id.
+const kindRuns store.Kind = "webhook-runs"
+
+// runsTTL is as long as the call log keeps calls, if nobody says otherwise.
+const runsTTL = 14 * 24 * time.Hour
+
+func remember(batch *store.Batch, delivery string, runs map[string]string) error {
+	value, err := json.Marshal(slices.Sorted(maps.Values(runs)))
+	batch.Put = append(batch.Put, store.Put{ID: store.ID{Kind: kindRuns, Key: delivery}, Value: value, TTL: runsTTL})
+	return err
+}
+
+// Runs gives the ids of the runs that a delivery has started; none if it has
+// started none so far, or too long ago.
+func (c *Channels) Runs(ctx context.Context, delivery string) (runs []string, err error) {
+	record, err := c.config.Store.Load(ctx, store.ID{Kind: kindRuns, Key: delivery})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
 	}
-	var stored raw
-	if err := json.Unmarshal(value, &stored); err != nil {
-		return run.Event{}, fmt.Errorf("stored request: %w", err)
+	if err == nil {
+		err = json.Unmarshal(record.Value, &runs)
 	}
+	return runs, err
+}
+
+// eventOf makes an event of a stored request. Its body is read as JSON if it is
+// JSON, whatever its Content-Type says: services forget it, and some send
+// another once they are given headers of one's own.
+func eventOf(ch catalog.Channel, p *prepared, stored *raw) (run.Event, error) {
 	data := map[string]any{"channel": ch.ID, "method": stored.Method, "headers": texts(stored.Headers), "query": texts(stored.Query)}
-	body, err := expr.ParseJSON(stored.Body)
+	q := stored.request()
+	body, err := q.parsed()
 	switch {
 	case err == nil:
 		data["body"] = body
@@ -120,12 +246,21 @@ func eventOf(ch catalog.Channel, value []byte) (run.Event, error) {
 	default:
 		data["body_base64"] = base64.StdEncoding.EncodeToString(stored.Body)
 	}
-	e := run.Event{Name: w.Event, Data: data}
-	if w.Contact != "" {
-		found, _ := pointer(body, strings.TrimPrefix(w.Contact, "json:"))
+	if about := placed(p.Order, q); about != "" {
+		data["order"] = about
+	}
+	if at, ok := signature.Time(placed(p.Time, q)); ok {
+		data["time"] = at.UTC().Format(time.RFC3339Nano)
+	}
+	if stored.Stale != nil {
+		data["stale"] = *stored.Stale
+	}
+	e := run.Event{Name: p.Event, Data: data}
+	if p.Contact != "" {
+		found, _ := expr.Pointer(body, strings.TrimPrefix(p.Contact, "json:"))
 		text, ok := found.(string)
 		if !ok {
-			return e, fmt.Errorf("channel %q: the body names no contact at %s", ch.ID, w.Contact)
+			return e, fmt.Errorf("channel %q: the body names no contact at %s", ch.ID, p.Contact)
 		}
 		e.Contact = text
 	}
@@ -140,41 +275,28 @@ func texts(values map[string]string) map[string]any {
 	return all
 }
 
-// pointer gives what a JSON pointer (RFC 6901) leads to.
-func pointer(value any, path string) (any, bool) {
-	for _, part := range strings.Split(path, "/")[1:] {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		switch v := value.(type) {
-		case map[string]any:
-			inner, ok := v[part]
-			if !ok {
-				return nil, false
-			}
-			value = inner
-		case []any:
-			i, err := strconv.Atoi(part)
-			if err != nil || i < 0 || i >= len(v) {
-				return nil, false
-			}
-			value = v[i]
-		default:
-			return nil, false
-		}
+// placed gives the text or the number at a place of a request: header:NAME or
+// json:/pointer. It is empty if there is none.
+func placed(place string, q Request) string {
+	if header := headerIn(place); header != "" {
+		return q.Headers[strings.ToLower(header)]
 	}
-	return value, true
-}
-
-// idOf gives the id that a JSON body has at a pointer; empty if there is none.
-func idOf(body []byte, path string) string {
-	value, err := expr.ParseJSON(body)
+	path, ok := strings.CutPrefix(place, "json:")
+	if !ok {
+		return ""
+	}
+	value, err := q.parsed()
 	if err != nil {
 		return ""
 	}
-	switch found, _ := pointer(value, path); id := found.(type) {
+	switch found, _ := expr.Pointer(value, path); v := found.(type) {
 	case string:
-		return id
+		return v
 	case int64:
-		return strconv.FormatInt(id, 10)
+		return strconv.FormatInt(v, 10)
+	case float64: // an id may be beyond what a number holds: it is as it is written
+		text, _ := expr.TextAt(q.Body, path)
+		return text
 	}
 	return ""
 }

@@ -6,11 +6,11 @@ package contact
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -48,19 +48,79 @@ func CheckAddress(a abi.Address) error {
 	return nil
 }
 
-// Contact is what is kept of a contact.
+// Received reads what an adapter's "receive" returned: units that each have an
+// id, and a message or news with an address, or a status.
+func Received(output []byte) (abi.Received, *abi.Error) {
+	bad := func(format string, args ...any) (abi.Received, *abi.Error) {
+		return abi.Received{}, &abi.Error{Code: abi.CodeBadOutput, Message: "receive returned " + fmt.Sprintf(format, args...)}
+	}
+	var received abi.Received
+	if err := json.Unmarshal(output, &received); err != nil {
+		return bad("%v", err)
+	}
+	for _, u := range received.Units {
+		nobody := u.Status != nil && u.From == abi.Address{}
+		if u.ID == "" || u.From.Path == "" && !nobody || !oneThing(u) {
+			return bad("the unit %q without an id, an address, or one of message, status and opt (%q or %q)", u.ID, abi.OptIn, abi.OptOut)
+		}
+		if len(u.Also) > MaxAlso {
+			return bad("the unit %q with %d other addresses: %d at most", u.ID, len(u.Also), MaxAlso)
+		}
+		for _, other := range u.Also {
+			if err := CheckAddress(other); err != nil {
+				return bad("the unit %q with another address: %v", u.ID, err)
+			}
+		}
+		if !nobody && CheckAddress(u.From) != nil {
+			return bad("the unit %q with the address %.80q: want a scheme of lower-case letters, digits, + - and ., and a path of at most %d bytes without control characters", u.ID, u.From, MaxPath)
+		}
+	}
+	return received, nil
+}
+
+// oneThing says whether a unit is exactly one of a message, a status and news
+// of whether the contact may be written to.
+func oneThing(u abi.Unit) bool {
+	things := 0
+	for _, is := range []bool{u.Message != nil, u.Status != nil, u.Opt != ""} {
+		if is {
+			things++
+		}
+	}
+	return things == 1 && (u.Opt == "" || CheckOpt(u.Opt) == nil)
+}
+
+// Contact is what is kept of a contact. Its key is made of the address by which
+// it was first known; Also are the keys of its other addresses, on whatever
+// channels.
 type Contact struct {
 	Channel string      `json:"channel"`
 	Address abi.Address `json:"address"`
+	Also    []Key       `json:"also,omitempty"`
+	// Opts say of addresses whether they may be written to of our own accord.
+	Opts map[Key]Opt `json:"opts,omitempty"`
+	// Language is a tag of BCP 47. LanguageBy says who told it: "channel" is
+	// the only one that later news of a channel goes over.
+	Language   string `json:"language,omitempty"`
+	LanguageBy string `json:"language_by,omitempty"`
+	// Blocked, if not nil, lets nothing of the contact in and nothing out to it.
+	Blocked *Block `json:"blocked,omitempty"`
 	// Name is the display name that the channel gave last.
 	Name      string    `json:"name,omitempty"`
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
+	// Merged is when another contact became this one last; zero: none has.
+	Merged time.Time `json:"merged,omitzero"`
+	// Heard says when the contact wrote last, by channel.
+	Heard map[string]time.Time `json:"heard,omitempty"`
 	// Vars are the variables that flows set, Tags the tags.
 	Vars map[string]any `json:"vars,omitempty"`
 	Tags []string       `json:"tags,omitempty"`
 	// WithHuman says that a person attends to the contact: flows stay silent.
 	WithHuman bool `json:"with_human,omitempty"`
+	// Choices are what was last asked, where an answer comes back otherwise than
+	// it was offered; nil: nothing was.
+	Choices *fallback.Choices `json:"choices,omitempty"`
 	// Later are the starts of flows that wait for the present run to end, without
 	// their values.
 	Later []Start `json:"later,omitempty"`
@@ -73,8 +133,19 @@ type Start struct {
 	Trigger string `json:"trigger"` // id of the trigger
 	// Value is the event, as JSON: integers keep their 64 bits.
 	Value json.RawMessage `json:"value,omitempty"`
+	// From is where the event came in, if it came by a webhook.
+	From *Origin `json:"from,omitempty"`
 	// Position is that of its letter in the mailbox, of one that waits.
 	Position uint64 `json:"position,omitempty"`
+}
+
+// Origin is where an event came in.
+type Origin struct {
+	Channel string `json:"channel,omitempty"`
+	// Request is the id of the HTTP request, and Delivery the one under which
+	// the webhook was stored.
+	Request  string `json:"request_id,omitempty"`
+	Delivery string `json:"delivery,omitempty"`
 }
 
 // Names that the scope "user" has for every contact; flows can't set them.
@@ -84,47 +155,16 @@ const (
 	FieldProfileName = "profile_name"
 	FieldTags        = "tags" // nodes of type user_tag change it
 	FieldKey         = "key"
+	// Nodes of type set_contact change these, and profile_name.
+	FieldLanguage = "language"
+	FieldOptIn    = "opt_in" // "in", "out" or "unknown", of the conversation's address
+	FieldBlocked  = "blocked"
 )
 
 // Fields lists these names.
 func Fields() []string {
-	return []string{FieldChannel, FieldAddress, FieldProfileName, FieldTags, FieldKey}
+	return []string{FieldChannel, FieldAddress, FieldProfileName, FieldTags, FieldKey, FieldLanguage, FieldOptIn, FieldBlocked}
 }
 
 // Key names the contact.
 func (c Contact) Key() Key { return KeyOf(c.Channel, c.Address) }
-
-// Scope returns what flows see as "user": the variables, and the fields above.
-func (c Contact) Scope() map[string]any {
-	scope := make(map[string]any, len(c.Vars)+5)
-	for name, value := range c.Vars {
-		scope[name] = value
-	}
-	tags := make([]any, len(c.Tags))
-	for i, tag := range c.Tags {
-		tags[i] = tag
-	}
-	scope[FieldChannel] = c.Channel
-	scope[FieldAddress] = c.Address.Path
-	scope[FieldProfileName] = c.Name
-	scope[FieldTags] = tags
-	scope[FieldKey] = string(c.Key())
-	return scope
-}
-
-// SetScope takes over the variables and the tags of a scope after a run has
-// changed it.
-func (c *Contact) SetScope(scope map[string]any) {
-	c.Vars, c.Tags = make(map[string]any, len(scope)), nil
-	for name, value := range scope {
-		if !slices.Contains(Fields(), name) {
-			c.Vars[name] = value
-		}
-	}
-	tags, _ := scope[FieldTags].([]any)
-	for _, tag := range tags {
-		if text, ok := tag.(string); ok {
-			c.Tags = append(c.Tags, text)
-		}
-	}
-}

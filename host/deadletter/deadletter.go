@@ -96,15 +96,18 @@ func Cut(e abi.Error) abi.Error {
 type Filter struct {
 	Queue   string // how the queue's name begins
 	Channel string
-	Code    string    // of the reason
-	Since   time.Time // not before
-	Until   time.Time // before
+	Code    string // of the reason
+	// EffectID is one message's, or one delivery's.
+	EffectID string
+	Since    time.Time // not before
+	Until    time.Time // before
 }
 
 func (f Filter) has(l Letter) bool {
 	return strings.HasPrefix(l.Queue, f.Queue) &&
 		(f.Channel == "" || f.Channel == l.Channel) &&
 		(f.Code == "" || f.Code == l.Reason.Code) &&
+		(f.EffectID == "" || f.EffectID == l.EffectID) &&
 		(f.Since.IsZero() || !l.At.Before(f.Since)) &&
 		(f.Until.IsZero() || l.At.Before(f.Until))
 }

@@ -121,7 +121,7 @@ func TestReplayAll(t *testing.T) {
 					t.Errorf("left: %q after replaying %q", left, c.want)
 				}
 			}
-			wakes, err := s.Due(t.Context(), start, 100)
+			wakes, err := s.Due(t.Context(), store.Wake{}, start, 100)
 			if err != nil {
 				t.Fatal(err)
 			}

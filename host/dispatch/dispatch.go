@@ -1,6 +1,7 @@
 // Package dispatch runs the work of keys: whenever a key's wake is due, the
 // handler for the key's prefix runs, one at a time for each key, with a bound
-// on how many run at once.
+// on how many run at once. Those that wait for something outside stand aside
+// meanwhile, so that a slow system holds nobody who has no business with it.
 //
 // Wakes live in the store, so work survives the process: what was due while
 // it was down is due when it starts. Memory holds only the keys that run and
@@ -32,9 +33,11 @@ type Handler func(ctx context.Context, key string) (next time.Time, err error)
 // Limits of a dispatcher.
 const (
 	maxRunning = 64               // keys of one prefix that run at once: slow work of one kind stops no other
-	window     = 4 * maxRunning   // wakes read at once: more than run mostly
-	deepWindow = 32 * window      // wakes read where those of a full prefix may hide others
+	maxHeld    = 2000             // the same, with those that stand aside: memory is bounded by it
+	window     = 4 * maxRunning   // wakes read at once, beside those of keys that run
+	deepWindow = 32 * window      // wakes read at once where those of a full prefix may hide others
 	deepPause  = time.Second / 5  // least time between two such reads
+	deepShare  = 20               // of the time, that such reads of all wakes may take: one part in so many
 	idlePoll   = time.Second      // longest sleep, for wakes that were set without Poke
 	minPause   = time.Second      // pause after a key's first failure
 	maxPause   = 1 * time.Minute  // longest pause between failures
@@ -60,9 +63,19 @@ type Dispatcher struct {
 
 	mu       sync.Mutex
 	running  map[string]bool    // guarded by mu
-	counts   map[string]int     // of running, by prefix; guarded by mu
+	counts   map[string]count   // of running, by prefix; guarded by mu
 	failures map[string]Failure // guarded by mu
-	deep     time.Time          // of the last deep read; of the loop alone
+	deep     deep               // of the loop alone
+}
+
+// count says how many keys of a prefix run, and how many of them stand aside.
+type count struct{ running, aside int }
+
+// deep is how far the wakes were read that stand behind those of a full prefix.
+type deep struct {
+	read  time.Time  // when it was done last
+	anew  time.Time  // when it begins at the first wake again
+	until store.Wake // the last one that was read
 }
 
 // New returns a dispatcher of the wakes in s. handlers are by prefix: the part
@@ -71,9 +84,12 @@ func New(s store.Store, log *slog.Logger, handlers map[string]Handler) *Dispatch
 	return &Dispatcher{
 		store: s, log: log, now: time.Now, handlers: handlers,
 		poke:    make(chan struct{}, 1),
-		running: map[string]bool{}, counts: map[string]int{}, failures: map[string]Failure{},
+		running: map[string]bool{}, counts: map[string]count{}, failures: map[string]Failure{},
 	}
 }
+
+// Prefixes lists the prefixes of the keys that there are handlers for.
+func (d *Dispatcher) Prefixes() []string { return slices.Sorted(maps.Keys(d.handlers)) }
 
 // Poke tells the dispatcher that a wake was set for now or earlier. It is a
 // hint that saves waiting; without it the wake is found within a second.
@@ -116,31 +132,48 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 // become due.
 func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
 	now := d.now()
-	sleep, more, err := d.read(ctx, workers, now, window)
+	sleep, last, more, err := d.read(ctx, workers, store.Wake{}, now, window)
 	if !more || err != nil {
 		return sleep, err
 	}
-	// All that was read is due, and may be of prefixes that are full.
-	if wait := deepPause - now.Sub(d.deep); wait > 0 {
+	// All that was read is due, and may be of prefixes that are full. Others are
+	// looked for behind it, and next time behind that, since what comes later is
+	// due later. What was passed over is looked at anew as often as that is cheap.
+	if wait := deepPause - now.Sub(d.deep.read); wait > 0 {
 		return wait, nil
 	}
-	d.deep = now
-	sleep, _, err = d.read(ctx, workers, now, deepWindow)
-	return sleep, err
+	d.deep.read = now
+	all := !now.Before(d.deep.anew)
+	if all {
+		d.deep.until = last
+	}
+	began := time.Now()
+	for more && err == nil {
+		sleep, last, more, err = d.read(ctx, workers, d.deep.until, now, deepWindow)
+		if last != (store.Wake{}) {
+			d.deep.until = last
+		}
+	}
+	if all {
+		d.deep.anew = now.Add(deepShare * time.Since(began))
+	}
+	return min(sleep, deepPause), err
 }
 
-// read starts the handlers of the first keys that are due. more says that there
-// may be others behind them.
-func (d *Dispatcher) read(ctx context.Context, workers *sync.WaitGroup, now time.Time, most int) (sleep time.Duration, more bool, err error) {
+// read starts the handlers of the first keys that are due after a wake, and
+// gives the last one that is. more says that there may be others behind it.
+func (d *Dispatcher) read(ctx context.Context, workers *sync.WaitGroup, after store.Wake, now time.Time, most int) (sleep time.Duration, last store.Wake, more bool, err error) {
 	busy := d.busy()
-	wakes, err := d.store.Due(ctx, now.Add(idlePoll), most)
+	most += len(busy) // their wakes stay until they are done
+	wakes, err := d.store.Due(ctx, after, now.Add(idlePoll), most)
 	if err != nil {
-		return idlePoll, false, err
+		return idlePoll, last, false, err
 	}
 	for _, wake := range wakes {
 		if wake.At.After(now) {
-			return wake.At.Sub(now), false, nil // in due order: the next one decides
+			return wake.At.Sub(now), last, false, nil // in due order: the next one decides
 		}
+		last = wake
 		// A key that ran while the wakes were read may be done with this one;
 		// its end pokes, and what is left of it is found then.
 		if busy[wake.Key] || !d.claim(wake.Key) {
@@ -148,7 +181,7 @@ func (d *Dispatcher) read(ctx context.Context, workers *sync.WaitGroup, now time
 		}
 		workers.Go(func() { d.work(ctx, wake) })
 	}
-	return idlePoll, len(wakes) == most, nil
+	return idlePoll, last, len(wakes) == most, nil
 }
 
 // prefixOf is the part of a key before its first colon.
@@ -169,12 +202,19 @@ func (d *Dispatcher) claim(key string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	prefix := prefixOf(key)
-	if d.running[key] || d.counts[prefix] >= maxRunning {
+	c := d.counts[prefix]
+	if d.running[key] || c.running-c.aside >= maxRunning || c.running >= maxHeld {
 		return false
 	}
 	d.running[key] = true
-	d.counts[prefix]++
+	d.count(prefix, 1, 0)
 	return true
+}
+
+// count counts keys in or out. The caller holds mu.
+func (d *Dispatcher) count(prefix string, running, aside int) {
+	c := d.counts[prefix]
+	d.counts[prefix] = count{c.running + running, c.aside + aside}
 }
 
 // work runs one key's handler and moves its wake.
@@ -182,11 +222,11 @@ func (d *Dispatcher) work(ctx context.Context, wake store.Wake) {
 	defer func() {
 		d.mu.Lock()
 		delete(d.running, wake.Key)
-		d.counts[prefixOf(wake.Key)]--
+		d.count(prefixOf(wake.Key), -1, 0)
 		d.mu.Unlock()
 		d.Poke() // a key that could not start, or a wake set meanwhile
 	}()
-	next, err := d.handle(ctx, wake.Key)
+	next, err := d.handle(context.WithValue(ctx, placeKey{}, &place{dispatcher: d, prefix: prefixOf(wake.Key)}), wake.Key)
 	if ctx.Err() != nil {
 		return // the wake stays: the work goes on at the next start
 	}

@@ -64,7 +64,7 @@ func within(t *testing.T, what string, done func() bool) {
 
 func due(t *testing.T, s store.Store) int {
 	t.Helper()
-	wakes, err := s.Due(t.Context(), time.Now().Add(24*time.Hour), 1000)
+	wakes, err := s.Due(t.Context(), store.Wake{}, time.Now().Add(24*time.Hour), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +212,73 @@ func TestNoPrefixStopsAnother(t *testing.T) {
 	if n := slow.Load(); n != maxRunning {
 		t.Errorf("%d slow keys run, want %d", n, maxRunning)
 	}
+}
+
+// TestManyOverdue: however much work of one kind is overdue, what stands behind
+// all of it is seen.
+func TestManyOverdue(t *testing.T) {
+	s := open(t)
+	past := time.Now().Add(-time.Hour)
+	for i := 0; i < deepWindow+window; i += 500 {
+		b := &store.Batch{}
+		for n := range 500 {
+			b.Wake = append(b.Wake, store.Wake{Key: fmt.Sprint("slow:", i+n), At: past})
+		}
+		if _, err := s.Commit(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release := make(chan struct{})
+	defer close(release)
+	var quick atomic.Int64
+	d := start(t, s, map[string]Handler{
+		"slow": func(context.Context, string) (time.Time, error) { <-release; return time.Time{}, nil },
+		"quick": func(context.Context, string) (time.Time, error) {
+			quick.Add(1)
+			return time.Time{}, nil
+		},
+	})
+	for i := range int64(3) {
+		wakeUp(t, s, fmt.Sprint("quick:", i), time.Now())
+		d.Poke()
+		within(t, "the quick key", func() bool { return quick.Load() == i+1 })
+	}
+}
+
+// TestAside: keys that wait for something outside hold none of their kind that
+// does not; they are bounded all the same.
+func TestAside(t *testing.T) {
+	s := open(t)
+	for i := range maxHeld + 10 {
+		wakeUp(t, s, fmt.Sprint("a:", i), time.Now())
+	}
+	release := make(chan struct{})
+	var held, most atomic.Int64
+	d := start(t, s, map[string]Handler{"a": func(ctx context.Context, _ string) (time.Time, error) {
+		now := held.Add(1)
+		defer held.Add(-1)
+		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+		}
+		back, other := Aside(ctx), Aside(ctx)
+		<-release
+		other()
+		back()
+		return time.Time{}, nil
+	}})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo() // before the dispatcher is waited for
+	within(t, "all places taken", func() bool { return held.Load() == maxHeld })
+	letGo()
+	within(t, "all keys done", func() bool { return due(t, s) == 0 })
+	if most.Load() != maxHeld {
+		t.Errorf("%d keys were held at once, want %d at most", most.Load(), maxHeld)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.counts["a"]; c != (count{}) {
+		t.Errorf("at the end %+v are counted", c)
+	}
+	Aside(t.Context())() // of who has no place
 }
 
 // TestFailuresOfWhatIsGone: what nobody tries any more does not fail.

@@ -76,6 +76,24 @@ func reachOf(addr netip.Addr) reach {
 	return reachNever
 }
 
+// NearOf says of a host that is written as an address, or as a name that only
+// means something near, whether it is near: private or this machine. never says
+// that it is link-local, a metadata service's or special, so that only a grant
+// that names it can mean it. Of other names nothing is known.
+func NearOf(host string) (near, never bool) {
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil {
+		return isLocalName(host), false
+	}
+	switch reachOf(addr) {
+	case reachPublic:
+		return false, false
+	case reachAddress, reachNever:
+		return false, true
+	}
+	return true, false
+}
+
 // localSuffixes end names that are not the public DNS's to give: RFC 6761,
 // RFC 6762, RFC 8375, and "internal", which ICANN reserved in 2024.
 var localSuffixes = []string{".localhost", ".local", ".internal", ".home.arpa", ".lan"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -31,52 +32,117 @@ type BlobWriter interface {
 	Abort()
 }
 
-// body is what a request sends: bytes, or a blob. It can be read as often as
-// redirects and signatures want it.
+// body is what a request sends: pieces, one after the other. It can be read as
+// often as redirects and signatures want it.
 type body struct {
-	data   []byte
-	blob   *abi.Blob // nil for data
-	secret bool      // data holds a secret
+	pieces []piece
+	secret bool // a piece holds a secret
+	// security is where credentials of the connection may stand in the one
+	// piece that there is; nil: nowhere.
+	security *abi.WSSecurity
+}
+
+// piece is bytes, or a blob.
+type piece struct {
+	data []byte
+	blob *abi.Blob // nil for data
+}
+
+func (b body) size() (n int64) {
+	for _, p := range b.pieces {
+		if n += int64(len(p.data)); p.blob != nil {
+			n += p.blob.Size
+		}
+	}
+	return n
+}
+
+// start gives the beginning of a body, as far as it is in memory.
+func (b body) start(most int) (data []byte) {
+	for _, p := range b.pieces {
+		if p.blob != nil || len(data) == most {
+			break
+		}
+		data = append(data, p.data[:min(len(p.data), most-len(data))]...)
+	}
+	return data
+}
+
+// reading reads the pieces of a body, and opens each blob when its turn comes.
+type reading struct {
+	ctx   context.Context //nolint:containedctx // of the request, and lives as long
+	blobs Blobs
+	rest  []piece
+	open  io.ReadCloser // of the piece before rest; nil: none
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	for {
+		if r.open == nil {
+			if len(r.rest) == 0 {
+				return 0, io.EOF
+			}
+			next := r.rest[0]
+			r.rest = r.rest[1:]
+			if r.open = io.NopCloser(bytes.NewReader(next.data)); next.blob != nil {
+				r.open = r.blobs.Open(r.ctx, next.blob.ID)
+			}
+		}
+		n, err := r.open.Read(p)
+		if errors.Is(err, io.EOF) {
+			err = r.Close()
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// Close ends the piece that is being read.
+func (r *reading) Close() error {
+	if r.open == nil {
+		return nil
+	}
+	err := r.open.Close()
+	r.open = nil
+	return err
 }
 
 // put gives a request its body.
 func (s *Scope) put(ctx context.Context, r *http.Request, b body) {
-	size := int64(len(b.data))
-	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.data)), nil }
-	if b.blob != nil {
-		size = b.blob.Size
-		open = func() (io.ReadCloser, error) { return s.policy.Blobs.Open(ctx, b.blob.ID), nil }
-	}
+	size := b.size()
 	if size == 0 {
 		return
 	}
+	open := func() (io.ReadCloser, error) {
+		return &reading{ctx: ctx, blobs: s.policy.Blobs, rest: b.pieces}, nil
+	}
 	r.ContentLength, r.GetBody = size, open
-	r.Body, _ = open() //nolint:errcheck // neither fails
+	r.Body, _ = open() //nolint:errcheck // it does not fail
 }
 
 // readBody reads what the guest wants to send.
 func (s *Scope) readBody(ctx context.Context, req abi.HTTPRequest, to target, header http.Header) (body, *abi.Error) {
 	given := 0
-	for _, text := range []string{req.Body, req.BodyBase64, req.BodyBlob} {
-		if text != "" {
+	for _, there := range []bool{req.Body != "", req.BodyBase64 != "", req.BodyBlob != "", len(req.Parts) > 0} {
+		if there {
 			given++
 		}
 	}
-	if given > 1 {
-		return body{}, fail(abi.CodeInvalid, "%s: the request has more than one of body, body_base64 and body_blob: give one", to.name())
-	}
-	if req.BodyBlob != "" {
-		if s.policy.Blobs == nil {
-			return body{}, fail(abi.CodeUnavailable, "%s: this call has no blobs: they belong to contacts and gateway runs", to.name())
-		}
-		blob, err := s.policy.Blobs.Stat(ctx, req.BodyBlob)
-		if err != nil {
-			return body{}, asError(err)
+	switch {
+	case given > 1:
+		return body{}, fail(abi.CodeInvalid, "%s: the request has more than one of body, body_base64, body_blob and parts: give one", to.name())
+	case len(req.Parts) > 0:
+		return s.readParts(ctx, req.Parts, to, header)
+	case req.BodyBlob != "":
+		blob, failure := s.stat(ctx, to, req.BodyBlob)
+		if failure != nil {
+			return body{}, failure
 		}
 		if header.Get("Content-Type") == "" && blob.MIME != "" {
 			header.Set("Content-Type", blob.MIME)
 		}
-		return body{blob: &blob}, nil
+		return body{pieces: []piece{{blob: blob}}}, nil
 	}
 	data := []byte(req.Body)
 	if req.BodyBase64 != "" {
@@ -92,7 +158,24 @@ func (s *Scope) readBody(ctx context.Context, req abi.HTTPRequest, to target, he
 	if int64(len(data)) > s.policy.HTTPBytes {
 		return body{}, s.tooLong(to.name(), "the request's body")
 	}
-	return body{data: data, secret: secret}, nil
+	if place := req.WSSecurity; place != nil && s.secures(to) {
+		if secret || place.At < 0 || place.At > len(data) {
+			return body{}, fail(abi.CodeInvalid, "%s: ws_security.at %d is no place in a body of %d bytes without secrets", to.name(), place.At, len(data))
+		}
+	}
+	return body{pieces: []piece{{data: data}}, secret: secret, security: req.WSSecurity}, nil
+}
+
+// stat describes a blob that a request sends.
+func (s *Scope) stat(ctx context.Context, to target, id string) (*abi.Blob, *abi.Error) {
+	if s.policy.Blobs == nil {
+		return nil, fail(abi.CodeUnavailable, "%s: this call has no blobs: they belong to contacts and gateway runs", to.name())
+	}
+	blob, err := s.policy.Blobs.Stat(ctx, id)
+	if err != nil {
+		return nil, asError(err)
+	}
+	return &blob, nil
 }
 
 // store makes a blob of an answer's body, which is redacted already.

@@ -47,6 +47,9 @@ type Config struct {
 	// Transport answers in the place of the network, for trials: everything is
 	// as ever but that nothing is resolved and dialled. nil: the network.
 	Transport http.RoundTripper
+	// Exchanged is told of each request after its end, with the context that it
+	// was made in; nil: nobody asks.
+	Exchanged func(ctx context.Context, x *Exchange)
 	Log       *slog.Logger // nil drops everything
 }
 
@@ -54,6 +57,8 @@ type Config struct {
 type Client struct {
 	secrets *secret.Source
 	auth    *auth.Keeper
+	// exchanged is told of each request; nil: nobody asks.
+	exchanged func(ctx context.Context, x *Exchange)
 	// One transport for each reach: a connection in the pool was checked for
 	// the reach of its transport, so no request can be handed one to a place
 	// that it may not reach itself.
@@ -62,7 +67,7 @@ type Client struct {
 
 // New returns a client.
 func New(config Config) *Client {
-	c := &Client{secrets: config.Secrets, auth: auth.NewKeeper(auth.Config{Vault: config.Vault, Log: config.Log})}
+	c := &Client{secrets: config.Secrets, exchanged: config.Exchanged, auth: auth.NewKeeper(auth.Config{Vault: config.Vault, Log: config.Log})}
 	for r := range c.transports {
 		if c.transports[r] = config.Transport; config.Transport == nil {
 			c.transports[r] = newTransport(config, reach(r))

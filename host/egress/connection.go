@@ -101,6 +101,25 @@ func (s *Scope) authenticate(ctx context.Context, r *http.Request) *abi.Error {
 	return nil
 }
 
+// secures says whether credentials of the connection go into what is sent.
+func (s *Scope) secures(to target) bool {
+	return to.connected && s.base.Auth.Type == auth.WSSecurity
+}
+
+// secure puts the connection's credentials into a SOAP envelope. The body that
+// the guest gave, which logs show and redirects send on, stays without.
+func (s *Scope) secure(b body) (body, *abi.Error) {
+	header, err := s.client.auth.SecurityHeader(s.base.Auth, surroundings{s}, b.security)
+	if err != nil {
+		failure := *asError(err)
+		failure.Message = fmt.Sprintf("connection %q: %s", s.base.ID, failure.Message)
+		return b, &failure
+	}
+	data, at := b.pieces[0].data, b.security.At
+	b.pieces = []piece{{data: data[:at]}, {data: header}, {data: data[at:]}}
+	return b, nil
+}
+
 // surroundings is what a scope gives to authentication.
 type surroundings struct{ scope *Scope }
 

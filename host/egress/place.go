@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
@@ -59,7 +60,8 @@ func (s *Scope) SecretRef(name string) (string, error) {
 	if i < 0 {
 		return "", fail(abi.CodeDenied, "secret %q is not granted: the plugin's manifest must ask for it and grants.yaml give it", name)
 	}
-	value, failure := s.open(name, "secret_ref")
+	own := cmp.Or(s.policy.Named[name], name)
+	value, failure := s.open(own, "secret_ref")
 	if failure != nil {
 		return "", failure
 	}
@@ -75,7 +77,7 @@ func (s *Scope) SecretRef(name string) (string, error) {
 	}
 	text := "secretref_" + rand.Text()
 	request := s.policy.Secrets[i]
-	s.handles[text] = handle{name, value, request.Places, [][]string{request.Origins, s.policy.Bound[name]}}
+	s.handles[text] = handle{name, value, request.Places, [][]string{request.Origins, s.policy.Bound[own]}}
 	return text, nil
 }
 

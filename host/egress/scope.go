@@ -26,6 +26,9 @@ type Policy struct {
 	Connection *Connection // nil for none
 	// Secrets are the manifest's requests, as far as they are granted.
 	Secrets []abi.SecretRequest
+	// Named gives the names on this host of what the manifest calls otherwise; a
+	// secret that is not there has the manifest's name.
+	Named map[string]string
 	// Bound are the origins, or "connection", that a secret may go to, of those
 	// that it could; a secret that is not there may go to all.
 	Bound     map[string][]string
@@ -34,6 +37,11 @@ type Policy struct {
 	Timeout   time.Duration // of one request, redirects and body included
 	// Direct: a redirect is an answer like any other, and is not followed.
 	Direct bool
+	// Near bounds how far into the operator's networks requests may go.
+	Near Near
+	// Cut: an answer's body that is longer than HTTPBytes, or doesn't come to its
+	// end, is cut, not refused: its status is what counts.
+	Cut bool
 	// Unsafe: a repeat of the call may do it twice, so a request that may have
 	// arrived and failed then ends as unknown, not as unreachable.
 	Unsafe bool
@@ -41,6 +49,19 @@ type Policy struct {
 	Blobs     Blobs
 	BlobBytes int64 // all blobs that the call makes
 }
+
+// Near is how far into the operator's networks a request may go at most.
+type Near int
+
+const (
+	// NearAsNamed: as far as whoever named the place may.
+	NearAsNamed Near = iota
+	// NearNothing: to public addresses only, whatever names the place.
+	NearNothing
+	// NearHosts: to private networks and this machine too, whatever names the
+	// place; never to link-local and metadata addresses.
+	NearHosts
+)
 
 const (
 	defaultBlobs    = 32 << 20
@@ -119,6 +140,12 @@ func (s *Scope) admit(u *url.URL) (target, *abi.Error) {
 		if configured := s.base != nil && origin == s.base.origin; named || configured {
 			t.reach = reachFor(origin, configured)
 		}
+		switch s.policy.Near {
+		case NearNothing:
+			t.reach = reachPublic
+		case NearHosts:
+			t.reach = reachLoopback
+		}
 		return t, nil
 	}
 	switch {
@@ -166,6 +193,9 @@ func (s *Scope) open(name, what string) (secret.Value, *abi.Error) {
 	s.hidden.Hide(value.Reveal())
 	return value, nil
 }
+
+// Hide keeps a text that the caller puts into a request from coming back.
+func (s *Scope) Hide(text string) { s.hidden.Hide(text) }
 
 // Redact takes the secrets that this scope has used out of a text, in every
 // spelling that [redact] knows.

@@ -40,6 +40,33 @@ func handleOf(t *testing.T, s *Scope, name string) string {
 	return h
 }
 
+// A secret of the manifest may have another name on this host, which is the one
+// that a grant's bounds mean.
+func TestNamedSecrets(t *testing.T) {
+	s, other := serve(t, nil), serve(t, nil)
+	scope := newClient(t, nil).Open(Policy{
+		Origins: []string{s.URL, other.URL}, Secrets: []abi.SecretRequest{{Name: "bot_token", Places: []string{"path"}}, {Name: "plain", Places: []string{"path"}}},
+		Named: map[string]string{"bot_token": "token", "plain": "nowhere"}, Bound: map[string][]string{"token": {s.URL}},
+	})
+	h := handleOf(t, scope, "bot_token")
+	ok(t, scope, abi.HTTPRequest{URL: s.URL + "/bot" + h + "/send"})
+	if r, _ := s.last(t); r.URL.Path != "/bot"+token+"/send" {
+		t.Errorf("path is %s", r.URL.Path)
+	}
+	if got := scope.Redact("it was " + token); strings.Contains(got, token) {
+		t.Errorf("redacted to %q", got)
+	}
+	if _, err := scope.Send(t.Context(), abi.HTTPRequest{URL: other.URL + "/bot" + h}); err == nil || !strings.Contains(err.Error(), "may not go to") {
+		t.Errorf("toward an origin that it is not bound to: %v", err)
+	}
+	if _, err := scope.SecretRef("plain"); err == nil {
+		t.Error("its own name served where another was given")
+	}
+	if _, err := scope.SecretRef("token"); err == nil {
+		t.Error("the host's name served where the manifest has another")
+	}
+}
+
 // A value is encoded so that the other side reads exactly the value.
 func TestPlaces(t *testing.T) {
 	s := serve(t, nil)

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/trace"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -47,8 +48,8 @@ func (s *Scope) Send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse
 	// A connection that is ready gets the request at once: from then on, some
 	// of it may have arrived.
 	var sent atomic.Bool
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
-	response, failure := s.send(ctx, req, trace)
+	arrival := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
+	response, failure := s.send(ctx, req, arrival)
 	if failure != nil {
 		if s.policy.Unsafe && sent.Load() && failure.Code == abi.CodeUnreachable {
 			failure = fail(abi.CodeUnknown, "the request may have arrived: %s", failure.Message)
@@ -59,7 +60,7 @@ func (s *Scope) Send(ctx context.Context, req abi.HTTPRequest) (abi.HTTPResponse
 	return response, nil
 }
 
-func (s *Scope) send(ctx context.Context, req abi.HTTPRequest, trace *httptrace.ClientTrace) (abi.HTTPResponse, *abi.Error) {
+func (s *Scope) send(ctx context.Context, req abi.HTTPRequest, arrival *httptrace.ClientTrace) (abi.HTTPResponse, *abi.Error) {
 	out, to, failure := s.prepare(ctx, req)
 	if failure != nil {
 		return abi.HTTPResponse{}, failure
@@ -69,15 +70,18 @@ func (s *Scope) send(ctx context.Context, req abi.HTTPRequest, trace *httptrace.
 		return abi.HTTPResponse{}, failure
 	}
 	for hop := 0; ; hop++ {
-		response, failure := s.exchange(ctx, out, to, named, trace)
+		response, seen, failure := s.exchange(ctx, out, to, named, arrival)
 		if failure != nil {
 			return abi.HTTPResponse{}, failure
 		}
 		location := response.Header.Get("Location")
 		if s.policy.Direct || location == "" || !slices.Contains([]int{301, 302, 303, 307, 308}, response.StatusCode) {
-			return s.read(ctx, out, response, named)
+			answer, failure := s.read(ctx, out, response, named, seen)
+			seen.end(failure)
+			return answer, failure
 		}
 		response.Body.Close() //nolint:errcheck // an answer that nobody reads
+		seen.end(nil)
 		if hop == maxRedirects {
 			return abi.HTTPResponse{}, fail(abi.CodeLimit, "%s: more than %d redirects", named, maxRedirects)
 		}
@@ -158,30 +162,38 @@ func (s *Scope) setHeader(out *outgoing, to target, headers map[string]string) *
 	return nil
 }
 
-// exchange sends one request and waits for the head of its answer.
-func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named string, trace *httptrace.ClientTrace) (*http.Response, *abi.Error) {
+// exchange sends one request and waits for the head of its answer. Whoever
+// reads the answer ends what is seen of it.
+func (s *Scope) exchange(ctx context.Context, out outgoing, to target, named string, arrival *httptrace.ClientTrace) (*http.Response, *watched, *abi.Error) {
 	if failure := s.count(); failure != nil {
-		return nil, failure
+		return nil, nil, failure
 	}
 	for again := false; ; again = true {
+		ctx, seen := s.watch(ctx, out, to, named)
+		broke := func(failure *abi.Error) (*http.Response, *watched, *abi.Error) {
+			seen.end(failure)
+			return nil, nil, failure
+		}
 		request, failure := s.request(ctx, out, to, named)
 		if failure != nil {
-			return nil, failure
+			return broke(failure)
 		}
-		request = request.WithContext(httptrace.WithClientTrace(ctx, trace)) // not that of a token
+		request = request.WithContext(httptrace.WithClientTrace(ctx, arrival)) // not that of a token
 		response, err := s.client.transports[to.reach].RoundTrip(request)
 		if err != nil {
-			return nil, broken(ctx, named, err)
+			return broke(broken(ctx, named, err))
 		}
+		seen.answered(request, response)
 		if response.StatusCode == http.StatusUnauthorized && !again && to.connected && !out.crossed && s.client.auth.Renewable(s.base.Auth, request) {
 			response.Body.Close() //nolint:errcheck // an answer that nobody reads
+			seen.end(nil)
 			continue
 		}
 		if response.StatusCode < 200 {
 			response.Body.Close() //nolint:errcheck // the connection is of no use
-			return nil, fail(abi.CodeUnreachable, "%s answered with status %d, which ends no exchange", named, response.StatusCode)
+			return broke(fail(abi.CodeUnreachable, "%s answered with status %d, which ends no exchange", named, response.StatusCode))
 		}
-		return response, nil
+		return response, seen, nil
 	}
 }
 
@@ -192,7 +204,17 @@ func (s *Scope) request(ctx context.Context, out outgoing, to target, named stri
 		return nil, fail(abi.CodeInvalid, "%s: the request can't be made", named)
 	}
 	request.Header = out.header.Clone()
-	s.put(ctx, request, out.body)
+	if request.Header.Get("Traceparent") == "" {
+		trace.Send(ctx, request.Header)
+	}
+	sent := out.body
+	if s.secures(to) && !out.crossed {
+		var failure *abi.Error
+		if sent, failure = s.secure(sent); failure != nil {
+			return nil, failure
+		}
+	}
+	s.put(ctx, request, sent)
 	if to.connected && !out.crossed {
 		if failure := s.authenticate(ctx, request); failure != nil {
 			return nil, failure
@@ -269,7 +291,7 @@ func (c *capped) Read(p []byte) (int, error) {
 }
 
 // read reads an answer's body within the limit and gives it its shape.
-func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response, named string) (answer abi.HTTPResponse, failure *abi.Error) {
+func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response, named string, seen *watched) (answer abi.HTTPResponse, failure *abi.Error) {
 	defer response.Body.Close()
 	limit, tooLong := s.policy.HTTPBytes, s.tooLong(named, "the answer's body")
 	if out.toBlob {
@@ -282,7 +304,7 @@ func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response,
 			s.giveBlobs(unused)
 		}()
 	}
-	if response.ContentLength > limit && out.method != http.MethodHead {
+	if response.ContentLength > limit && out.method != http.MethodHead && !s.policy.Cut {
 		return abi.HTTPResponse{}, tooLong
 	}
 	answer.Status = response.StatusCode
@@ -290,12 +312,13 @@ func (s *Scope) read(ctx context.Context, out outgoing, response *http.Response,
 	switch {
 	case err != nil:
 	case out.toBlob:
-		answer.Blob, err = s.store(ctx, s.hidden.Reader(plain), response.Header.Get("Content-Type"))
+		answer.Blob, err = s.store(ctx, seen.body(s.hidden.Reader(plain)), response.Header.Get("Content-Type"))
 	default:
-		err = inline(&answer, s.hidden.Reader(plain))
+		err = inline(&answer, seen.body(s.hidden.Reader(plain)))
 	}
 	var shaped *abi.Error
 	switch {
+	case err != nil && s.policy.Cut: // the status is what counts
 	case errors.Is(err, errTooLong):
 		return abi.HTTPResponse{}, tooLong
 	case errors.As(err, &shaped):

@@ -80,6 +80,7 @@ type move struct {
 	program *Program
 	above   []*Run
 	seen    map[string]any // the scope of the node that is passed, if fresh; see scope
+	none    map[string]any // empty; for scopes that hold nothing yet
 	fresh   bool
 	turn    string // the node at which a run goes on that a node has made the one that moves
 	results int    // bytes of the values that groups gave
@@ -133,8 +134,8 @@ func (m *move) at(what string, is func(*Run) bool) (*node, error) {
 }
 
 // retry goes on from the node that failed: its call is made again, with the
-// same effect id, or its sub-runs go on if the session was interrupted, or the
-// node is entered anew.
+// same effect id, and as its node is now if the session has moved; or its
+// sub-runs go on if the session was interrupted, or the node is entered anew.
 func (m *move) retry() error {
 	if m.session.Run.Status != Failed {
 		return fmt.Errorf("advance session %q: it is %s and has not failed", m.session.ID, m.session.Run.Status)
@@ -156,17 +157,38 @@ func (m *move) retry() error {
 	}
 	m.rest()
 	m.heard(m.event.Now) // it was not the contact who kept the run waiting
-	if call := m.run.Pending; call != nil {
+	switch call, group := m.run.Pending, m.run.Group; {
+	case call != nil:
 		again := *call
 		again.Attempt++
 		again.NotBefore = time.Time{}
 		m.run.Pending, m.run.Status, m.run.Since = &again, Running, m.event.Now
-		return nil
+	case group == nil:
+		m.walk(m.run.Node)
+	case group.Left == 0: // what they gave was too much
+		m.walk(m.gathered())
+	} // else its sub-runs say what they need
+	return m.remake()
+}
+
+// remake makes the calls anew, as their nodes are now, that were made in another
+// version of the flow. Their effect ids stay.
+func (m *move) remake() error {
+	moved := func(r *Run) bool { return r.Status == Running && r.Pending != nil && r.Pending.Moved }
+	for m.session.Run.find(moved) != nil {
+		n, err := m.at("a call moved", moved)
+		if err != nil {
+			return err
+		}
+		before, step := m.run.Pending, m.step(n)
+		if _, problem := m.do(n, &step); problem != nil {
+			m.run.Status = ""
+			m.walk(m.fail(step, &Failure{Node: n.ID, Error: *problem}))
+			continue
+		}
+		call := m.run.Pending
+		call.EffectID, call.Attempt, call.NotBefore = before.EffectID, before.Attempt, before.NotBefore
 	}
-	if m.run.Group != nil {
-		return nil // its sub-runs say what they need
-	}
-	m.walk(m.run.Node)
 	return nil
 }
 
@@ -191,11 +213,13 @@ func (m *move) scope() map[string]any {
 		return m.seen
 	}
 	if m.seen == nil {
-		m.seen = expr.Prepare(map[string]any{"env": object(m.event.Env), "now": m.event.Now})
+		m.seen = make(map[string]any, 9) // all scopes, and what Prepare adds
+		m.seen["env"], m.seen["now"] = m.object(m.event.Env), m.event.Now
+		expr.Prepare(m.seen)
 	}
 	m.fresh = true
 	m.seen["input"], m.seen["trigger"] = m.run.Input(), m.run.Trigger
-	m.seen["flow"], m.seen["user"], m.seen["nodes"] = object(m.run.Vars), object(m.user), object(m.run.Nodes)
+	m.seen["flow"], m.seen["user"], m.seen["nodes"] = m.object(m.run.Vars), m.object(m.user), m.object(m.run.Nodes)
 	m.seen["error"] = nil
 	if m.run.Caught != nil {
 		m.seen["error"] = m.run.Caught.value()
@@ -216,11 +240,14 @@ func (f *Failure) value() map[string]any {
 }
 
 // object gives an empty object instead of null.
-func object(m map[string]any) map[string]any {
-	if m == nil {
-		return map[string]any{}
+func (m *move) object(v map[string]any) map[string]any {
+	if v != nil {
+		return v
 	}
-	return m
+	if m.none == nil {
+		m.none = map[string]any{}
+	}
+	return m.none
 }
 
 // checkSize fails a session that holds too much.
@@ -257,10 +284,10 @@ func (m *move) checkSize() {
 	if held <= limit {
 		return
 	}
+	// What it called and gathered stays: a retry goes on there, and repeats
+	// nothing that was done.
 	run := m.session.Run
-	m.run, m.above = run, nil
-	m.session.Silence = nil
-	run.Status, run.Pending, run.Wait, run.Called, run.Group = Failed, nil, nil, nil, nil
+	run.Status = Failed
 	run.Failure = &Failure{Node: run.Node, Error: abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf(
 		"node %q: the run holds values over the limit of %d bytes; %s", run.Node, limit, hint)}}
 }

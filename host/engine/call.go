@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/trama-run/trama/host/flow"
@@ -33,7 +34,7 @@ func (m *move) runCode(n *node, c *flow.RunCode, step *Step) (string, *abi.Error
 	}
 	step.Input = input
 	m.call(n, Call{Plugin: c.Language, Operation: abi.FuncRun, Script: true, Input: map[string]any{
-		"code": c.Code, "input": input, "flow": object(m.run.Vars), "user": object(m.user), "env": object(m.event.Env),
+		"code": c.Code, "input": input, "flow": m.object(m.run.Vars), "user": m.object(m.user), "env": m.object(m.event.Env),
 	}})
 	return "", nil
 }
@@ -46,7 +47,7 @@ func (m *move) call(n *node, c Call) {
 }
 
 func (m *move) result(r *Result) error {
-	n, err := m.at(fmt.Sprintf("a result of effect %q came", r.EffectID), func(run *Run) bool {
+	n, err := m.at("a result of effect "+strconv.Quote(r.EffectID)+" came", func(run *Run) bool {
 		return run.Status == Running && run.Pending != nil && run.Pending.EffectID == r.EffectID
 	})
 	if err != nil {

@@ -183,6 +183,11 @@ func dump(t rapid.TB, v any) string {
 
 func compile(t testing.TB, document []byte) *engine.Program {
 	t.Helper()
+	return compileAs(t, document, 3)
+}
+
+func compileAs(t testing.TB, document []byte, version int) *engine.Program {
+	t.Helper()
 	f, err := flow.Parse("flow.yaml", document)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +201,7 @@ func compile(t testing.TB, document []byte) *engine.Program {
 	if err := json.Unmarshal(data, &stored); err != nil {
 		t.Fatal(err)
 	}
-	program, err := engine.Compile(&stored, 3)
+	program, err := engine.Compile(&stored, version)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
+	"math"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -52,10 +51,10 @@ func fillValue(into reflect.Value, value any, path string) *abi.Error {
 			return wrong("a mapping")
 		}
 		fields := fieldsOf(into.Type())
-		for _, name := range slices.Sorted(maps.Keys(object)) {
+		for _, name := range names(object) {
 			i, ok := fields[name]
 			if !ok {
-				return invalid("%s: it has no field %q; its fields are %s", path, name, strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+				return invalid("%s: it has no field %q; its fields are %s", path, name, strings.Join(names(fields), ", "))
 			}
 			if err := fillValue(into.Field(i), object[name], path+"."+name); err != nil {
 				return err
@@ -91,6 +90,12 @@ func fillValue(into reflect.Value, value any, path string) *abi.Error {
 			return wrong("a number")
 		}
 		into.SetFloat(number)
+	case reflect.Int64:
+		number, ok := asNumber(value)
+		if value != nil && (!ok || number != math.Trunc(number) || math.Abs(number) > 1<<53) {
+			return wrong("a whole number")
+		}
+		into.SetInt(int64(number))
 	default:
 		panic(fmt.Sprintf("engine: fill %s: not supported", into.Type()))
 	}

@@ -8,7 +8,8 @@ import (
 // Move lets all runs of a session that are in one version of a flow go on in
 // another. Names gives nodes the names that they have there; the others keep
 // theirs. Its error says which node a run can't stand at; the session is as it
-// was then.
+// was then. Calls of one that has failed are as their nodes are there, once it
+// is retried; one that goes on must have none.
 func (s *Session) Move(from, to *Program, names map[string]string) error {
 	run := s.Run.clone()
 	var stuck error
@@ -76,12 +77,20 @@ func (r *Run) move(from, to *Program, names map[string]string) error {
 	if err != nil {
 		return err
 	}
-	r.Node, r.Version = at, to.version
 	if r.Pending != nil {
 		call := *r.Pending
-		call.Node = at
+		call.Node, call.Moved = at, true
 		r.Pending = &call
 	}
+	if r.Group != nil {
+		for _, sub := range r.Group.Subs {
+			begins := func(p *Program, node string) bool { return p.next[port{node, sub.Port}] != "" }
+			if sub.Run == nil && !sub.Over && begins(from, r.Node) && !begins(to, at) {
+				return fmt.Errorf("it has sub-runs that are to begin at the port %q of node %q, and no edge leads from it in version %d", sub.Port, r.Node, to.version)
+			}
+		}
+	}
+	r.Node, r.Version = at, to.version
 	renamed := func(id string) string {
 		if name, ok := names[id]; ok {
 			return name

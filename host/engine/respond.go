@@ -2,10 +2,10 @@ package engine
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -37,7 +37,7 @@ func (m *move) respond(n *node, c *flow.Respond, step *Step) (string, *abi.Error
 		}
 		answer.Status = int(code)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+	for _, name := range names(c.Headers) {
 		value, err := c.Headers[name].Text(m.scope())
 		if err != nil {
 			return "", failed(err)
@@ -62,9 +62,12 @@ func (m *move) respond(n *node, c *flow.Respond, step *Step) (string, *abi.Error
 	return flow.PortNext, nil
 }
 
-// framing are the headers that say where a response ends (RFC 9112, 6): a wrong
-// one would let a proxy take the rest for another.
-var framing = []string{"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+// framing are the headers that say where a response ends or belong to one
+// connection (RFC 9110, 7.6.1), and those that the server itself sets: a wrong
+// one would let a proxy take the rest for another response.
+var framing = []string{
+	"connection", "content-length", "date", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "trama-run", "transfer-encoding", "upgrade", "x-request-id",
+}
 
 // headerName reports whether a name is a token (RFC 9110, 5.6.2).
 func headerName(s string) bool {
@@ -101,11 +104,20 @@ func (m *move) emitEvent(n *node, c *flow.EmitEvent, step *Step) (string, *abi.E
 	if err != nil {
 		return "", err
 	}
-	contact, err := m.text(c.Contact)
+	to, err := m.text(c.Contact)
 	if err != nil {
 		return "", err
 	}
-	emit := &Emit{Event: c.Event, Data: data, Contact: contact}
+	if !c.Contact.IsZero() { // an event of nobody is one that names none
+		_, address, err := contact.Key(to).Split()
+		if err == nil {
+			err = contact.CheckAddress(address)
+		}
+		if err != nil {
+			return "", invalid("contact: %v", err)
+		}
+	}
+	emit := &Emit{Event: c.Event, Data: data, Contact: to}
 	step.Output = map[string]any{"event": emit.Event, "data": emit.Data, "contact": emit.Contact}
 	m.effect(n, step, Effect{Emit: emit})
 	return flow.PortNext, nil

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -75,6 +76,8 @@ func TestSendKinds(t *testing.T) {
 			`{"type": "media", "text": "Ana", "media": {"kind": "image", "url": "https://example.com/1.png"}}`},
 		{`{"media": "{{ input.media }}"}`,
 			`{"type": "media", "media": {"kind": "document", "id": "m1", "mime": "application/pdf", "sha256": "x=", "filename": "a.pdf"}}`},
+		{`{"media": "{{ {kind: 'image', blob: {id: 'blob_1', size: input.n, sha256: 'ab'}, size: nil} }}"}`,
+			`{"type": "media", "media": {"kind": "image", "blob": {"id": "blob_1", "size": 7, "sha256": "ab"}}}`},
 		{`{"type": "video", "media": {"id": "{n}"}}`, `{"type": "media", "media": {"kind": "video", "id": "7"}}`},
 		{`{"type": "audio", "media": {"id": "1"}}`, `{"type": "media", "media": {"kind": "audio", "id": "1"}}`},
 		{`{"type": "voice", "media": {"id": "1"}}`, `{"type": "media", "media": {"kind": "voice", "id": "1"}}`},
@@ -97,6 +100,8 @@ func TestSendKinds(t *testing.T) {
 			`{"type": "product_list", "header": "h", "text": "t", "product_list": {"catalog_id": "1", "sections": [{"product_ids": ["1", "2"]}]}}`},
 		{`{"template": {"name": "order", "language": "pt_BR", "params": ["{name}", "{{ input.price }}"], "components": [{"type": "button", "index": 0, "parameters": [{"type": "text", "text": "{{ input.n }}"}]}]}}`,
 			`{"type": "template", "template": {"name": "order", "language": "pt_BR", "params": ["Ana", "10.5"], "components": [{"index": 0, "parameters": [{"text": 7, "type": "text"}], "type": "button"}]}}`},
+		{`{"type": "typing", "reply_to": "{{ input.id }}"}`, `{"type": "typing", "reply_to": "wamid.1"}`},
+		{`{"type": "read", "reply_to": "{{ input.id }}"}`, `{"type": "read", "reply_to": "wamid.1"}`},
 		{`{"reaction": {"message_id": "{{ input.id }}", "emoji": "👍"}}`, `{"type": "reaction", "reaction": {"message_id": "wamid.1", "emoji": "👍"}}`},
 	} {
 		got, failure := say(t, test.with, order)
@@ -154,6 +159,30 @@ func TestSendRefuses(t *testing.T) {
 		got, failure := say(t, test.with, order)
 		if got != nil || !strings.HasPrefix(failure, test.want) {
 			t.Errorf("%s: got %v, %q, want %q", test.with, got, failure, test.want)
+		}
+	}
+}
+
+// TestEmitToAContact: an event that names a contact has one, or the node fails;
+// one that names none is of nobody.
+func TestEmitToAContact(t *testing.T) {
+	for to, want := range map[string]string{
+		`, contact: "wa/whatsapp:5511"`: "", "": "",
+		`, contact: "not a key"`: abi.CodeInvalid, `, contact: "wa/whatsapp:"`: abi.CodeInvalid, `, contact: "{{ input.none }}"`: abi.CodeInvalid,
+	} {
+		programs := flowOf(t, fmt.Sprintf(`
+nodes:
+  - {id: tell, type: emit_event, with: {event: seen%s}}
+edges:
+  - {from: start, to: tell}
+`, to))
+		out, _ := onward(t, programs, advance(t, programs, begin("r", programs, "start"), engine.Event{Start: &engine.Start{Trigger: "start", Value: map[string]any{}}}))
+		got := ""
+		if failure := out.Session.Run.Failure; failure != nil {
+			got = failure.Code
+		}
+		if got != want || (want == "") != (len(out.Effects) == 1) {
+			t.Errorf("%s: %q, %d effects", to, got, len(out.Effects))
 		}
 	}
 }

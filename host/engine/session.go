@@ -165,6 +165,9 @@ type Call struct {
 	// Attempt counts from 1. NotBefore is when it may be made; zero is now.
 	Attempt   int       `json:"attempt"`
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// Moved says that it was made in another version of the flow: it is made
+	// anew, with the same EffectID, before it is performed; see [Session.Move].
+	Moved bool `json:"moved,omitempty"`
 }
 
 // Failure is an error, and the node where it came up, in words of flows.
@@ -245,6 +248,19 @@ func (s *Session) Calls() (calls []*Call) {
 func (s *Session) Listens() (yes bool) {
 	s.each(func(r *Run) { yes = yes || r.listens() })
 	return yes
+}
+
+// Listener gives the run that the next message is for; nil if none waits for
+// one.
+func (s *Session) Listener() *Run {
+	if s.Run == nil {
+		return nil
+	}
+	path := s.Run.find((*Run).listens)
+	if path == nil {
+		return nil
+	}
+	return path[len(path)-1]
 }
 
 func (r *Run) listens() bool { return r.Status == Waiting && r.Wait.Reply }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
-	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -377,21 +376,13 @@ edges: [{from: start, to: first}, {from: first, port: timeout, to: second}, {fro
 // session moves to a version that does not gather.
 func TestGatheredMessagesOutliveAMove(t *testing.T) {
 	version := func(with string, number int) *engine.Program {
-		f, err := flow.Parse("f.yaml", []byte(`
+		return compileAs(t, []byte(`
 schema: 1
 id: f
 triggers: [{id: start, type: message}]
 nodes: [{id: ask, type: wait_reply`+with+`}, {id: end, type: end, with: {result: "{{ input.text }}"}}]
 edges: [{from: start, to: ask}, {from: ask, to: end}]
-`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := engine.Compile(f, number)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
+`), number)
 	}
 	before, after := version(", with: {debounce: 5s}", 3), version("", 4)
 	programs := engine.Programs{"f": before}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"maps"
 	"math"
 	"slices"
 
@@ -28,7 +27,7 @@ func (m *move) set(n *node, c *flow.Set, step *Step) (string, *abi.Error) {
 		of   map[string]flow.Template
 		made func(name string, had, given any) (any, *abi.Error)
 	}{{c.Set, put}, {c.Increment, increment}, {c.Append, appended}} {
-		for _, name := range slices.Sorted(maps.Keys(change.of)) {
+		for _, name := range names(change.of) {
 			given, err := change.of[name].Expand(scope)
 			if err != nil {
 				return "", failed(err)
@@ -52,6 +51,19 @@ func (m *move) set(n *node, c *flow.Set, step *Step) (string, *abi.Error) {
 		m.run.Vars = vars
 	}
 	return flow.PortNext, nil
+}
+
+// names gives the names of a map, sorted: most have one or two.
+func names[V any](of map[string]V) []string {
+	if len(of) == 0 {
+		return nil
+	}
+	list := make([]string, 0, len(of))
+	for name := range of {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
 }
 
 func put(_ string, _, given any) (any, *abi.Error) { return given, nil }
@@ -85,6 +97,28 @@ func appended(name string, had, item any) (any, *abi.Error) {
 		return nil, invalid("append %q: the variable is %s, and not a list; set it to [...] first", name, describe(had))
 	}
 	return append(slices.Clip(list), item), nil
+}
+
+// setContact changes what the host knows of the contact; null changes nothing.
+func (m *move) setContact(c *flow.SetContact, step *Step) (string, *abi.Error) {
+	fields, values := c.Fields(), map[string]any{}
+	for _, name := range names(fields) {
+		given, err := m.expand(fields[name])
+		if err != nil {
+			return "", err
+		}
+		if given == nil {
+			continue
+		}
+		value, wrong := contact.Field(name, given)
+		if wrong != nil {
+			return "", invalid("%v", wrong)
+		}
+		values[name] = value
+	}
+	step.Output = values
+	m.user = with(m.user, values)
+	return flow.PortNext, nil
 }
 
 func (m *move) tag(c *flow.UserTag, step *Step) (string, *abi.Error) {

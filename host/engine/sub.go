@@ -211,7 +211,6 @@ func (m *move) returned(ended *Run) string {
 		f.Message = fmt.Sprintf("flow %s, node %s: %s", ended.Flow, ended.Failure.Node, f.Message)
 		next := m.fail(step, &f)
 		if m.run.Status != Failed { // else it is kept for a retry, with its timer
-			m.run.Called = nil
 			m.disarm(append(slices.Clip(m.above), m.run)...)
 		}
 		return next
@@ -241,7 +240,7 @@ func (m *move) gathered() string {
 	n := m.program.nodes[m.run.Node]
 	step := m.step(n)
 	g := m.run.Group
-	m.run.Group, m.run.Status = nil, ""
+	m.run.Status = ""
 	failures := 0
 	for _, sub := range g.Subs {
 		if sub.Error != nil {
@@ -279,6 +278,7 @@ func (m *move) gathered() string {
 		return m.fail(step, &Failure{Node: n.ID, Error: abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf(
 			"node %q: the results of its sub-runs are over the limit of %d bytes, or of %d with those of others before it; let them end with less", n.ID, maxRunBytes, maxGathers)}})
 	}
+	m.run.Group = nil
 	step.Output = output
 	m.output(n.ID, output)
 	return m.pass(step, flow.PortNext)

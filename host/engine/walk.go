@@ -143,7 +143,7 @@ func (m *move) pass(step Step, name string) string {
 func (m *move) fail(step Step, f *Failure) string {
 	step.Error = &f.Error
 	if to := m.follow(step.Node, flow.PortError); to != "" {
-		m.run.Pending = nil
+		m.run.Pending, m.run.Called, m.run.Group = nil, nil, nil
 		m.run.Caught = f
 		return m.pass(step, flow.PortError)
 	}
@@ -211,6 +211,8 @@ func (m *move) do(n *node, step *Step) (string, *abi.Error) {
 		return m.set(n, c, step)
 	case *flow.UserTag:
 		return m.tag(c, step)
+	case *flow.SetContact:
+		return m.setContact(c, step)
 	case *flow.Wait:
 		return m.wait(c)
 	case *flow.StartInactivity:
@@ -306,7 +308,7 @@ func failed(err error) *abi.Error {
 // record keeps a step.
 func (m *move) record(step Step) {
 	if m.steps == nil {
-		m.steps = make([]Step, 0, 8)
+		m.steps = make([]Step, 0, min(len(m.program.nodes), 16)) // most runs pass a node once
 	}
 	m.steps = append(m.steps, step)
 }

@@ -118,14 +118,15 @@ func (e *Expression) Eval(scope map[string]any) (any, error) {
 // need not copy it. It may then be used by one goroutine at a time, and is
 // changed by its owner only.
 func Prepare(scope map[string]any) map[string]any {
-	scope[guardName] = &guard{}
+	g := newGuard()
+	scope[guardName] = &g
 	return scope
 }
 
 // guarded gives a scope with a fresh guard: the scope itself, if it is prepared.
 func guarded(scope map[string]any) (map[string]any, *guard) {
 	if g, ok := scope[guardName].(*guard); ok {
-		*g = newGuard()
+		g.renew()
 		return scope, g
 	}
 	own := make(map[string]any, len(scope)+1)
@@ -136,8 +137,7 @@ func guarded(scope map[string]any) (map[string]any, *guard) {
 }
 
 func (e *Expression) eval(g *guard, scope map[string]any) (value any, err error) {
-	machine := vm.VM{MemoryBudget: maxElements}
-	value, err = machine.Run(e.program, scope)
+	value, err = g.machine.Run(e.program, scope)
 	if err != nil {
 		return nil, runError(e.text, err)
 	}

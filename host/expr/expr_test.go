@@ -269,3 +269,46 @@ func BenchmarkEval(b *testing.B) {
 		}
 	}
 }
+
+// TestPointer: those of RFC 6901, section 5, and what leads nowhere.
+// TestTextAt: an id is as it is written, however large.
+func TestTextAt(t *testing.T) {
+	body := []byte(`{"a": "x", "n": 12345678901234567891, "f": 1.50, "i": -7, "none": null, "list": [{"id": 1e400}], "o": {}}`)
+	for pointer, want := range map[string]string{
+		"/a": "x", "/n": "12345678901234567891", "/f": "1.50", "/i": "-7", "/none": "", "/missing": "", "/list/0/id": "1e400", "x": "",
+	} {
+		if got, err := expr.TextAt(body, pointer); got != want || err != nil {
+			t.Errorf("%q leads to %q, %v; want %q", pointer, got, err, want)
+		}
+	}
+	if got, err := expr.TextAt([]byte("{"), "/a"); got != "" || err != nil {
+		t.Errorf("no JSON: %q, %v", got, err)
+	}
+	for _, pointer := range []string{"/o", "/list", ""} {
+		if got, err := expr.TextAt(body, pointer); err == nil {
+			t.Errorf("%q leads to the text %q", pointer, got)
+		}
+	}
+}
+
+func TestPointer(t *testing.T) {
+	value, err := expr.ParseJSON([]byte(`{"foo": ["bar", "baz", null], "": 0, "a/b": 1, "m~n": 8, "~1": 9, "in": {"x": [{"y": true}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pointer, want := range map[string]any{
+		"/foo/0": "bar", "/foo/2": nil, "/": int64(0), "/a~1b": int64(1), "/m~0n": int64(8), "/~01": int64(9), "/in/x/0/y": true,
+	} {
+		if got, ok := expr.Pointer(value, pointer); !ok || got != want {
+			t.Errorf("%q leads to %v, %t; want %v", pointer, got, ok, want)
+		}
+	}
+	if got, ok := expr.Pointer(value, ""); !ok || len(got.(map[string]any)) != 6 {
+		t.Errorf("nothing leads to %v", got)
+	}
+	for _, pointer := range []string{"foo", "foo/0", "/none", "/foo/3", "/foo/-1", "/foo/01", "/foo/+1", "/foo/-", "/foo/", "/foo/0/x", "/in/x/y", "/a/b"} {
+		if got, ok := expr.Pointer(value, pointer); ok {
+			t.Errorf("%q leads to %v", pointer, got)
+		}
+	}
+}

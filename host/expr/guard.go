@@ -5,6 +5,8 @@ import (
 	"math"
 	"reflect"
 	"time"
+
+	"github.com/expr-lang/expr/vm"
 )
 
 // guardName is the name under which the scope carries the guard. No author
@@ -17,10 +19,18 @@ type guard struct {
 	steps    int
 	look     int // steps at which to look at the clock
 	bytes    int
+	machine  *vm.VM // evaluates one expression after the other; its stack stays
 }
 
 func newGuard() guard {
-	return guard{deadline: time.Now().Add(maxTime), look: minSteps}
+	g := guard{machine: &vm.VM{MemoryBudget: maxElements}}
+	g.renew()
+	return g
+}
+
+// renew gives the guard's whole measure again.
+func (g *guard) renew() {
+	g.deadline, g.steps, g.look, g.bytes = time.Now().Add(maxTime), 0, minSteps, 0
 }
 
 // fault is how the functions of this package stop an evaluation: it is

@@ -22,6 +22,14 @@ func ParseJSON(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("json: bytes that are not UTF-8")
 	}
+	if v, ok := quick(data); ok {
+		return v, nil
+	}
+	return parseSlowly(data)
+}
+
+// parseSlowly is ParseJSON for all JSON that is UTF-8.
+func parseSlowly(data []byte) (any, error) {
 	var v any
 	if err := UnmarshalJSON(data, &v); err != nil {
 		return nil, err
@@ -193,3 +201,56 @@ func fromJSON(g *guard, s string) any {
 	}
 	return v
 }
+
+// Pointer gives the value that a JSON pointer (RFC 6901) leads to, if there is
+// one. "" leads to the value itself; what does not begin with a slash, nowhere.
+func Pointer(value any, pointer string) (found any, ok bool) {
+	before, path, has := strings.Cut(pointer, "/")
+	if before != "" {
+		return nil, false
+	}
+	if !has {
+		return value, true
+	}
+	for token := range strings.SplitSeq(path, "/") {
+		token = pointed.Replace(token)
+		switch v := value.(type) {
+		case map[string]any:
+			if value, ok = v[token]; !ok {
+				return nil, false
+			}
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(v) || token != strconv.Itoa(i) {
+				return nil, false
+			}
+			value = v[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+// TextAt gives the text at a place of a JSON value, or the number as it is
+// written there: an id may be beyond what a number holds. It is empty if there
+// is none, or no JSON.
+func TextAt(data []byte, pointer string) (string, error) {
+	var value any
+	if UnmarshalJSON(data, &value) != nil {
+		return "", nil
+	}
+	switch found, _ := Pointer(value, pointer); v := found.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	default:
+		return "", errors.New("it is neither text nor a number")
+	}
+}
+
+// pointed reads a pointer's token.
+var pointed = strings.NewReplacer("~1", "/", "~0", "~")

@@ -16,11 +16,16 @@ type part any
 
 type (
 	literal  struct{ value any }
-	joined   []part          // texts
-	listOf   []part          // lists
-	objectOf map[string]part // objects
-	path     []any           // {a[b][0]}: keys and indexes under input
+	joined   []part   // texts
+	listOf   []part   // lists
+	objectOf []member // objects, sorted by name
+	path     []any    // {a[b][0]}: keys and indexes under input
 )
+
+type member struct {
+	name  string
+	value part
+}
 
 // PathError is an error in one text of a template tree; Path leads there.
 type PathError struct {
@@ -76,9 +81,9 @@ func compileTree(value any, braces bool, at []string, errs *[]PathError) part {
 			return list
 		}
 	case map[string]any:
-		object := objectOf{}
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			object[k] = inner(v[k], k)
+		object := make(objectOf, 0, len(v))
+		for _, k := range slices.Sorted(maps.Keys(v)) { // so that the first error is always the same
+			object = append(object, member{k, inner(v[k], k)})
 		}
 		if !constant {
 			return object
@@ -155,12 +160,12 @@ func (t *Template) expand(g *guard, scope map[string]any, p part) (any, error) {
 		return list, nil
 	case objectOf:
 		object := make(map[string]any, len(p))
-		for _, k := range slices.Sorted(maps.Keys(p)) { // so that the first error is always the same
-			v, err := t.expand(g, scope, p[k])
+		for _, m := range p {
+			v, err := t.expand(g, scope, m.value)
 			if err != nil {
 				return nil, err
 			}
-			object[k] = v
+			object[m.name] = v
 		}
 		return object, nil
 	}

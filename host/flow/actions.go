@@ -27,6 +27,10 @@ func actions() []Kind {
 			Doc:    "Adds tags to the contact and removes others; user.tags lists them. The input passes through.",
 			Config: func() any { return &UserTag{} },
 		}, {
+			Type: "set_contact", Group: GroupAction, Ports: []Port{next, failure}, Needs: NeedsContact,
+			Doc:    "Changes what the host knows of the contact, seen as user.profile_name, user.language, user.opt_in and user.blocked. What is left out, or null, stays. The input passes through.",
+			Config: func() any { return &SetContact{} },
+		}, {
 			Type: "wait", Group: GroupAction, Ports: []Port{next, failure},
 			Doc:    "Sleeps, over restarts too. Messages that come meanwhile stay in the mailbox until the run waits for a reply or ends, unless a trigger interrupts. The input passes through.",
 			Config: func() any { return &Wait{} },

@@ -66,6 +66,9 @@ type Heard struct {
 	folded  []string // its text, and the payload of a button
 }
 
+// typeEdit asks for messages that change earlier ones, whatever they are.
+const typeEdit = "edit"
+
 // Hear prepares a message.
 func Hear(m abi.Message) Heard {
 	h := Heard{message: m, folded: []string{fold(m.Text)}}
@@ -78,10 +81,13 @@ func Hear(m abi.Message) Heard {
 // Fit says how well a message fits the trigger: 0 is not at all.
 func (l *Listener) Fit(h Heard) int {
 	t := l.trigger
+	if h.message.Edits != "" && !slices.Contains(t.Types, typeEdit) {
+		return 0
+	}
 	if t.Type == TriggerReferral {
 		return l.referral(h.message.Referral)
 	}
-	if len(t.Types) > 0 && !slices.Contains(t.Types, string(h.message.Type)) && !slices.Contains(t.Types, h.message.Kind()) {
+	if len(t.Types) > 0 && h.message.Edits == "" && !slices.Contains(t.Types, string(h.message.Type)) && !slices.Contains(t.Types, h.message.Kind()) {
 		return 0
 	}
 	switch {

@@ -71,11 +71,12 @@ type Button struct {
 type Media struct {
 	At source.Place `json:"-"`
 
-	Kind     string `json:"kind,omitempty" jsonschema_description:"image, video, audio, voice, document or sticker, if the type of the message doesn't say it."`
-	ID       string `json:"id,omitempty" jsonschema_description:"The service's id of the file."`
-	URL      string `json:"url,omitempty" jsonschema_description:"Public address from which the service takes it."`
-	Filename string `json:"filename,omitempty" jsonschema_description:"Name that a document is shown with."`
-	MIME     string `json:"mime,omitempty" jsonschema_description:"Media type, where the service wants to know it."`
+	Kind     string       `json:"kind,omitempty" jsonschema_description:"image, video, audio, voice, document or sticker, if the type of the message doesn't say it."`
+	ID       string       `json:"id,omitempty" jsonschema_description:"The service's id of the file."`
+	URL      string       `json:"url,omitempty" jsonschema_description:"Public address from which the service takes it."`
+	Blob     source.Value `json:"blob,omitempty" jsonschema_description:"Bytes that the host keeps, as {{ nodes.get.blob }} of a call or {{ input.media.blob }} of a message gives them."`
+	Filename string       `json:"filename,omitempty" jsonschema_description:"Name that a document is shown with."`
+	MIME     string       `json:"mime,omitempty" jsonschema_description:"Media type, where the service wants to know it."`
 }
 
 // Location is a place of a message.

@@ -17,7 +17,7 @@ func responses() []Kind {
 		}, {
 			Type: "wait_reply", Group: GroupResponse, Needs: NeedsContact,
 			Ports:  []Port{next, {PortTimeout, "No reply came in time."}, {PortInvalid, "The reply did not fit, and neither did those to the retries; the last one is the output."}, failure},
-			Doc:    "Waits for the contact's next message, which is the output. With expect it must be of a type, such as a date or one of several options, and the output's value is what it says, in one form: input.value.",
+			Doc:    "Waits for the contact's next message, which is the output; an earlier one that is edited is none. With expect it must be of a type, such as a date or one of several options, and the output's value is what it says, in one form: input.value. Where the channel shows buttons or a list as numbered text, the number or title of a choice is the choice: those of the last message before the wait that offered any, also if others without choices, such as a comment, came between.",
 			Config: func() any { return &WaitReply{} },
 		}, {
 			Type: "response.json", Group: GroupResponse, Ports: []Port{next, failure}, Needs: NeedsCaller,

@@ -21,8 +21,9 @@ type SendMessage struct {
 	Footer     string     `json:"footer,omitempty" jsonschema_description:"Small print below the text of buttons, a list, a form or products."`
 	PreviewURL Part[bool] `json:"preview_url,omitempty" jsonschema_description:"Whether the text's first address is shown with a preview."`
 	ReplyTo    string     `json:"reply_to,omitempty" jsonschema_description:"Id of the message that this one answers, such as {{ input.id }}."`
+	Edits      string     `json:"edits,omitempty" jsonschema_description:"Id of the earlier message of ours that this one replaces, where the service can."`
 
-	Buttons     Part[[]Button]      `json:"buttons,omitempty" jsonschema_description:"Buttons below the text, three at most."`
+	Buttons     Part[[]Button]      `json:"buttons,omitempty" jsonschema_description:"Buttons below the text, ten at most; where a channel shows fewer, they become a list or numbers."`
 	Media       Part[Media]         `json:"media,omitempty" jsonschema_description:"An image, video, audio, voice message, document or sticker; with buttons, what stands above the text."`
 	Location    Part[Location]      `json:"location,omitempty" jsonschema_description:"A place."`
 	Contacts    Part[[]ContactCard] `json:"contacts,omitempty" jsonschema_description:"Cards of people or companies."`
@@ -38,9 +39,10 @@ type SendMessage struct {
 	tree *expr.Template
 }
 
-// Most that one message may have, as services have it in common.
+// Most that one message may have. Channels that take less get it otherwise: see
+// host/fallback.
 const (
-	MaxButtons  = 3
+	MaxButtons  = 10
 	MaxSections = 10
 	MaxRows     = 10 // of all sections
 	MaxCards    = 10
@@ -50,9 +52,9 @@ const (
 // messageKind says what a message of a kind is made of.
 type messageKind struct {
 	name   string
-	field  string   // holds the content
+	field  string   // holds the content; "type": there is none
 	needs  []string // beside it
-	may    []string // stand beside it too; type and reply_to always may
+	may    []string // stand beside it too; type, reply_to and edits always may
 	isFile bool     // name is a kind of file
 }
 
@@ -76,7 +78,11 @@ func messageKinds() []messageKind {
 	for _, name := range abi.MediaKinds() {
 		kinds = append(kinds, messageKind{name: name, field: "media", may: text, isFile: true})
 	}
-	return append(kinds, messageKind{name: "text", field: "text", may: []string{"preview_url"}})
+	return append(kinds,
+		messageKind{name: "text", field: "text", may: []string{"preview_url"}},
+		messageKind{name: "typing", field: "type"},
+		messageKind{name: "read", field: "type", needs: []string{"reply_to"}},
+	)
 }
 
 // UnmarshalSource reads the message.
@@ -89,7 +95,7 @@ func (m *SendMessage) UnmarshalSource(v source.Value) (problems source.Problems)
 	}
 	m.tree = tree
 	for _, k := range messageKinds() {
-		if m.Type != "" && m.Type == k.name || m.Type == "" && given(v, k.field) {
+		if m.Type != "" && m.Type == k.name || m.Type == "" && k.field != "type" && given(v, k.field) {
 			m.kind = k
 			break
 		}
@@ -116,6 +122,8 @@ func (m *SendMessage) Expand(scope map[string]any) (map[string]any, error) {
 			file["kind"] = m.kind.name
 			fields["media"] = file
 		}
+	case m.kind.field == "type":
+		fields["type"] = m.kind.name
 	default:
 		fields["type"] = m.kind.field
 	}
@@ -162,7 +170,7 @@ func (m *SendMessage) check(n *Node) (problems source.Problems) {
 // are no fields at all and reported as such.
 func isField(name string) bool {
 	return slices.ContainsFunc(messageKinds(), func(k messageKind) bool {
-		return k.field == name || slices.Contains(k.may, name)
+		return k.field == name && name != "type" || slices.Contains(k.may, name)
 	})
 }
 
@@ -218,8 +226,14 @@ func checkButtons(buttons []Button) (problems source.Problems) {
 }
 
 func checkFile(file Media) (problems source.Problems) {
-	if (file.ID == "") == (file.URL == "") {
-		problems.Add(file.At, `give "url" for an address, "id" for a file that the service has`, "a file has either an id or a url")
+	given := 0
+	for _, is := range []bool{file.ID != "", file.URL != "", file.Blob.Any() != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		problems.Add(file.At, `give "url" for an address, "id" for a file that the service has, "blob" for one that the host has`, "a file has one of id, url and blob")
 	}
 	return problems
 }

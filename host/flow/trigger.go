@@ -32,7 +32,7 @@ type TriggerKind struct {
 
 var triggerKinds = []TriggerKind{
 	{TriggerGateway, "A caller of a gateway route, which routes.yaml leads here. The input is {method, path, params, query, headers, client, body}.", []Need{NeedsCaller}},
-	{TriggerMessage, "A message of a contact whose conversation has no run that waits for it. Of the triggers that fit, one with a keyword in the message is taken before one whose pattern fits, that before one that asks for a type only, and that before one that takes any; then one that names the channel before one that doesn't; then by the flow's id.", []Need{NeedsContact}},
+	{TriggerMessage, "A message of a contact whose conversation has no run that waits for it. Of the triggers that fit, one with a keyword in the message is taken before one whose pattern fits, that before one that asks for a type only, and that before one that takes any; then one that names the channel before one that doesn't; then by the flow's id. An edited message, whose edits is the id of the earlier one, starts nothing, unless types has edit, and is never the reply that a run waits for.", []Need{NeedsContact}},
 	{TriggerReferral, "A message that came by a click on an advertisement, or on a link with a ref. It is taken before triggers of type message, and of several the one that asks for most.", []Need{NeedsContact}},
 	{TriggerActivate, "The operator's API or the command trama activate, for one contact or a list, with variables. The input is {contact, ...}: the contact's key, and beside it each variable by its name. While a run of the contact waits, it starts when that one has ended.", []Need{NeedsContact}},
 	{TriggerEvent, "An event with this name: from a webhook, the operator's API, or an emit_event node. In a contact's conversation it starts when the present run has ended. The input is {event, data}, with contact if it has one.", []Need{NeedsContact}},
@@ -57,7 +57,7 @@ type Trigger struct {
 	Keywords Texts  `json:"keywords,omitempty" jsonschema_description:"Type message: what the contact may write. Case, accents and punctuation don't count."`
 	Match    string `json:"match,omitempty" jsonschema:"enum=exact,enum=word,enum=contains" jsonschema_description:"With keywords: exact (if left out), the keyword is the whole message; word, its words stand in the message; contains, its letters do."`
 	Pattern  string `json:"pattern,omitempty" jsonschema_description:"Types message and referral: a regular expression (RE2) that the text, or the ref, fits; (?i) at its start makes case not count."`
-	Types    Texts  `json:"types,omitempty" jsonschema_description:"Type message: only messages of these types, such as text, image, location; media is all media."`
+	Types    Texts  `json:"types,omitempty" jsonschema_description:"Type message: only messages of these types, such as text, image, location; media is all media, and edit an earlier message that was edited, of any type."`
 
 	Ref        Texts  `json:"ref,omitempty" jsonschema_description:"Type referral: what the link carries, or a list of what it may."`
 	SourceType string `json:"source_type,omitempty" jsonschema_description:"Type referral: what was clicked, such as ad, post or link."`
@@ -188,7 +188,7 @@ func (t Trigger) checkPattern() (problems source.Problems) {
 // heardTypes lists the types of messages that contacts send, and the kinds of
 // media.
 func heardTypes() []string {
-	names := abi.MediaKinds()
+	names := append(abi.MediaKinds(), typeEdit)
 	for _, t := range []abi.MessageType{
 		abi.MessageText, abi.MessageMedia, abi.MessageLocation, abi.MessageContacts, abi.MessageReaction, abi.MessageProduct,
 		abi.MessageButtonReply, abi.MessageListReply, abi.MessageFormReply, abi.MessageOrder, abi.MessageUnknown,

@@ -1,6 +1,12 @@
 // Package gateway is the way in for API consumers: it matches a request under
-// /api to a route, makes an event of it, lets the route's flow run, and
-// answers with what the flow says.
+// /api to a route, asks whether it may be made, makes an event of it, lets the
+// route's flow run, and answers with what the flow says.
+//
+// A request goes through the steps that [New] lists, in their order; one that
+// the route asks nothing of costs next to nothing. Where the answer comes later,
+// or has to be found again by the caller's key, the run is on disk before it
+// begins and its answer is kept (see run.Keep); cached answers are in memory
+// alone.
 //
 // Everything that comes from the HTTP server is copied before it is used,
 // since the server uses its memory again. The package must not know how flows
@@ -9,7 +15,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -18,31 +23,62 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/trama-run/trama/host/access"
+	"github.com/trama-run/trama/host/calllog"
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/seldom"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
 // defaultTimeout is how long a caller waits where its route sets nothing.
 const defaultTimeout = 30 * time.Second
 
-// HeaderRun names the run in every answer that has one.
-const HeaderRun = "Trama-Run"
+// Headers of the gateway's own.
+const (
+	HeaderRun      = "Trama-Run"            // names the run in every answer that has one
+	HeaderKey      = "Idempotency-Key"      // of a caller who may call again
+	HeaderReplayed = "Idempotency-Replayed" // says that the answer is of an earlier call
+)
 
-// Runs starts runs; host/run's Runner does.
+// Runs starts runs, and keeps the answers of some; host/run's Runner does.
 type Runs interface {
-	Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (run.Answer, error)
+	Gateway(ctx context.Context, route string, f catalog.Flow, trigger string, event map[string]any, over func()) (run.Answer, error)
+	Kept(ctx context.Context, f catalog.Flow, trigger string, event map[string]any, keep run.Keep, once *run.Once, over func()) (run.Answer, error)
+	Later(ctx context.Context, f catalog.Flow, trigger string, event map[string]any, keep run.Keep, once *run.Once, over func()) (string, error)
+	Once(ctx context.Context, key string) (run.Once, error)
+	Call(ctx context.Context, id string) (run.Call, error)
 	Held(f catalog.Flow) *abi.Error
+}
+
+// Guard says who may call; host/access's does.
+type Guard interface {
+	Check(ctx context.Context, r access.Request) (access.Caller, *problem.Details)
+}
+
+// Config joins a gateway to its surroundings.
+type Config struct {
+	Runs  Runs
+	Guard Guard
+	Now   func() time.Time // nil: the system's clock
+	Log   *slog.Logger
 }
 
 // Gateway serves the routes of a catalog.
 type Gateway struct {
-	runs  Runs
-	log   *slog.Logger
-	state atomic.Pointer[state]
+	Config
+	steps  []step
+	cache  *cache
+	seldom *seldom.Log // of what strikes with each call
+	state  atomic.Pointer[state]
 }
+
+// step does one thing for a call. done says that the call is answered; an error
+// is its answer, a *problem.Details unless the host is to blame.
+type step func(*call) (done bool, err error)
 
 // state is a snapshot with its table.
 type state struct {
@@ -50,152 +86,185 @@ type state struct {
 	table    *table
 }
 
+// call is a request on its way through the steps.
+type call struct {
+	*fiber.Ctx
+	state  *state
+	prefix string // of the gateway's paths
+	path   string // after the prefix, as it was sent
+	method string // of the route: GET for HEAD
+
+	route   *route
+	params  map[string]any
+	flow    catalog.Flow
+	trigger string
+	caller  access.Caller
+	event   map[string]any
+	prefer  preference
+	once    *run.Once // the caller's key, if there is one
+	found   bool      // an earlier call with the key has the answer
+	entry   string    // of the cache, under which the answer goes; empty: none
+	answer  run.Answer
+	leave   func() // is called when the call, or the run that it began, is over; nil: nothing
+}
+
 // New returns a gateway without routes.
-func New(runs Runs, log *slog.Logger) *Gateway {
-	g := &Gateway{runs: runs, log: log}
+func New(config Config) *Gateway {
+	g := &Gateway{Config: config, cache: newCache()}
+	if g.Now == nil {
+		g.Now = time.Now
+	}
+	g.seldom = seldom.New(g.Log, g.Now)
+	g.steps = []step{
+		g.find,   // the route of the method and path; HEAD, OPTIONS, 404 and 405
+		g.share,  // what a browser lets pages of other origins do with the answer
+		g.admit,  // who may call
+		g.enter,  // how many at once
+		g.ready,  // the flow, and all that it needs
+		g.recall, // an answer that still stands
+		g.read,   // the event, with the body
+		g.check,  // the body against its schema
+		g.choose, // whether the answer comes now or later
+		g.repeat, // an earlier call with the same key
+		g.run,    // the flow
+		g.write,  // the answer
+	}
 	g.Update(&catalog.Snapshot{})
 	return g
 }
 
 // Update makes the gateway serve a snapshot's routes.
 func (g *Gateway) Update(s *catalog.Snapshot) {
-	g.state.Store(&state{s, newTable(s.Routes)})
+	var before *table
+	if old := g.state.Load(); old != nil {
+		before = old.table
+	}
+	g.state.Store(&state{s, newTable(s, before)})
 }
 
 // Handle serves one request under prefix. Errors are *problem.Details.
 func (g *Gateway) Handle(prefix string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		path := strings.TrimPrefix(strings.Clone(c.Path()), prefix)
-		method := strings.Clone(c.Method())
-		parts, err := segments(path)
-		if err != nil {
-			return problem.New(400, "bad_path", fmt.Sprintf("the path %s: %v", path, err))
+		q := &call{Ctx: c, state: g.state.Load(), prefix: prefix}
+		defer func() {
+			if q.leave != nil {
+				q.leave()
+			}
+		}()
+		for _, step := range g.steps {
+			if done, err := step(q); done || err != nil {
+				return err
+			}
 		}
-		s := g.state.Load()
-		r, params, allow, ok := s.table.find(method, parts)
-		if !ok && len(allow) > 0 {
-			refused := problem.New(405, "method", fmt.Sprintf("%s has no route for %s", prefix+path, method))
-			refused.Allow = allow
-			return refused
-		}
-		if !ok {
-			return problem.New(404, "no_route", fmt.Sprintf("there is no route %s %s", method, path))
-		}
-		f, trigger, refused := g.flow(s.snapshot, r)
-		if refused != nil {
-			return refused
-		}
-		event, refused := event(c, method, path, params)
-		if refused != nil {
-			return refused
-		}
-		return g.run(c, r, f, trigger, event)
+		return nil
 	}
 }
 
-// flow finds what answers a route, or why nothing can.
-func (g *Gateway) flow(s *catalog.Snapshot, r route) (catalog.Flow, string, *problem.Details) {
-	held := func(reason string) *problem.Details {
-		g.log.Warn("route held", "route", r.Name(), "reason", reason)
-		return problem.Busy("route_held", "the route is not ready; its operator sees why with: trama doctor", 10*time.Second)
+// find finds the route. What needs none it answers itself: OPTIONS, and the
+// addresses of later answers.
+func (g *Gateway) find(q *call) (done bool, err error) {
+	q.path = strings.TrimPrefix(strings.Clone(q.Path()), q.prefix)
+	q.method = strings.Clone(q.Method())
+	parts, err := segments(q.path)
+	if err != nil {
+		return false, problem.New(400, "bad_path", fmt.Sprintf("the path: %v", err))
 	}
-	f, ok := s.Flows[r.Flow]
+	if len(parts) == 2 && parts[0] == catalog.StatusSegment {
+		return true, g.status(q, parts[1])
+	}
+	if q.method == fiber.MethodHead {
+		q.method = fiber.MethodGet
+	}
+	r, params, allow, ok := q.state.table.find(q.method, parts)
+	switch {
+	case ok:
+		q.route, q.params = r, params
+		calllog.Of(q.UserContext()).Name = r.name
+		return false, nil
+	case len(allow) == 0:
+		return false, problem.New(404, "no_route", fmt.Sprintf("there is no route %s %s", q.method, q.path))
+	case q.method == fiber.MethodOptions:
+		return true, g.options(q, parts, allow)
+	}
+	allow = withOwn(allow)
+	refused := problem.New(405, "method", fmt.Sprintf("%s takes %s", q.prefix+q.path, strings.Join(allow, ", ")))
+	refused.Allow = allow
+	return false, refused
+}
+
+// withOwn adds to the methods of a path's routes those that the gateway answers
+// for them.
+func withOwn(methods []string) (all []string) {
+	for _, m := range methods {
+		if all = append(all, m); m == fiber.MethodGet {
+			all = append(all, fiber.MethodHead)
+		}
+	}
+	return append(all, fiber.MethodOptions)
+}
+
+// enter counts the call in, unless the route has as many as it takes.
+func (g *Gateway) enter(q *call) (bool, error) {
+	most := int64(q.route.Concurrency)
+	if most == 0 {
+		return false, nil
+	}
+	if q.route.calls.Add(1) > most {
+		q.route.calls.Add(-1)
+		return false, problem.Busy("concurrency", fmt.Sprintf("the route answers %d calls at once, and has as many; nothing was started", most), time.Second)
+	}
+	q.leave = func() { q.route.calls.Add(-1) }
+	return false, nil
+}
+
+// handOver leaves it to who drives the call's run to count the call out: the run
+// may go on when the caller has left.
+func (q *call) handOver() (over func()) {
+	if over, q.leave = q.leave, nil; over == nil {
+		return func() {}
+	}
+	return over
+}
+
+// ready finds what answers the route, or why nothing can.
+func (g *Gateway) ready(q *call) (bool, error) {
+	held := func(reason string) (bool, error) {
+		g.seldom.Say(q.UserContext(), slog.LevelWarn, "held "+q.route.name+" "+reason, "route held", "route", q.route.name, "reason", reason)
+		return false, problem.Busy("route_held", "the route is not ready; its operator sees why with: trama doctor", 10*time.Second)
+	}
+	if q.route.unfit != "" {
+		return held("its schema: " + q.route.unfit)
+	}
+	f, ok := q.state.snapshot.Flows[q.route.Flow]
 	if !ok {
-		return f, "", held(fmt.Sprintf("flow %q is not published", r.Flow))
+		return held(fmt.Sprintf("flow %q is not published", q.route.Flow))
 	}
-	if reason := g.runs.Held(f); reason != nil {
-		return f, "", held(reason.Message)
+	if reason := g.Runs.Held(f); reason != nil {
+		return held(reason.Message)
 	}
 	for _, t := range f.Flow.Triggers {
 		if t.Type == flow.TriggerGateway {
-			return f, t.ID, nil
+			q.flow, q.trigger = f, t.ID
+			return false, nil
 		}
 	}
-	return f, "", held(fmt.Sprintf("flow %q has no gateway trigger", r.Flow))
+	return held(fmt.Sprintf("flow %q has no gateway trigger", q.route.Flow))
 }
 
-// event copies a request out of the server's memory.
-func event(c *fiber.Ctx, method, path string, params map[string]any) (map[string]any, *problem.Details) {
-	headers := map[string]any{}
-	c.Request().Header.VisitAll(func(name, value []byte) {
-		key := strings.ToLower(string(name))
-		if before, twice := headers[key]; twice {
-			headers[key] = before.(string) + ", " + string(value)
-			return
-		}
-		headers[key] = string(value)
-	})
-	query := map[string]any{}
-	c.Request().URI().QueryArgs().VisitAll(func(name, value []byte) {
-		key := string(name)
-		switch before := query[key].(type) {
-		case nil:
-			query[key] = string(value)
-		case string:
-			query[key] = []any{before, string(value)}
-		case []any:
-			query[key] = append(before, string(value))
-		}
-	})
-	e := map[string]any{
-		"method": method, "path": path, "params": params, "query": query, "headers": headers,
-		"client": map[string]any{"ip": c.Context().RemoteIP().String()},
+// Broken says why a response is not what its route promises; nil: it is.
+func (g *Gateway) Broken(name string, r *engine.Respond) error {
+	route := g.state.Load().table.named[name]
+	if route == nil || route.response == nil || r.Status < 200 || r.Status > 299 {
+		return nil
 	}
-	contentType, _ := headers["content-type"].(string)
-	if encoding, _ := headers["content-encoding"].(string); encoding != "" && encoding != "identity" {
-		return nil, problem.New(415, "content_encoding", "the body is compressed, which is not taken: send it without Content-Encoding")
+	found := route.response.Check(r.Body)
+	if len(found) == 0 {
+		return nil
 	}
-	// The raw body: c.Body() would decompress it, without a bound.
-	return e, body(e, contentType, append([]byte(nil), c.Request().Body()...))
-}
-
-// run lets the flow answer.
-func (g *Gateway) run(c *fiber.Ctx, r route, f catalog.Flow, trigger string, event map[string]any) error {
-	timeout := time.Duration(r.Timeout)
-	if timeout == 0 {
-		timeout = defaultTimeout
+	// The message of a violation may quote the body, and logs don't.
+	places := make([]string, len(found))
+	for i, v := range found {
+		places[i] = fmt.Sprintf("%s (%s)", v.Pointer, v.Keyword)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	a, err := g.runs.Gateway(ctx, f, trigger, event)
-	if a.RunID != "" {
-		c.Set(HeaderRun, a.RunID)
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		late := problem.New(504, "timeout", fmt.Sprintf("the flow did not answer within %s; it goes on", timeout))
-		late.RunID = a.RunID
-		return late
-	case errors.Is(err, run.ErrBusy):
-		return problem.Busy("busy", "the host runs as many flows as it may; nothing was started", time.Second)
-	case err != nil:
-		return err
-	case a.Failure != nil:
-		return failed(a)
-	case a.Response == nil:
-		return c.SendStatus(204)
-	}
-	data, contentType, err := answer(a.Response.Body)
-	if err != nil {
-		return fmt.Errorf("run %s: response: %w", a.RunID, err)
-	}
-	if contentType != "" {
-		c.Set(fiber.HeaderContentType, contentType)
-	}
-	for name, value := range a.Response.Headers {
-		c.Set(name, value)
-	}
-	return c.Status(a.Response.Status).Send(data)
-}
-
-// failed is the problem of a run that ended without an answer. The message of
-// the flow's error is its author's and may hold anything, so a stranger gets
-// the run's id instead.
-func failed(a run.Answer) *problem.Details {
-	d := problem.New(500, "run_failed", "the flow failed before it answered; its operator sees why with: trama runs show "+a.RunID)
-	if a.Failure.Code == abi.CodeTimeout {
-		d = problem.New(504, "timeout", "a step of the flow took too long")
-	}
-	d.RunID, d.Retry = a.RunID, false
-	return d
+	return fmt.Errorf("the body breaks the route's response schema at %s", strings.Join(places, ", "))
 }

@@ -2,12 +2,21 @@ package gateway
 
 import (
 	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/store"
 )
 
 func tableOf(names ...string) *table {
@@ -16,13 +25,22 @@ func tableOf(names ...string) *table {
 		method, path, _ := strings.Cut(name, " ")
 		routes = append(routes, catalog.Route{Method: method, Path: path, Flow: name})
 	}
-	return newTable(routes)
+	return newTable(&catalog.Snapshot{Routes: routes}, nil)
+}
+
+// flowOf is the flow of a route, empty for none.
+func flowOf(r *route) string {
+	if r == nil {
+		return ""
+	}
+	return r.Flow
 }
 
 func TestTable(t *testing.T) {
 	table := tableOf(
 		"GET /", "GET /orders", "POST /orders", "GET /orders/:id", "GET /orders/new", "DELETE /orders/:id",
 		"GET /orders/:id/items/:item", "PUT /orders/new/items/:n", "GET /:any/last", "GET /a/:x/c", "GET /a/b/:y/d",
+		"GET /files/*path", "GET /files/:name/meta", "PUT /files/a/b", "DELETE /*all",
 	)
 	for _, c := range []struct {
 		method, path, route string
@@ -34,7 +52,7 @@ func TestTable(t *testing.T) {
 		{method: "POST", path: "/", allow: "GET"},
 		{method: "GET", path: "/orders", route: "GET /orders"},
 		{method: "GET", path: "/orders/", route: "GET /orders"},
-		{method: "PUT", path: "/orders", allow: "GET POST"},
+		{method: "PUT", path: "/orders", allow: "DELETE GET POST"},
 		{method: "GET", path: "/orders/7", route: "GET /orders/:id", params: map[string]any{"id": "7"}},
 		{method: "GET", path: "/orders/new", route: "GET /orders/new"}, // a literal wins
 		{method: "DELETE", path: "/orders/new", route: "DELETE /orders/:id", params: map[string]any{"id": "new"}},
@@ -50,21 +68,32 @@ func TestTable(t *testing.T) {
 		{method: "GET", path: "/orders/a+b", route: "GET /orders/:id", params: map[string]any{"id": "a+b"}},
 		{method: "GET", path: "/%6Frders", route: "GET /orders"},
 		{method: "GET", path: "/orders/:id", route: "GET /orders/:id", params: map[string]any{"id": ":id"}},
-		{method: "GET", path: "/orders//items/8"}, // no empty parameter
-		{method: "GET", path: "/Orders"},
-		{method: "GET", path: "/orders/7/items"},
-		{method: "GET", path: "/none"},
+		{method: "GET", path: "/orders//items/8", allow: "DELETE"}, // no empty parameter
+		{method: "GET", path: "/Orders", allow: "DELETE"},
+		{method: "GET", path: "/orders/7/items", allow: "DELETE"},
+		{method: "GET", path: "/none", allow: "DELETE"},
+		{method: "GET", path: "/files/a/b/c", route: "GET /files/*path", params: map[string]any{"path": "a/b/c"}},
+		{method: "GET", path: "/files/a", route: "GET /files/*path", params: map[string]any{"path": "a"}},
+		{method: "GET", path: "/files/a/meta", route: "GET /files/:name/meta", params: map[string]any{"name": "a"}}, // a parameter wins over the rest
+		{method: "GET", path: "/files/a/b", route: "GET /files/*path", params: map[string]any{"path": "a/b"}},
+		{method: "PUT", path: "/files/a/b", route: "PUT /files/a/b"},
+		{method: "POST", path: "/files/a/b", allow: "DELETE GET PUT"},
+		{method: "GET", path: "/files", allow: "DELETE"}, // the rest is not empty
+		{method: "DELETE", path: "/files/x%2Fy", route: "DELETE /*all", params: map[string]any{"all": "files/x/y"}},
 	} {
 		parts, err := segments(c.path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r, params, allow, ok := table.find(c.method, parts)
-		if ok != (c.route != "") || r.Flow != c.route || !maps.Equal(params, c.params) || strings.Join(allow, " ") != c.allow {
-			t.Errorf("%s %s: route %q with %v, allow %v; want %q with %v, %q", c.method, c.path, r.Flow, params, allow, c.route, c.params, c.allow)
+		if ok != (c.route != "") || flowOf(r) != c.route || !maps.Equal(params, c.params) || strings.Join(allow, " ") != c.allow {
+			t.Errorf("%s %s: route %q with %v, allow %v; want %q with %v, %q", c.method, c.path, flowOf(r), params, allow, c.route, c.params, c.allow)
 		}
 	}
-	for _, bad := range []string{"/orders/%zz", "/%", "/a%2"} {
+	for _, bad := range []string{
+		"/orders/%zz", "/%", "/a%2", "/a/../b", "/./a", "/a/%2e%2e/b", "/a/%2E.", "/a/..%2fb", "/a/b%2f..", "/a/%2e%2e%5cb", "/a/%00", "/a/%0a", "/a/\x7f",
+		"/a/%ff", "/a/\xff", "/a/%c0%ae%c0%ae", "/a/%ed%a0%80", "/" + strings.Repeat("a", maxPath),
+	} {
 		if parts, err := segments(bad); err == nil {
 			t.Errorf("%s gives %q", bad, parts)
 		}
@@ -77,7 +106,7 @@ func FuzzTable(f *testing.F) {
 		f.Add("GET", seed)
 		f.Add("POST", seed)
 	}
-	names := []string{"GET /", "GET /orders", "POST /orders/:id", "GET /orders/:id", "GET /orders/new", "GET /:any/last", "GET /a/:x/c", "GET /a/b/:y", "POST /a/b/c", "GET /:a/:b/:c"}
+	names := []string{"GET /", "GET /orders", "POST /orders/:id", "GET /orders/:id", "GET /orders/new", "GET /:any/last", "GET /a/:x/c", "GET /a/b/:y", "POST /a/b/c", "GET /:a/:b/:c", "GET /a/*rest", "POST /a/:x/*rest"}
 	table := tableOf(names...)
 	f.Fuzz(func(t *testing.T, method, path string) {
 		parts, err := segments(path)
@@ -87,7 +116,7 @@ func FuzzTable(f *testing.F) {
 		best, allow := "", []string{}
 		for _, name := range names {
 			m, pattern, _ := strings.Cut(name, " ")
-			if !matches(split(pattern), parts) {
+			if !fits(split(pattern), parts) {
 				continue
 			}
 			allow = append(allow, m)
@@ -97,13 +126,19 @@ func FuzzTable(f *testing.F) {
 		}
 		slices.Sort(allow)
 		r, params, allowed, ok := table.find(method, parts)
-		if ok != (best != "") || r.Flow != best {
-			t.Fatalf("%s %q: %q, want %q", method, path, r.Flow, best)
+		if ok != (best != "") || flowOf(r) != best {
+			t.Fatalf("%s %q: %q, want %q", method, path, flowOf(r), best)
 		}
 		if !ok && !slices.Equal(allowed, slices.Compact(allow)) {
 			t.Fatalf("%s %q: allow %q, want %q", method, path, allowed, allow)
 		}
+		if !ok {
+			return
+		}
 		for i, p := range split(r.Path) {
+			if name, isRest := strings.CutPrefix(p, "*"); isRest && params[name] != strings.Join(parts[i:], "/") {
+				t.Fatalf("%s %q: the rest is %q", method, path, params[name])
+			}
 			if name, isParam := strings.CutPrefix(p, ":"); isParam && params[name] != parts[i] {
 				t.Fatalf("%s %q: %s is %q, want %q", method, path, name, params[name], parts[i])
 			}
@@ -111,28 +146,32 @@ func FuzzTable(f *testing.F) {
 	})
 }
 
-// matches says whether a pattern takes a path.
-func matches(pattern, parts []string) bool {
-	if len(pattern) != len(parts) {
-		return false
-	}
+// fits says whether a pattern takes a path.
+func fits(pattern, parts []string) bool {
 	for i, p := range pattern {
-		if strings.HasPrefix(p, ":") && parts[i] != "" {
-			continue
-		}
-		if p != parts[i] {
+		switch {
+		case i >= len(parts):
+			return false
+		case p[0] == '*':
+			return parts[i] != ""
+		case p[0] == ':' && parts[i] != "":
+		case p != parts[i]:
 			return false
 		}
 	}
-	return true
+	return len(pattern) == len(parts)
 }
 
-// wins says whether a has a literal where b first differs from it.
+// wins says whether a is the narrower where b first differs from it.
 func wins(a, b string) bool {
-	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
-	for i := range as {
-		if aParam, bParam := strings.HasPrefix(as[i], ":"), strings.HasPrefix(bs[i], ":"); aParam != bParam {
-			return bParam
+	kind := func(segment string) int { return strings.IndexAny(":*", segment[:1]) }
+	as, bs := strings.Split(a, "/")[1:], strings.Split(b, "/")[1:]
+	for i := range min(len(as), len(bs)) {
+		if as[i] == "" || bs[i] == "" {
+			return bs[i] == ""
+		}
+		if kind(as[i]) != kind(bs[i]) {
+			return kind(as[i]) < kind(bs[i])
 		}
 	}
 	return false
@@ -197,6 +236,24 @@ func TestBody(t *testing.T) {
 			} else if event["body"] != c.body || event["body_base64"] != nil {
 				t.Errorf("%s: %q", c.name, event)
 			}
+		}
+	}
+}
+
+// TestOutcomeUnknown: nobody is told that nothing was started when that is not
+// known.
+func TestOutcomeUnknown(t *testing.T) {
+	app := fiber.New()
+	g := New(Config{Log: slog.New(slog.DiscardHandler)})
+	for _, c := range []struct {
+		method string
+		once   *run.Once
+		retry  bool
+	}{{"POST", nil, false}, {"POST", &run.Once{}, true}, {"GET", nil, true}} {
+		q := &call{Ctx: app.AcquireCtx(&fasthttp.RequestCtx{}), route: &route{}, method: c.method, once: c.once}
+		d, _ := errors.AsType[*problem.Details](g.refused(q, "", fmt.Errorf("%w: the disk", store.ErrUnknown)))
+		if d == nil || d.Status != 503 || d.Code != "outcome_unknown" || d.Retry != c.retry || (d.RetryAfter > 0) != c.retry || strings.Contains(d.Detail, "nothing was started") {
+			t.Errorf("%s with the key %v: %+v", c.method, c.once, d)
 		}
 	}
 }

@@ -34,35 +34,52 @@ type Decision struct {
 	Grant Grant `json:"grant,omitzero"`
 }
 
-// Decide compares what m asks for with what was given to the file's content,
-// whose sha256 is digest (hexadecimal). The rules:
+// Content is one content of a plugin's file, as grants tell contents apart.
+type Content struct {
+	Digest  string // its sha256, hexadecimal
+	Bundled bool   // it belongs to this build
+	// Signer is the name of the trusted key that signed it; empty if there is
+	// none. Signed says in words how it is signed, such as "not signed".
+	Signer, Signed string
+}
+
+// Decide compares what m asks for with what was given to the file's content.
+// The rules:
 //
 //   - A grant counts if it is of this digest or, for a bundled plugin, of
-//     "bundled"; the digest's own goes first. Without one the plugin is
-//     pending, except a bundled plugin that asks for nothing.
+//     "bundled", or of who signed it; the digest's own goes first. Without one
+//     the plugin is pending, except a bundled plugin that asks for nothing.
 //   - An origin holds as far as both sides name it: a narrower grant answers
 //     a wider request, and gives the narrower. What was granted and not
 //     requested does not hold. A plugin that asks for "connection" serves any
 //     system, so it may be given origins beside it or in place of it.
 //   - Each requested secret must be given. Others that are given stay, for
-//     the webhook checks of channels.
+//     the webhook checks of channels. Of a channel adapter, any secrets that
+//     are given will do: each of its channels says which of them serves as
+//     which, so that two channels can have their own.
 //   - A plugin that asks to sign needs at least one key; one that does not
 //     gets none.
 //   - Memory of contacts (kv) must be given; the least of both sides holds.
 //   - A limit above the default must be given. A given one holds, be it lower
 //     than requested; one that asks for less than the default gets less.
-func Decide(m abi.Manifest, digest string, bundled bool, grants []Grant) Decision {
-	of := "sha256:" + strings.TrimPrefix(digest, "sha256:")
+func Decide(m abi.Manifest, c Content, grants []Grant) Decision {
 	ask := request(m)
-	given, found, former := choose(m.Name, of, bundled, grants)
-	ask.Of = of
-	if bundled && given.Of != of {
+	given, found, former := choose(m.Name, c, grants)
+	switch {
+	case found:
+		ask.Of = given.Of
+	case c.Bundled:
 		ask.Of = OfBundled
+	default:
+		ask.Of = c.of()
 	}
-	if !found && (!bundled || needs(ask)) {
+	if !found && (!c.Bundled || needs(ask)) {
 		d := Decision{Status: Pending, Reason: "no grant names it", Missing: missing(ask, m, Grant{})}
 		d.Remedy = remedy("add to", ask, m)
-		if former.Plugin != "" {
+		if signer, is := former.Signer(); is {
+			d.Reason = fmt.Sprintf("what is granted to a plugin of this name was granted to what %s signs, and this file is %s", signer, cmp.Or(c.Signed, "not signed"))
+			d.Remedy = remedy(fmt.Sprintf("put a file in its place that is signed with the key %s of trusted_keys in trama.yaml, or look at this one and, if it is what you want, add to", signer), union(former, ask), m)
+		} else if former.Plugin != "" {
 			d.Reason = "what is granted to a plugin of this name was granted to another content"
 			d.Remedy = remedy("look at the file and, if it is what you want, leave the line of its former content to the sessions that began with that, and add to", union(former, ask), m)
 		}
@@ -122,17 +139,21 @@ func needs(ask Grant) bool {
 	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys) > 0 || ask.KV > 0 || ask.Limits != Limits{}
 }
 
-// choose finds the grant of a plugin's content; former is one of another
-// content of the plugin.
-func choose(name, of string, bundled bool, grants []Grant) (given Grant, found bool, former Grant) {
+// of is the content as a grant of it alone names it.
+func (c Content) of() string { return "sha256:" + strings.TrimPrefix(c.Digest, "sha256:") }
+
+// choose finds the grant of a plugin's content; former is one that was given to
+// another: to what somebody signs, if there is such a one.
+func choose(name string, c Content, grants []Grant) (given Grant, found bool, former Grant) {
 	for _, g := range grants {
+		signer, signed := g.Signer()
 		switch {
 		case g.Plugin != name:
-		case g.Of == of:
+		case g.Of == c.of():
 			return g, true, Grant{}
-		case g.Of == OfBundled && bundled:
+		case g.Of == OfBundled && c.Bundled, signed && signer != "" && signer == c.Signer:
 			given, found = g, true
-		default:
+		case signed || former.Plugin == "":
 			former = g
 		}
 	}
@@ -148,7 +169,8 @@ func missing(ask Grant, m abi.Manifest, given Grant) []string {
 		}
 	}
 	for _, name := range ask.Secrets {
-		if !slices.Contains(given.Secrets, name) {
+		named := m.Kind == abi.KindChannel && len(given.Secrets) > 0 // as its channels name them
+		if !named && !slices.Contains(given.Secrets, name) {
 			gaps = append(gaps, "secret "+name)
 		}
 	}
@@ -244,6 +266,9 @@ func remedy(what string, g Grant, m abi.Manifest) string {
 	text := fmt.Sprintf("%s grants.yaml: %s", what, g)
 	if placeholder := m.Name + "_key"; slices.Contains(g.Keys, placeholder) {
 		text += fmt.Sprintf(" # in place of %s, name your own keys for %s", placeholder, strings.Join(m.Capabilities.Sign, ", "))
+	}
+	if m.Kind == abi.KindChannel && len(m.Capabilities.Secrets) > 0 {
+		text += " # secrets: those that channels.yaml gives to channels of this adapter"
 	}
 	return text
 }

@@ -1,8 +1,9 @@
 // Package grant decides what a plugin may do: its manifest requests, the
 // operator's grants give, and what nobody gave is denied.
 //
-// A grant is bound to the content of a plugin's file, so a changed file, like
-// a manifest that asks for more, waits until the operator has looked at it.
+// A grant is bound to the content of a plugin's file, so a changed file waits
+// until the operator has looked at it; or to what somebody signs whom the
+// operator trusts. A manifest that asks for more waits either way.
 // The package is pure: it reads no file, resolves no name and enforces
 // nothing. It must not know plugins' code, connections or secrets' values.
 package grant
@@ -23,8 +24,9 @@ import (
 //	{plugin: acme, of: "sha256:9f2c...", egress: ["https://api.acme.com"], keys: [orders], limits: {memory: 64MiB}}
 type Grant struct {
 	Plugin string `json:"plugin" source:"required"`
-	// Of says which content: "sha256:" with 64 hexadecimal digits, or
-	// "bundled" for the plugins that belong to this build.
+	// Of says which content: "sha256:" with 64 hexadecimal digits, "bundled"
+	// for the plugins that belong to this build, or "signer:" with the name of
+	// a trusted key for every content that is signed with it.
 	Of string `json:"of" source:"required"`
 	// Egress lists origins, or "connection".
 	Egress []string `json:"egress,omitempty"`
@@ -47,9 +49,23 @@ const MaxKV = 64 * MiB
 // OfBundled binds a grant to the plugins that belong to this build.
 const OfBundled = "bundled"
 
+// ofSigner begins Of where a grant is of whatever a trusted key signed.
+const ofSigner = "signer:"
+
+// OfSigner binds a grant to what the trusted key of this name signed.
+func OfSigner(name string) string { return ofSigner + name }
+
+// Signer gives the name of the trusted key whose signature the grant asks for,
+// and says whether it does.
+func (g Grant) Signer() (string, bool) { return strings.CutPrefix(g.Of, ofSigner) }
+
+// IsSigner says whether a trusted key may have this name.
+func IsSigner(name string) bool { return signerPattern.MatchString(name) }
+
 var (
 	pluginPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	signerPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 	secretPattern = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 )
 
@@ -62,8 +78,10 @@ func (g Grant) Validate() []string {
 	if !pluginPattern.MatchString(g.Plugin) {
 		report("plugin %q is not a plugin's name: lower-case letters, digits and _, starting with a letter", g.Plugin)
 	}
-	if g.Of != OfBundled && !digestPattern.MatchString(g.Of) {
-		report(`of: %q is neither "bundled" nor "sha256:" with 64 lower-case hexadecimal digits: trama plugin inspect prints a file's`, g.Of)
+	if signer, signed := g.Signer(); signed && !IsSigner(signer) {
+		report(`of: %q: want "signer:" and the name of a key in trusted_keys of trama.yaml, such as signer:acme`, g.Of)
+	} else if !signed && g.Of != OfBundled && !digestPattern.MatchString(g.Of) {
+		report(`of: %q is none of "bundled", "signer:" with the name of a trusted key and "sha256:" with 64 lower-case hexadecimal digits: trama plugin inspect prints a file's`, g.Of)
 	}
 	for _, e := range g.Egress {
 		if e == abi.EgressConnection {

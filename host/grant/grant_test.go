@@ -15,6 +15,31 @@ import (
 
 var digest = strings.Repeat("9f", 32)
 
+// The secrets of a channel adapter are named by its channels: any that are
+// given will do.
+func TestChannelSecrets(t *testing.T) {
+	m := abi.Manifest{Name: "chat", Kind: abi.KindChannel, Capabilities: abi.Capabilities{Secrets: []abi.SecretRequest{{Name: "bot_token"}, {Name: "hook"}}}}
+	for _, test := range []struct {
+		kind    abi.Kind
+		secrets []string
+		want    Status
+	}{
+		{abi.KindChannel, []string{"sales_token", "sales_hook"}, Granted},
+		{abi.KindChannel, []string{"bot_token", "hook"}, Granted},
+		{abi.KindChannel, nil, Pending},
+		{abi.KindConnector, []string{"sales_token", "sales_hook"}, Pending},
+	} {
+		m.Kind = test.kind
+		d := Decide(m, Content{Digest: digest, Bundled: true}, []Grant{{Plugin: "chat", Of: OfBundled, Secrets: test.secrets}})
+		if d.Status != test.want || d.Status == Granted && !slices.Equal(d.Grant.Secrets, test.secrets) {
+			t.Errorf("%s with %q: %+v", test.kind, test.secrets, d)
+		}
+		if said := strings.Contains(d.Remedy, "those that channels.yaml gives"); d.Status == Pending && said != (test.kind == abi.KindChannel) {
+			t.Errorf("%s: remedy %q", test.kind, d.Remedy)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{
 		"64MiB": 64 * MiB, "1KiB": KiB, "2 GiB": 2 * GiB, "4096": 4096, "100B": 100, "0": 0,
@@ -68,6 +93,8 @@ func TestValidate(t *testing.T) {
 		"short":      {func(g *Grant) { g.Of = "sha256:9f2c" }, "of"},
 		"upper case": {func(g *Grant) { g.Of = "sha256:" + strings.ToUpper(digest) }, "of"},
 		"no prefix":  {func(g *Grant) { g.Of = digest }, "of"},
+		"no signer":  {func(g *Grant) { g.Of = "signer:" }, "the name of a key in trusted_keys"},
+		"signer":     {func(g *Grant) { g.Of = "signer:Acme Inc." }, "the name of a key in trusted_keys"},
 		"star":       {func(g *Grant) { g.Egress = []string{"*"} }, "whole Internet"},
 		"path":       {func(g *Grant) { g.Egress = []string{"https://a.example.com/x"} }, "after the host"},
 		"user":       {func(g *Grant) { g.Egress = []string{"https://u:p@a.example.com"} }, "user name"},
@@ -138,7 +165,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			d := Decide(greedy(), digest, c.bundled, c.grants)
+			d := Decide(greedy(), Content{Digest: digest, Bundled: c.bundled}, c.grants)
 			if d.Status != c.status || !strings.Contains(d.Reason, c.reason) {
 				t.Fatalf("got %s, %q", d.Status, d.Reason)
 			}
@@ -153,7 +180,7 @@ func TestDecide(t *testing.T) {
 			if problems := line.Validate(); len(problems) > 0 {
 				t.Fatalf("the remedy %q is not valid: %q", d.Remedy, problems)
 			}
-			if again := Decide(greedy(), digest, c.bundled, []Grant{line}); again.Status != Granted {
+			if again := Decide(greedy(), Content{Digest: digest, Bundled: c.bundled}, []Grant{line}); again.Status != Granted {
 				t.Fatalf("after the remedy %q: %s, %s", d.Remedy, again.Status, again.Reason)
 			}
 		})
@@ -180,7 +207,7 @@ func lineOf(t *testing.T, remedy string) Grant {
 }
 
 func TestDecideGivesTheIntersection(t *testing.T) {
-	d := Decide(greedy(), "sha256:"+digest, false, []Grant{{
+	d := Decide(greedy(), Content{Digest: "sha256:" + digest}, []Grant{{
 		Plugin: "acme", Of: "sha256:" + digest,
 		Egress:  []string{"https://*.acme.com", "https://other.com", "https://eu.cdn.acme.com"},
 		Secrets: []string{"acme_token", "acme_hook"}, Keys: []string{"orders"},
@@ -202,15 +229,15 @@ func TestDecideGivesTheIntersection(t *testing.T) {
 
 func TestDecideWithoutRequests(t *testing.T) {
 	quiet := abi.Manifest{Name: "xml"}
-	if d := Decide(quiet, digest, true, nil); d.Status != Granted || d.Grant.Limits != Default() || d.Grant.Of != OfBundled {
+	if d := Decide(quiet, Content{Digest: digest, Bundled: true}, nil); d.Status != Granted || d.Grant.Limits != Default() || d.Grant.Of != OfBundled {
 		t.Errorf("bundled: %+v", d)
 	}
-	d := Decide(quiet, digest, false, nil)
+	d := Decide(quiet, Content{Digest: digest}, nil)
 	if want := `add to grants.yaml: - {plugin: xml, of: "sha256:` + digest + `"}`; d.Status != Pending || d.Remedy != want {
 		t.Errorf("foreign: %s, %s", d.Status, d.Remedy)
 	}
 	// Keys that were not asked for are not given, nor origins.
-	d = Decide(quiet, digest, true, []Grant{{Plugin: "xml", Of: OfBundled, Keys: []string{"k"}, Egress: []string{"https://a.example.com", "connection"}}})
+	d = Decide(quiet, Content{Digest: digest, Bundled: true}, []Grant{{Plugin: "xml", Of: OfBundled, Keys: []string{"k"}, Egress: []string{"https://a.example.com", "connection"}}})
 	if d.Status != Granted || len(d.Grant.Keys)+len(d.Grant.Egress) > 0 {
 		t.Errorf("unasked: %+v", d)
 	}
@@ -219,12 +246,12 @@ func TestDecideWithoutRequests(t *testing.T) {
 func TestDecideConnection(t *testing.T) {
 	generic := abi.Manifest{Name: "http", Capabilities: abi.Capabilities{Egress: []string{abi.EgressConnection}}}
 	for _, egress := range [][]string{{"connection"}, {"https://api.acme.com"}, {"connection", "https://api.acme.com"}} {
-		d := Decide(generic, digest, true, []Grant{{Plugin: "http", Of: OfBundled, Egress: egress}})
+		d := Decide(generic, Content{Digest: digest, Bundled: true}, []Grant{{Plugin: "http", Of: OfBundled, Egress: egress}})
 		if d.Status != Granted || !slices.Equal(d.Grant.Egress, egress) {
 			t.Errorf("%q: %+v", egress, d)
 		}
 	}
-	if d := Decide(generic, digest, true, []Grant{{Plugin: "http", Of: OfBundled}}); d.Status != Pending {
+	if d := Decide(generic, Content{Digest: digest, Bundled: true}, []Grant{{Plugin: "http", Of: OfBundled}}); d.Status != Pending {
 		t.Errorf("%+v", d)
 	}
 }
@@ -237,7 +264,7 @@ func TestDecideNeverWidens(t *testing.T) {
 		requested, given := some.Draw(t, "requested"), some.Draw(t, "given")
 		asked, gave := rapid.Int64Range(-1, 1<<33).Draw(t, "asked"), rapid.Int64Range(0, 1<<33).Draw(t, "gave")
 		m := abi.Manifest{Name: "p", Capabilities: abi.Capabilities{Egress: requested}, Limits: abi.Limits{OutputBytes: asked}}
-		d := Decide(m, digest, false, []Grant{{Plugin: "p", Of: "sha256:" + digest, Egress: given, Limits: Limits{Output: Size(gave)}}})
+		d := Decide(m, Content{Digest: digest}, []Grant{{Plugin: "p", Of: "sha256:" + digest, Egress: given, Limits: Limits{Output: Size(gave)}}})
 		if d.Status != Granted {
 			return
 		}

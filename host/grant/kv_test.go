@@ -25,7 +25,7 @@ func TestDecideKV(t *testing.T) {
 		"a number that is no ask": {-1, 0, 0, ""},
 	} {
 		m := abi.Manifest{Name: "acme", Capabilities: abi.Capabilities{KVBytes: c.asks}}
-		d := Decide(m, digest, false, []Grant{{Plugin: "acme", Of: "sha256:" + digest, KV: c.given}})
+		d := Decide(m, Content{Digest: digest}, []Grant{{Plugin: "acme", Of: "sha256:" + digest, KV: c.given}})
 		if d.Grant.KV != c.want || (d.Status == Pending) != (c.lacks != "") || strings.Join(d.Missing, ", ") != c.lacks {
 			t.Errorf("%s: %+v", name, d)
 		}
@@ -34,7 +34,7 @@ func TestDecideKV(t *testing.T) {
 		}
 	}
 	// A bundled plugin that asks for memory waits too.
-	if d := Decide(abi.Manifest{Name: "acme", Capabilities: abi.Capabilities{KVBytes: 1}}, digest, true, nil); d.Status != Pending {
+	if d := Decide(abi.Manifest{Name: "acme", Capabilities: abi.Capabilities{KVBytes: 1}}, Content{Digest: digest, Bundled: true}, nil); d.Status != Pending {
 		t.Errorf("a bundled plugin: %+v", d)
 	}
 }
@@ -45,7 +45,7 @@ func TestBoundSecrets(t *testing.T) {
 	if problems := g.Validate(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if d := Decide(m, digest, false, []Grant{g}); d.Status != Granted || len(d.Grant.Bound["key"]) != 2 {
+	if d := Decide(m, Content{Digest: digest}, []Grant{g}); d.Status != Granted || len(d.Grant.Bound["key"]) != 2 {
 		t.Errorf("%+v", d)
 	}
 	if want := `secrets: [key], bound: {key: ["https://api.acme.com", connection]}, kv: 64KiB}`; !strings.HasSuffix(g.String(), want) {

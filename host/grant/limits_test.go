@@ -54,7 +54,7 @@ func TestFuelOfAGrant(t *testing.T) {
 	} {
 		m := abi.Manifest{Name: "acme", Limits: abi.Limits{Fuel: test.asked}}
 		g.Limits.Fuel = test.given
-		if d := Decide(m, digest, false, []Grant{g}); d.Status != test.status || d.Grant.Limits.Fuel != test.holds {
+		if d := Decide(m, Content{Digest: digest}, []Grant{g}); d.Status != test.status || d.Grant.Limits.Fuel != test.holds {
 			t.Errorf("asked for %d, given %s: %s, %s (%s)", test.asked, test.given, d.Status, d.Grant.Limits.Fuel, d.Reason)
 		}
 	}

@@ -45,7 +45,7 @@ var looks = [...]look{
 // kinds is by the built-in types that are not of kindOther.
 var kinds = map[string]kind{
 	"conditional": kindChoice,
-	"set_flow":    kindState, "set_user": kindState, "user_tag": kindState,
+	"set_flow":    kindState, "set_user": kindState, "user_tag": kindState, "set_contact": kindState,
 	"run_code":     kindCode,
 	"send_message": kindMessage, "send_alert": kindMessage, "emit_event": kindMessage,
 	"wait_reply": kindWait, "wait": kindWait, "start_inactivity": kindWait, "end_inactivity": kindWait,

@@ -127,11 +127,22 @@ func (h *Host) Function(ctx context.Context, name string, request []byte) ([]byt
 	if err != nil {
 		return json.Marshal(abi.Reply{Error: h.shape(name, err)})
 	}
-	reply, err := json.Marshal(result)
+	return encode(name, result)
+}
+
+// encode gives an [abi.Reply] that is no error, in one go, and with <, > and & as
+// they are: a guest pays for reading escapes.
+func encode(name string, result any) ([]byte, error) {
+	var reply bytes.Buffer
+	to := json.NewEncoder(&reply)
+	to.SetEscapeHTML(false)
+	err := to.Encode(struct {
+		OK any `json:"ok"`
+	}{result})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return json.Marshal(abi.Reply{OK: reply})
+	return bytes.TrimSuffix(reply.Bytes(), []byte{'\n'}), nil
 }
 
 // shape gives an error the form that guests see.

@@ -146,7 +146,7 @@ func (o *Outbox) CancelQueue(ctx context.Context, queue string) (int, error) {
 
 // cancel takes the chosen items of a queue out, while nothing of it is sent.
 func (o *Outbox) cancel(ctx context.Context, queue string, chosen func(Waiting) bool) (cancelled int, err error) {
-	unlock, err := o.queues.lock(ctx, queue)
+	unlock, err := o.queues.Take(ctx, queue)
 	if err != nil {
 		return 0, err
 	}
@@ -160,7 +160,7 @@ func (o *Outbox) cancel(ctx context.Context, queue string, chosen func(Waiting) 
 				if w.Failed > 0 { // the first one's tries go with it
 					batch.Delete = []store.ID{{Kind: kindAttempts, Key: queue}}
 				}
-				broken = o.recordCancelled(&batch, w.Head)
+				broken = o.recordCancelled(&batch, queue, w.Head)
 			}
 			return broken == nil && len(batch.Remove) < maxCancel
 		})
@@ -179,12 +179,12 @@ func (o *Outbox) cancel(ctx context.Context, queue string, chosen func(Waiting) 
 }
 
 // recordCancelled adds to a batch that an item was cancelled.
-func (o *Outbox) recordCancelled(batch *store.Batch, h Head) error {
+func (o *Outbox) recordCancelled(batch *store.Batch, queue string, h Head) error {
 	id := store.ID{Kind: KindDelivery, Key: h.EffectID}
 	if h.EffectID == "" || slices.ContainsFunc(batch.Put, func(p store.Put) bool { return p.ID == id }) {
 		return nil
 	}
-	data, err := json.Marshal(Delivery{RunID: h.RunID, State: StateCancelled, At: o.now()})
+	data, err := json.Marshal(Delivery{RunID: h.RunID, Queue: queue, State: StateCancelled, At: o.now()})
 	batch.Put = append(batch.Put, store.Put{ID: id, Value: data, TTL: DeliveryTTL})
 	return err
 }
@@ -197,7 +197,7 @@ func (o *Outbox) GiveUp(ctx context.Context, id string) error {
 		return err
 	}
 	var batch store.Batch
-	if err := o.recordCancelled(&batch, Head{EffectID: letter.EffectID, RunID: letter.RunID}); err != nil {
+	if err := o.recordCancelled(&batch, letter.Queue, Head{EffectID: letter.EffectID, RunID: letter.RunID}); err != nil {
 		return err
 	}
 	return deadletter.Remove(ctx, o.config.Store, id, revision, batch)

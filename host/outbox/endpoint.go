@@ -27,7 +27,8 @@ type endpoints struct {
 type endpoint struct {
 	policy  Policy // of the lane that came last
 	breaker breaker
-	running int // sends, until their outcome is committed
+	running int           // sends, until their outcome is committed
+	took    time.Duration // how long the last sends took, about
 
 	line    []string             // queues that were turned away, the longest first
 	waiting map[string]bool      // those of line that still wait
@@ -37,7 +38,19 @@ type endpoint struct {
 // place is leave to send one item.
 type place struct {
 	endpoint string
+	began    time.Time
 	probe    bool // what comes of it decides whether the breaker closes
+}
+
+// recent is how many sends decide what took is, about.
+const recent = 4
+
+// places is how many sends may run now.
+func (at *endpoint) places() int {
+	if at.policy.Slow > 0 && at.took >= at.policy.Slow {
+		return at.policy.AtOnceSlow
+	}
+	return at.policy.AtOnce
 }
 
 // enter takes a place at an endpoint for a queue. If there is none now, it
@@ -47,7 +60,7 @@ func (e *endpoints) enter(name, queue string, p Policy, now time.Time) (taken pl
 	defer e.mu.Unlock()
 	at := e.known[name]
 	if at == nil {
-		at = &endpoint{waiting: map[string]bool{}, called: map[string]time.Time{}}
+		at = &endpoint{took: p.Slow, waiting: map[string]bool{}, called: map[string]time.Time{}}
 		e.known[name] = at
 	}
 	at.policy = p
@@ -56,7 +69,7 @@ func (e *endpoints) enter(name, queue string, p Policy, now time.Time) (taken pl
 	if wait := at.breaker.wait(queue, now); wait > 0 {
 		return place{}, wait, false
 	}
-	if at.running+len(at.called) >= p.AtOnce {
+	if at.running+len(at.called) >= at.places() {
 		if !at.waiting[queue] {
 			at.waiting[queue] = true
 			at.line = append(at.line, queue)
@@ -65,7 +78,7 @@ func (e *endpoints) enter(name, queue string, p Policy, now time.Time) (taken pl
 	}
 	delete(at.waiting, queue)
 	at.running++
-	return place{name, at.breaker.begin()}, 0, true
+	return place{name, now, at.breaker.begin()}, 0, true
 }
 
 // leave gives a place up, and says which queues are to be woken for those that
@@ -75,6 +88,7 @@ func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.E
 	defer e.mu.Unlock()
 	at := e.known[from.endpoint]
 	at.running--
+	at.took += (now.Sub(from.began) - at.took) / recent
 	at.breaker.note(at.policy.Breaker, now, from.probe, called, failure)
 	if at.breaker.open {
 		at.line = nil // they look again by themselves
@@ -83,7 +97,7 @@ func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.E
 		return nil
 	}
 	var next []string
-	for at.running+len(at.called) < at.policy.AtOnce && len(at.line) > 0 {
+	for at.running+len(at.called) < at.places() && len(at.line) > 0 {
 		queue := at.line[0]
 		at.line = at.line[1:]
 		if at.waiting[queue] {
@@ -125,6 +139,14 @@ type Endpoint struct {
 	Until time.Time `json:"until,omitzero"`
 	// LastFailure is the last one's text, as long as the process runs.
 	LastFailure string `json:"last_failure,omitempty"`
+}
+
+// Keep forgets the endpoints that are not there any more, so that nobody is
+// shown their breakers. One that something is on its way to stays until later.
+func (o *Outbox) Keep(there func(name string) bool) {
+	o.endpoints.mu.Lock()
+	defer o.endpoints.mu.Unlock()
+	maps.DeleteFunc(o.endpoints.known, func(name string, at *endpoint) bool { return at.running == 0 && !there(name) })
 }
 
 // Endpoints lists the endpoints that were used since the start, by name.

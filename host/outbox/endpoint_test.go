@@ -167,6 +167,58 @@ func TestLateAnswers(t *testing.T) {
 	}
 }
 
+// TestSlow: an endpoint whose sends take long, or that has not shown yet how
+// long they take, gets few places.
+func TestSlow(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	p := quick()
+	p.AtOnce, p.Slow, p.AtOnceSlow = 5, 2*time.Second, 2
+	e := endpoints{known: map[string]*endpoint{}}
+	n := 0
+	full := func() (places []place) {
+		for {
+			taken, _, ok := e.enter("there", person(n), p, now)
+			if n++; !ok {
+				return places
+			}
+			places = append(places, taken)
+		}
+	}
+	for _, step := range []struct {
+		name   string
+		took   time.Duration
+		ends   int // of the places that are taken then
+		places int // that there are before
+	}{
+		{"at first", 100 * time.Millisecond, 2, 2},
+		{"quick", 100 * time.Millisecond, 5, 5},
+		{"quick still", 20 * time.Second, 5, 5},
+		{"slow", 20 * time.Second, 2, 2},
+		{"slow still", time.Millisecond, 2, 2},
+	} {
+		places := full()
+		if len(places) != step.places {
+			t.Fatalf("%s: %d places, want %d", step.name, len(places), step.places)
+		}
+		now = now.Add(step.took)
+		for _, taken := range places[:step.ends] {
+			e.leave(taken, now, true, nil)
+		}
+		clear(e.known["there"].called) // nobody comes who was woken
+	}
+	for range 20 { // it recovers
+		now = now.Add(time.Minute)
+		for _, taken := range full() {
+			now = now.Add(time.Millisecond)
+			e.leave(taken, now, true, nil)
+		}
+		clear(e.known["there"].called)
+	}
+	if places := full(); len(places) != 5 {
+		t.Errorf("%d places once it is quick again", len(places))
+	}
+}
+
 // TestAtOnce: no more sends to one endpoint run than its policy has, another
 // endpoint is not held up, and who was turned away is called in turn.
 func TestAtOnce(t *testing.T) {
@@ -217,7 +269,7 @@ func TestAtOnce(t *testing.T) {
 			}
 		}
 		woken := func() []string {
-			due, err := w.store.Due(t.Context(), w.clock, 100)
+			due, err := w.store.Due(t.Context(), store.Wake{}, w.clock, 100)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -271,4 +323,33 @@ func TestAtOnce(t *testing.T) {
 			t.Errorf("nothing runs: %+v", e)
 		}
 	})
+}
+
+// TestKeep: an endpoint that is gone is not listed, unless something is on its
+// way to it.
+func TestKeep(t *testing.T) {
+	o := New(Config{Now: time.Now})
+	policy, now := Policy{AtOnce: 1, Breaker: Breaker{Window: time.Minute, MinTries: 5, Share: 1, Pause: time.Second, MaxPause: time.Minute}}, time.Now()
+	busy, _, _ := o.endpoints.enter("subscription busy", "q1", policy, now)
+	for _, name := range []string{"subscription gone", "subscription stays"} {
+		at, _, ok := o.endpoints.enter(name, "q2", policy, now)
+		if !ok {
+			t.Fatal(name)
+		}
+		o.endpoints.leave(at, now, true, nil)
+	}
+	left := func() (names string) {
+		o.Keep(func(name string) bool { return name == "subscription stays" })
+		for _, e := range o.Endpoints() {
+			names += e.Name + ";"
+		}
+		return names
+	}
+	if got := left(); got != "subscription busy;subscription stays;" {
+		t.Errorf("left %s", got)
+	}
+	o.endpoints.leave(busy, now, true, nil)
+	if got := left(); got != "subscription stays;" {
+		t.Errorf("left %s", got)
+	}
 }

@@ -45,6 +45,11 @@ type Head struct {
 type Message struct {
 	Head
 	Message abi.Message `json:"message"`
+	// Owner is the contact, whose blobs may be sent: the queue is of one of its
+	// addresses. Empty: the queue's.
+	Owner contact.Key `json:"owner,omitempty"`
+	// Unasked says that the contact wrote nothing that this answers.
+	Unasked bool `json:"unasked,omitempty"`
 }
 
 // Alert is an item of an alert's outbox: what a flow tells its operators.

@@ -24,8 +24,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trama-run/trama/host/cause"
 	"github.com/trama-run/trama/host/deadletter"
+	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/trace"
+	"github.com/trama-run/trama/host/turn"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -49,12 +53,14 @@ const (
 	StateSent      = "sent"      // the other side has taken it
 	StateQueued    = "queued"    // it went on into another outbox
 	StateDead      = "dead"      // it is a dead letter
-	StateCancelled = "cancelled" // by an operator
+	StateCancelled = "cancelled" // by an operator, or by its sender: it must not go
 )
 
 // Delivery is what became of an item.
 type Delivery struct {
-	RunID     string     `json:"run_id"`
+	RunID string `json:"run_id"`
+	// Queue is the one that the item was in.
+	Queue     string     `json:"queue,omitempty"`
 	MessageID string     `json:"message_id,omitempty"` // the other side's
 	State     string     `json:"state"`
 	At        time.Time  `json:"at"`
@@ -90,7 +96,7 @@ type Sender interface {
 // Outcome is what a sender knows of an item that was taken.
 type Outcome struct {
 	MessageID string // the other side's id, if it gives one
-	State     string // "": StateSent
+	State     string // "": StateSent; StateCancelled: nothing was tried
 	// Settle, if not nil, adds what belongs into the commit that ends the
 	// item, and may change what is said of it. If the commit conflicts with
 	// another, it is called again with a new batch.
@@ -101,6 +107,8 @@ type Outcome struct {
 type Lane struct {
 	Sender Sender
 	Policy Policy
+	// Ended, if not nil, adds to the commit that ends an item, sent or dead.
+	Ended func(batch *store.Batch, item Item, d Delivery) error
 }
 
 // Config joins the outboxes to their surroundings.
@@ -110,14 +118,17 @@ type Config struct {
 	Lanes map[string]Lane
 	// Poke wakes the dispatcher.
 	Poke func()
-	Now  func() time.Time // nil: time.Now
-	Log  *slog.Logger
+	// Tried is told of each try by the queue's prefix: sent, again, held,
+	// cancelled or dead; nil: nobody asks.
+	Tried func(prefix, result string)
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger
 }
 
 // Outbox is all outboxes of a host. Make one with New.
 type Outbox struct {
 	config    Config
-	queues    locks
+	queues    *turn.Turns // an item is not cancelled while it is sent
 	endpoints endpoints
 	ended     sync.Map // by queue, what became of its first item and could not be committed yet: known
 }
@@ -136,7 +147,7 @@ func New(config Config) *Outbox {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Outbox{config: config, queues: newLocks(), endpoints: endpoints{known: map[string]*endpoint{}}}
+	return &Outbox{config: config, queues: turn.New(), endpoints: endpoints{known: map[string]*endpoint{}}}
 }
 
 // now is the clock, to the millisecond that records keep.
@@ -174,7 +185,7 @@ func (o *Outbox) Work(ctx context.Context, queue string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, fmt.Errorf("outbox %s: nobody sends its items", queue)
 	}
-	unlock, err := o.queues.lock(ctx, queue)
+	unlock, err := o.queues.Take(ctx, queue)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -230,25 +241,55 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 	called := false // the endpoint has answered, or failed to
 	var failure *abi.Error
 	defer func() { o.leave(ctx, taken, called, failure) }()
-	outcome, failure := lane.Sender.Send(ctx, item)
+	outcome, failure := send(ctx, lane.Sender, item, name, state.Failed+1)
 	if ctx.Err() != nil {
 		return time.Time{}, ctx.Err() // cut short: it is sent again, with the same effect id
 	}
+	result := "sent"
+	defer func() {
+		if o.config.Tried != nil {
+			prefix, _, _ := strings.Cut(item.Queue, ":")
+			o.config.Tried(prefix, result)
+		}
+	}()
 	if failure != nil && failure.Code == abi.CodeUnavailable {
+		result = "held"
 		return o.now().Add(heldPause(now, item.At)), nil
 	}
-	called = true
+	called = outcome.State != StateCancelled
+	if !called {
+		result = "cancelled"
+	}
 	if failure != nil {
+		result = "dead"
 		now = o.now()
 		state.Failed++
 		state.Tries = append(state.Tries, deadletter.Try{At: now, Code: failure.Code, Message: cut(failure.Message)})
 		if pause, again := lane.Policy.pause(item.EffectID, state.Failed, *failure); again {
+			result = "again"
 			state.Next = now.Add(pause)
-			o.config.Log.Warn("not sent", "queue", item.Queue, "effect", item.EffectID, "failed", state.Failed, "again_at", state.Next, "error", failure)
+			o.config.Log.Warn("not sent", "queue", item.Queue, "run", item.RunID, "effect", item.EffectID, "failed", state.Failed, "again_at", state.Next, "error", failure)
 			return state.Next, o.put(ctx, store.ID{Kind: kindAttempts, Key: item.Queue}, state, 0, &store.Batch{})
 		}
 	}
 	return time.Time{}, o.conclude(ctx, stored, item, known{stored.Position, name, state, outcome, failure})
+}
+
+// send makes one try.
+func send(ctx context.Context, to Sender, item Item, endpoint string, attempt int) (Outcome, *abi.Error) {
+	ctx, span := trace.Begin(ctx, trace.Inside, "send to "+endpoint)
+	defer span.End()
+	ctx = cause.With(ctx, func(of *cause.Cause) { of.Run, of.Effect, of.Attempt = item.RunID, item.EffectID, attempt })
+	back := dispatch.Aside(ctx)
+	outcome, failure := to.Send(ctx, item)
+	back()
+	span.Text("trama.run", item.RunID)
+	span.Text("trama.effect", item.EffectID)
+	span.Number("trama.attempt", int64(attempt))
+	if failure != nil {
+		span.Fail(failure.Code)
+	}
+	return outcome, failure
 }
 
 // conclude ends an item, or keeps what became of it until that can be stored.
@@ -276,13 +317,13 @@ func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state at
 			Remove: []store.ItemRef{{Queue: stored.Queue, Position: stored.Position}},
 			Delete: []store.ID{{Kind: kindAttempts, Key: stored.Queue}},
 		}
-		d := Delivery{RunID: item.RunID, MessageID: cut(outcome.MessageID), State: StateSent, At: o.now(), Error: failure}
+		d := Delivery{RunID: item.RunID, Queue: item.Queue, MessageID: cut(outcome.MessageID), State: StateSent, At: o.now(), Error: failure}
 		if outcome.State != "" {
 			d.State = outcome.State
 		}
 		if failure != nil {
 			d.State = StateDead
-			o.config.Log.Error("a dead letter", "queue", item.Queue, "effect", item.EffectID, "error", failure)
+			o.config.Log.Error("a dead letter", "queue", item.Queue, "run", item.RunID, "effect", item.EffectID, "error", failure)
 			letter := deadletter.Letter{
 				Queue: item.Queue, Channel: Channel(item.Queue), EffectID: item.EffectID, RunID: item.RunID,
 				Reason: *failure, Tries: state.Tries, At: d.At, Value: stored.Value,
@@ -292,6 +333,11 @@ func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state at
 			}
 		} else if outcome.Settle != nil {
 			if err := outcome.Settle(ctx, &batch, &d); err != nil {
+				return err
+			}
+		}
+		if lane, ok := o.lane(item.Queue); ok && lane.Ended != nil {
+			if err := lane.Ended(&batch, item, d); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,8 @@ package outbox
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/trama-run/trama/pdk/abi"
@@ -20,8 +22,13 @@ type Policy struct {
 	// MaxRetryAfter is the longest that the other side may have us wait.
 	MaxRetryAfter time.Duration
 	// AtOnce is how many sends to one endpoint run at the same time.
-	AtOnce  int
-	Breaker Breaker
+	AtOnce int
+	// Slow is from when on an endpoint's sends take long: then, and until it
+	// has shown that they don't, AtOnceSlow of them run, so that endpoints that
+	// take their time leave places to the others. 0: no matter how long.
+	Slow       time.Duration
+	AtOnceSlow int
+	Breaker    Breaker
 }
 
 // Breaker is when an endpoint is spared. Closed, it lets everything through;
@@ -66,4 +73,16 @@ const (
 
 func heldPause(now, since time.Time) time.Duration {
 	return min(max(now.Sub(since)/4, minHeld), maxHeld)
+}
+
+// RetryAfter reads the header of that name: seconds, or a date (RFC 9110,
+// section 10.2.3). 0 if it says nothing that can be read.
+func RetryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
 }

@@ -106,7 +106,7 @@ func (w *world) open() {
 	w.store = memory.Open(w.disk, func() time.Time { return w.clock })
 	w.outbox = New(Config{
 		Store: w.store, Now: func() time.Time { return w.clock }, Poke: func() {}, Log: slog.New(slog.DiscardHandler),
-		Lanes: map[string]Lane{PrefixContact: {w.other, w.policy}},
+		Lanes: map[string]Lane{PrefixContact: {Sender: w.other, Policy: w.policy}},
 	})
 }
 
@@ -130,7 +130,7 @@ func (w *world) put(queue string, ids ...string) {
 // the dispatcher does, and says whether there was one.
 func (w *world) step(ctx context.Context, until time.Time) bool {
 	w.t.Helper()
-	wakes, err := w.store.Due(context.Background(), until, 1)
+	wakes, err := w.store.Due(context.Background(), store.Wake{}, until, 1)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,10 +9,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/trama-run/trama/host/calllog"
+	"github.com/trama-run/trama/host/cause"
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/hostfn"
 	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/trace"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -31,11 +35,17 @@ type Call struct {
 	Code string
 	// Connection is the configured use of the other system, if there is one.
 	Connection *egress.Connection
-	EffectID   string
+	// Secrets gives, by the manifest's names of secrets, the names of those on
+	// this host that serve for this call; one left out has the manifest's name.
+	// Only what the plugin is granted counts.
+	Secrets  map[string]string
+	EffectID string
 	// Node is the flow's node that calls; empty for a channel's adapter. It
 	// tells calls apart for those who answer in a plugin's place.
 	Node    string
 	Timeout time.Duration // 0 means DefaultTimeout
+	// Caller is the run that calls, for those who answer in a plugin's place.
+	Caller Caller
 	// KV opens what the plugin remembers of the contact, within a quota in
 	// bytes; nil if the call belongs to no contact. It is called once for each
 	// attempt to make the call.
@@ -44,6 +54,15 @@ type Call struct {
 	Blobs egress.Blobs
 	// Log receives what the guest logs, redacted and cut.
 	Log func(level, text string)
+}
+
+// Caller is a run that makes a call.
+type Caller struct {
+	Run     string
+	Contact string // key; empty: the run has none
+	// Starts is how many runs have led to this one, each of which started the
+	// next without having waited for anything.
+	Starts int
 }
 
 // Usage is what a call cost.
@@ -56,7 +75,21 @@ type Usage struct {
 // Call runs a function in the sandbox, within the plugin's grant. Every
 // failure comes back as an error for the flow, with secrets redacted.
 func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
+	ctx, span := trace.Begin(ctx, trace.Inside, c.Plugin+"."+c.Export)
+	ctx = cause.With(ctx, func(of *cause.Cause) {
+		of.Kind, of.Name, of.Effect = calllog.KindConnector, c.Plugin+"."+c.Export, c.EffectID
+	})
 	output, usage, failure := r.attempt(ctx, c)
+	if span.On() {
+		span.Text("trama.plugin", c.Plugin)
+		span.Text("trama.digest", c.Digest)
+		span.Number("trama.fuel", usage.Fuel)
+		span.Number("trama.guest_microseconds", usage.GuestTime.Microseconds())
+		if failure != nil {
+			span.Fail(failure.Code)
+		}
+		span.End()
+	}
 	if r.config.Called != nil {
 		r.config.Called(c.Plugin, usage, failure)
 	}
@@ -103,7 +136,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	}
 	defer code.touch()
 	scope := r.config.Egress.Open(egress.Policy{
-		Origins: granted.Egress, Connection: c.Connection, Secrets: p.manifest.Capabilities.Secrets, Bound: granted.Bound,
+		Origins: granted.Egress, Connection: c.Connection, Secrets: given(p.manifest, granted, c.Secrets), Named: c.Secrets, Bound: granted.Bound,
 		HTTPBytes: limits.HTTPBody, Requests: limits.Requests, Timeout: c.Timeout,
 		Blobs: c.Blobs, BlobBytes: int64(granted.Limits.Blob), Unsafe: unsafe(p.manifest, c.Export),
 	})
@@ -148,6 +181,14 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 		return nil, usage, &abi.Error{Code: abi.CodeBadOutput, Message: fmt.Sprintf("plugin %s: function %q returned %d bytes that are not JSON", c.Plugin, c.Export, len(output))}
 	}
 	return output, usage, nil
+}
+
+// given are a manifest's requests for secrets that its grant answers, under the
+// names that they have on this host.
+func given(m abi.Manifest, granted grant.Grant, named map[string]string) []abi.SecretRequest {
+	return slices.DeleteFunc(slices.Clone(m.Capabilities.Secrets), func(r abi.SecretRequest) bool {
+		return !slices.Contains(granted.Secrets, cmp.Or(named[r.Name], r.Name))
+	})
 }
 
 // unsafe says whether a function is that of an operation whose repeat may do

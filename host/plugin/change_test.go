@@ -318,7 +318,7 @@ func TestOptions(t *testing.T) {
 		{Name: "sum", Export: "total", Effect: abi.EffectPure, Examples: []abi.Example{example("3"), example("4")}},
 	}}
 	want := sandbox.Options{Memory: 5, Warm: []sandbox.Warm{{Export: "total", Input: []byte("3")}}}
-	if got := options(m, 5); !reflect.DeepEqual(got, want) {
+	if got := Options(m, 5); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for image, fresh := range map[string]bool{"": false, "image: none\n": true} {

@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/sandbox/wasm"
+	"github.com/trama-run/trama/host/seal"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -29,7 +30,7 @@ var errNoManifest = errors.New("not a Trama plugin, or its manifest is missing")
 // Digest names a content of a plugin, as grants do: the sha256 (hexadecimal)
 // of its .wasm file or, for a plugin whose manifest stands beside it, the
 // sha256 of the two files' sha256, 64 bytes. What is granted covers what the
-// manifest says. sidecar is nil for a module that exports "describe".
+// manifest says. sidecar is nil for a module that has its manifest in it.
 func Digest(wasm, sidecar []byte) string {
 	code := sha256.Sum256(wasm)
 	if sidecar == nil {
@@ -59,25 +60,19 @@ func readModule(path string) ([]byte, error) {
 
 // load reads one file and makes a generation of it, or says why not.
 func (r *Registry) load(ctx context.Context, path string) (g *generation, digest string, size int64, err error) {
-	wasm, err := readModule(path)
+	module, err := readModule(path)
 	if err != nil {
 		return nil, "", 0, err
 	}
-	code := Digest(wasm, nil)
-	digest, size = code, int64(len(wasm))
-	info, err := sandbox.Inspect(wasm)
+	code := Digest(module, nil)
+	digest, size = code, int64(len(module))
+	info, err := r.inspected(code, module)
 	if err != nil {
 		return nil, digest, size, err
 	}
-	var manifest abi.Manifest
-	if slices.Contains(callable(info), abi.FuncDescribe) {
-		manifest, err = r.described(ctx, digest, wasm)
-	} else {
-		var document []byte
-		if document, err = readSidecar(path); err == nil {
-			digest = Digest(wasm, document)
-			manifest, err = parseSidecar(sidecar(path), document)
-		}
+	manifest, document, err := r.manifestOf(ctx, info, module, path)
+	if document != nil {
+		digest = Digest(module, document)
 	}
 	if err != nil {
 		return nil, digest, size, err
@@ -86,19 +81,52 @@ func (r *Registry) load(ctx context.Context, path string) (g *generation, digest
 		return nil, digest, size, err
 	}
 	g = r.generation(path, digest, size, code, manifest)
-	if err := keep(g.stored, wasm); err != nil {
+	r.sealed(g, seal.Read(module))
+	g.exports = callable(info)
+	if err := keep(g.stored, module); err != nil {
 		r.config.Log.Warn("plugin is not kept: sessions that begin with it can't end on it once its file is gone", "file", path, "error", err)
 	}
 	return g, digest, size, nil
 }
 
-// sidecar is the path of the manifest beside a plugin without "describe".
+// manifestOf reads the manifest of a module: what "describe" gives, or else its
+// section, or else the file beside it, which comes back too.
+func (r *Registry) manifestOf(ctx context.Context, info sandbox.Info, module []byte, path string) (m abi.Manifest, document []byte, err error) {
+	for _, e := range info.Exports {
+		if e.Name != abi.FuncDescribe {
+			continue
+		}
+		if !e.Callable() {
+			return m, nil, fmt.Errorf("the export %q is a %s; want a function () -> i32 that gives the manifest, or none and the manifest in the file: see `trama plugin pack`",
+				e.Name, strings.TrimSpace(e.Kind+" "+e.Signature))
+		}
+		m, err = r.described(ctx, info.SHA256, module)
+		return m, nil, err
+	}
+	section, found, err := wasm.Custom(module, abi.SectionManifest)
+	if err != nil {
+		return m, nil, err
+	}
+	if found {
+		if m, err = ParseManifest(section); err != nil {
+			err = fmt.Errorf("section %s: %w", abi.SectionManifest, err)
+		}
+		return m, nil, err
+	}
+	if document, err = readSidecar(path); err == nil {
+		m, err = parseSidecar(sidecar(path), document)
+	}
+	return m, document, err
+}
+
+// sidecar is the path of the manifest beside a plugin that has none in it.
 func sidecar(path string) string { return strings.TrimSuffix(path, ".wasm") + ".yaml" }
 
 func readSidecar(path string) ([]byte, error) {
 	document, err := readModule(sidecar(path))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("the module exports no %q and there is no %s beside it: %w", abi.FuncDescribe, filepath.Base(sidecar(path)), errNoManifest)
+		return nil, fmt.Errorf("the module exports no %q and there is no %s beside it, nor a section %q in it, which `trama plugin pack` makes of a manifest: %w",
+			abi.FuncDescribe, filepath.Base(sidecar(path)), abi.SectionManifest, errNoManifest)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(sidecar(path)), err)
@@ -115,7 +143,11 @@ func parseSidecar(path string, document []byte) (abi.Manifest, error) {
 	if err != nil {
 		return abi.Manifest{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return ParseManifest(data)
+	m, err := ParseManifest(data)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return m, err
 }
 
 // described returns the manifest that a plugin tells itself, from the cache by
@@ -149,11 +181,13 @@ func callable(info sandbox.Info) []string {
 	return names
 }
 
-// describe runs a plugin's "describe" with nothing outside in reach.
+// describe runs a plugin's "describe" with nothing outside in reach, and nothing
+// by which it could say one thing today and another tomorrow: what was inspected
+// and signed is what every host sees.
 func describe(ctx context.Context, s *sandbox.Sandbox, wasm []byte) ([]byte, error) {
 	limits := sandbox.DefaultLimits()
 	limits.Time = describeTime
-	module, err := s.Compile(ctx, wasm, sandbox.Options{Memory: limits.Memory})
+	module, err := s.Compile(ctx, wasm, sandbox.Options{Memory: limits.Memory, Still: true})
 	if err != nil {
 		return nil, err
 	}

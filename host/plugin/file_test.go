@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,5 +35,38 @@ func TestWhatIsNoModuleIsNotRead(t *testing.T) {
 				t.Errorf("state %s, reason %q; want broken, %q", s.State, s.Reason, c.says)
 			}
 		})
+	}
+}
+
+// TestDescribeSaysOneThing: testdata/twofaced.wat asks a coin which of two
+// manifests it gives. What was inspected is what every host must see.
+func TestDescribeSaysOneThing(t *testing.T) {
+	if _, err := exec.LookPath("wat2wasm"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("wat2wasm is missing: apt-get install wabt")
+		}
+		t.Skip("wat2wasm is missing (apt-get install wabt)")
+	}
+	file := filepath.Join(t.TempDir(), "twofaced.wasm")
+	if output, err := exec.Command("wat2wasm", "testdata/twofaced.wat", "-o", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	module, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	var first []byte
+	for i := range 20 {
+		manifest, err := describe(t.Context(), w.config.Sandbox, module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = manifest
+		}
+		if _, err := ParseManifest(manifest); err != nil || !bytes.Equal(manifest, first) {
+			t.Fatalf("describe %d gives %s, %v; the first gave %s", i, manifest, err, first)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/seal"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -24,13 +25,18 @@ type generation struct {
 	manifest abi.Manifest
 	code     string // sha256 of the .wasm file alone
 	stored   string // where that is kept
-	sandbox  *sandbox.Sandbox
-	idle     time.Duration // after which the code leaves the memory
-	failed   func()        // tells the registry that compiling failed
-	scripts  *scripts
-	log      *slog.Logger
+	// seal is what the file says of its signature, and signature what that is
+	// worth.
+	seal      seal.Seal
+	signature seal.Status
+	sandbox   *sandbox.Sandbox
+	idle      time.Duration // after which the code leaves the memory
+	failed    func()        // tells the registry that compiling failed
+	scripts   *scripts
+	log       *slog.Logger
 
 	// Guarded by the registry's mu.
+	exports    []string  // functions that can be called
 	served     bool      // answered calls at some time
 	recorded   bool      // and that is on disk
 	wasBundled bool      // belongs to this build, or to one that it served in
@@ -104,7 +110,7 @@ func (g *generation) compile(ctx context.Context, b *build) {
 		g.abandon(b)
 		return
 	}
-	b.module, b.err = g.sandbox.Compile(ctx, wasm, options(g.manifest, b.memory))
+	b.module, b.err = g.sandbox.Compile(ctx, wasm, Options(g.manifest, b.memory))
 	failed, _ := errors.AsType[*sandbox.Error](b.err)
 	switch {
 	case b.err == nil:
@@ -133,10 +139,10 @@ func (g *generation) abandon(b *build) {
 	}
 }
 
-// options says how a plugin's code is run: from an image that the calls which
+// Options says how a plugin's code is run: from an image that the calls which
 // its manifest names have warmed, or else its first pure example, unless it asks
 // for none.
-func options(m abi.Manifest, memory int64) sandbox.Options {
+func Options(m abi.Manifest, memory int64) sandbox.Options {
 	o := sandbox.Options{Memory: memory, NoImage: m.Image == imageNone}
 	for _, w := range m.Warm {
 		o.Warm = append(o.Warm, sandbox.Warm{Export: w.Export, Input: w.Input})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trama-run/trama/host/seal"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -22,7 +23,10 @@ type record struct {
 	File     string       `json:"file"` // where it was found last
 	Bytes    int64        `json:"bytes"`
 	Bundled  bool         `json:"bundled"` // it belonged to the build that ran it
+	Seal     seal.Seal    `json:"seal,omitzero"`
 	Manifest abi.Manifest `json:"manifest"`
+	// Exports are the functions that can be called; missing in older records.
+	Exports []string `json:"exports,omitempty"`
 }
 
 func (r *Registry) keptDir() string { return filepath.Join(r.config.DataDir, "plugins") }
@@ -81,6 +85,8 @@ func (r *Registry) restored(path string) (*generation, error) {
 		return nil, err
 	}
 	g := r.generation(kept.File, kept.Digest, kept.Bytes, kept.Code, kept.Manifest)
+	r.sealed(g, kept.Seal)
+	g.exports = kept.Exports
 	g.served, g.last, g.wasBundled = true, info.ModTime(), g.wasBundled || kept.Bundled
 	return g, nil
 }
@@ -110,15 +116,17 @@ func (r *Registry) lastOf(file string) *generation {
 func (r *Registry) record() {
 	r.mu.Lock()
 	var fresh []*generation
+	exports := map[*generation][]string{}
 	for _, g := range r.contents {
 		if g.served && !g.recorded {
 			g.recorded, g.last = true, time.Now()
 			fresh = append(fresh, g)
+			exports[g] = g.exports
 		}
 	}
 	r.mu.Unlock()
 	for _, g := range fresh {
-		data, err := json.Marshal(record{Digest: g.digest, Code: g.code, File: g.path(), Bytes: g.size, Bundled: g.wasBundled, Manifest: g.manifest})
+		data, err := json.Marshal(record{Digest: g.digest, Code: g.code, File: g.path(), Bytes: g.size, Bundled: g.wasBundled, Seal: g.seal, Manifest: g.manifest, Exports: exports[g]})
 		if err == nil {
 			err = write(filepath.Join(r.keptDir(), g.digest+".json"), data)
 		}

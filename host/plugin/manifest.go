@@ -1,11 +1,10 @@
 package plugin
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trama-run/trama/host/grant"
@@ -23,115 +22,160 @@ const imageNone = "none"
 
 // ParseManifest reads a manifest as "describe" returns it and checks
 // everything that can be checked without the module. An unknown field is an
-// error: it is either misspelt or from a later version.
+// error: it is either misspelt or from a later version. What is wrong with one
+// that could be read comes as [Faults].
 func ParseManifest(data []byte) (abi.Manifest, error) {
-	var version struct {
-		ABI int `json:"abi"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return abi.Manifest{}, fmt.Errorf("manifest is not JSON: %w", err)
-	}
-	if version.ABI != abi.Version {
-		return abi.Manifest{}, fmt.Errorf("plugin wants abi %d, host has abi %d: build it with a PDK of this version", version.ABI, abi.Version)
-	}
-	var m abi.Manifest
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&m); err != nil {
-		return abi.Manifest{}, fmt.Errorf("manifest: %w", err)
+	m, err := decodeManifest(data)
+	if err != nil {
+		return abi.Manifest{}, err
 	}
 	return m, checkManifest(m)
 }
 
+// Fault is one thing that is wrong with a manifest.
+type Fault struct {
+	// Path is where it stands: keys, and indexes of lists; empty: the whole.
+	Path []string
+	// Text says what is wrong there, and what to write instead.
+	Text string
+}
+
+// String gives "operations[0].effect: what is wrong".
+func (f Fault) String() string {
+	if len(f.Path) == 0 {
+		return f.Text
+	}
+	return JSONPath(f.Path) + ": " + f.Text
+}
+
+// JSONPath writes keys and indexes as "operations[0].effect".
+func JSONPath(path []string) string {
+	var b strings.Builder
+	for i, step := range path {
+		if _, err := strconv.ParseUint(step, 10, 31); err == nil {
+			b.WriteString("[" + step + "]")
+			continue
+		}
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(step)
+	}
+	return b.String()
+}
+
+// Faults are all that is wrong with a manifest that could be read.
+type Faults []Fault
+
+func (fs Faults) Error() string {
+	texts := make([]string, len(fs))
+	for i, f := range fs {
+		texts[i] = f.String()
+	}
+	return "manifest: " + strings.Join(texts, "; ")
+}
+
+// report adds a fault. Keys of path are separated by dots, indexes too.
+func (fs *Faults) report(path, format string, args ...any) {
+	f := Fault{Text: fmt.Sprintf(format, args...)}
+	if path != "" {
+		f.Path = strings.Split(path, ".")
+	}
+	*fs = append(*fs, f)
+}
+
+// Own is the name under which the host offers operations of its own; no plugin
+// may have it.
+const Own = "trama"
+
 func checkManifest(m abi.Manifest) error {
-	var problems []string
-	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	var faults Faults
 	if !namePattern.MatchString(m.Name) {
-		report("name %q: want a lower-case word such as my_crm", m.Name)
+		faults.report("name", "%q: want a lower-case word such as my_crm", m.Name)
+	}
+	if m.Name == Own {
+		faults.report("name", "%q is the host's own: choose another", m.Name)
 	}
 	if !versionPattern.MatchString(m.Version) {
-		report("version %q: want a semantic version such as 1.0.0", m.Version)
+		faults.report("version", "%q: want a semantic version such as 1.0.0", m.Version)
 	}
 	if m.Image != "" && m.Image != imageNone {
-		report("image %q: want none, or nothing", m.Image)
+		faults.report("image", "%q: want none, or nothing", m.Image)
 	}
+	faults.checkTitles("titles", m.Titles)
 	switch m.Kind {
 	case abi.KindConnector, abi.KindLanguage:
 		if m.Webhook != nil {
-			report("webhook: only a channel has one")
+			faults.report("webhook", "only a channel has one")
 		}
 	case abi.KindChannel:
-		if err := checkWebhook(m.Webhook); err != nil {
-			report("webhook: %v", err)
-		}
+		faults.checkChannel(m)
 	default:
-		report("kind %q: want connector, channel or language", m.Kind)
+		faults.report("kind", "%q: want connector, channel or language", m.Kind)
 	}
-	if m.Capabilities.KVBytes < 0 {
-		report("kv_bytes %d: want how much to remember of each contact, or nothing", m.Capabilities.KVBytes)
-	}
-	if namePattern.MatchString(m.Name) {
-		for _, problem := range grant.Request(m, strings.Repeat("0", 64)).Validate() {
-			report("no grant can give what it asks for: %s", problem)
-		}
-	}
-	for _, s := range m.Capabilities.Secrets {
-		for _, o := range s.Origins {
-			if _, err := grant.ParseOrigin(o); err != nil && o != abi.EgressConnection {
-				report("secret %q: %v", s.Name, err)
-			}
-		}
-	}
+	faults.checkCapabilities(m)
 	if len(m.Warm) > abi.MaxWarm {
-		report("warm: %d calls, over the limit of %d", len(m.Warm), abi.MaxWarm)
+		faults.report("warm", "%d calls, over the limit of %d", len(m.Warm), abi.MaxWarm)
 	}
-	for _, w := range m.Warm {
+	for i, w := range m.Warm {
 		if w.Export == "" {
-			report("warm: a call without an export")
+			faults.report(fmt.Sprintf("warm.%d", i), "a call without an export")
+		}
+	}
+	limits := m.Limits
+	for _, l := range []struct {
+		name  string
+		value int64
+	}{
+		{"memory_bytes", limits.MemoryBytes}, {"fuel", limits.Fuel}, {"time_millis", limits.TimeMillis}, {"input_bytes", limits.InputBytes},
+		{"output_bytes", limits.OutputBytes}, {"http_bytes", limits.HTTPBytes}, {"requests", int64(limits.Requests)}, {"log_bytes", limits.LogBytes}, {"blob_bytes", limits.BlobBytes},
+	} {
+		if l.value < 0 {
+			faults.report("limits."+l.name, "%d: want more than 0, or nothing for the host's default", l.value)
+		}
+	}
+	for i, algorithm := range m.Capabilities.Sign {
+		if known := abi.SignAlgorithms(); !slices.Contains(known, algorithm) {
+			faults.report(fmt.Sprintf("capabilities.sign.%d", i), "%q: want one of %s", algorithm, strings.Join(known, ", "))
 		}
 	}
 	seen := map[string]bool{}
-	for _, op := range m.Operations {
+	for i, op := range m.Operations {
+		at := fmt.Sprintf("operations.%d.", i)
 		if !namePattern.MatchString(op.Name) {
-			report("operation %q: want a lower-case word such as create_deal", op.Name)
+			faults.report(at+"name", "%q: want a lower-case word such as create_deal", op.Name)
 		}
 		if seen[op.Name] {
-			report("operation %q is declared twice", op.Name)
+			faults.report(at+"name", "operation %q is declared twice", op.Name)
 		}
 		seen[op.Name] = true
+		faults.checkTitles(at+"titles", op.Titles)
 		if !slices.Contains([]abi.Effect{abi.EffectPure, abi.EffectIdempotent, abi.EffectQueryable, abi.EffectUnsafe}, op.Effect) {
-			report("operation %q: effect %q: want pure, idempotent, queryable or unsafe", op.Name, op.Effect)
+			faults.report(at+"effect", "operation %q: effect %q: want pure, idempotent, queryable or unsafe", op.Name, op.Effect)
 		}
 	}
-	if len(problems) > 0 {
-		return fmt.Errorf("manifest: %s", strings.Join(problems, "; "))
+	if len(faults) > 0 {
+		return faults
 	}
 	return nil
 }
 
-func checkWebhook(w *abi.Webhook) error {
-	if w == nil {
-		return nil // a channel that is only written to
+func (fs *Faults) checkCapabilities(m abi.Manifest) {
+	if m.Capabilities.KVBytes < 0 {
+		fs.report("capabilities.kv_bytes", "%d: want how much to remember of each contact, or nothing", m.Capabilities.KVBytes)
 	}
-	if s := w.Signature; s != nil {
-		switch {
-		case s.Header == "" || s.Secret == "":
-			return fmt.Errorf("signature: want a header and a secret")
-		case s.Algorithm != "hmac-sha256":
-			return fmt.Errorf("signature: algorithm %q: want hmac-sha256", s.Algorithm)
-		case s.Encoding != "hex" && s.Encoding != "base64":
-			return fmt.Errorf("signature: encoding %q: want hex or base64", s.Encoding)
-		case s.Signed != "body":
-			return fmt.Errorf("signature: signed %q: want body", s.Signed)
+	if namePattern.MatchString(m.Name) {
+		for _, problem := range grant.Request(m, strings.Repeat("0", 64)).Validate() {
+			fs.report("capabilities", "no grant can give what it asks for: %s", problem)
 		}
 	}
-	if h := w.Handshake; h != nil && (h.Token == "" || h.Challenge == "" || h.Secret == "") {
-		return fmt.Errorf("handshake: want token, challenge and secret")
+	for i, s := range m.Capabilities.Secrets {
+		for j, o := range s.Origins {
+			if _, err := grant.ParseOrigin(o); err != nil && o != abi.EgressConnection {
+				fs.report(fmt.Sprintf("capabilities.secrets.%d.origins.%d", i, j), "%v", err)
+			}
+		}
 	}
-	if id := w.DeliveryID; id != "" && id != "body_sha256" && !strings.HasPrefix(id, "header:") {
-		return fmt.Errorf("delivery_id %q: want header:<Name> or body_sha256", id)
-	}
-	return nil
 }
 
 // checkAgainst holds a module against its manifest: it exports what the
@@ -139,10 +183,16 @@ func checkWebhook(w *abi.Webhook) error {
 // manifest does not ask for. So what an operator reads in a manifest is all
 // that there is to grant.
 func checkAgainst(info sandbox.Info, m abi.Manifest) error {
-	for _, name := range exportsOf(m) {
-		if !slices.Contains(callable(info), name) {
-			return fmt.Errorf("the manifest names the function %q, which the module does not export as () -> i32", name)
+	for _, name := range ExportsOf(m) {
+		if slices.Contains(callable(info), name) {
+			continue
 		}
+		for _, e := range info.Exports {
+			if e.Name == name {
+				return fmt.Errorf("the manifest names the function %q, which the module exports as a %s; want a function () -> i32", name, strings.TrimSpace(e.Kind+" "+e.Signature))
+			}
+		}
+		return fmt.Errorf("the manifest names the function %q, which the module does not export; it has %s", name, strings.Join(callable(info), ", "))
 	}
 	c := m.Capabilities
 	keeps := c.KVBytes > 0
@@ -167,8 +217,9 @@ func checkAgainst(info sandbox.Info, m abi.Manifest) error {
 	return nil
 }
 
-// exportsOf lists the functions that a manifest says the module exports.
-func exportsOf(m abi.Manifest) []string {
+// ExportsOf lists the functions that a manifest says the module exports; one may
+// come twice.
+func ExportsOf(m abi.Manifest) []string {
 	var names []string
 	for _, op := range m.Operations {
 		names = append(names, ExportOf(op))
@@ -178,6 +229,9 @@ func exportsOf(m abi.Manifest) []string {
 		names = append(names, abi.FuncReceive, abi.FuncSend)
 	case abi.KindLanguage:
 		names = append(names, abi.FuncRun)
+	}
+	for _, w := range m.Warm {
+		names = append(names, w.Export)
 	}
 	return names
 }

@@ -1,8 +1,13 @@
 package plugin
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/sandbox/wasm"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 // What a manifest asks for must be something that can be given.
@@ -10,18 +15,95 @@ func TestManifestAsks(t *testing.T) {
 	for capabilities, want := range map[string]string{
 		`{}`: "",
 		`{"kv_bytes": 1024, "secrets": [{"name": "key", "places": ["body"], "origins": ["https://api.acme.com", "connection"]}]}`: "",
-		`{"kv_bytes": -1}`: "kv_bytes -1",
-		`{"secrets": [{"name": "key", "origins": ["api.acme.com"]}]}`: `secret "key": origin "api.acme.com"`,
+		`{"kv_bytes": -1}`: "capabilities.kv_bytes: -1: want",
+		`{"secrets": [{"name": "key", "origins": ["api.acme.com"]}]}`: `capabilities.secrets[0].origins[0]: origin "api.acme.com"`,
 		`{"secrets": [{"name": "key", "origins": ["*"]}]}`:            "the whole Internet",
 		`{"egress": ["https://*.acme.com", "connection"]}`:            "",
 		`{"egress": ["https://*"]}`:                                   `no grant can give what it asks for: egress: origin "https://*"`,
 		`{"egress": ["https://*.com"]}`:                               "two labels",
 		`{"secrets": [{"name": "API key"}]}`:                          `"API key" is not a secret's name`,
-		`{"kv": true}`:                                                `unknown field "kv"`,
+		`{"kv": true}`:                                                "capabilities.kv: unknown field; there are egress, kv_bytes, secrets, sign",
 	} {
 		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "connector", "capabilities": ` + capabilities + `}`))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", capabilities, err)
+		}
+	}
+}
+
+// TestManifestFaults: each fault is told with its path.
+func TestManifestFaults(t *testing.T) {
+	_, err := ParseManifest([]byte(`{"name": "A", "version": "1", "abi": 1, "kind": "robot", "image": "some", "warm": [{}],
+		"limits": {"time_millis": -5, "requests": -1}, "capabilities": {"sign": ["HS256", "MD5"]},
+		"operations": [{"name": "a", "effect": "pure"}, {"name": "a", "effect": "none"}]}`))
+	faults, ok := errors.AsType[Faults](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, f := range faults {
+		paths = append(paths, JSONPath(f.Path))
+	}
+	if got := strings.Join(paths, " "); got != "name version image kind warm[0] limits.time_millis limits.requests capabilities.sign[1] operations[1].name operations[1].effect" {
+		t.Errorf("%s\n%v", got, err)
+	}
+	for webhook, want := range map[string]string{
+		`{"signature": {}}`: "webhook.signature: want",
+		`{"signature": {"header": "X", "secret": "x", "algorithm": "md5"}}`: `webhook.signature.algorithm: "md5": want`,
+		`{"handshake": {}}`:                                   "webhook.handshake: want",
+		`{"delivery_id": "cookie"}`:                           `webhook.delivery_id: "cookie": want`,
+		`{"token": {"header": "X-Token"}}`:                    "webhook.token: want",
+		`{"token": {"header": "X Token", "secret": "token"}}`: "webhook.token: want",
+		`{"sample": {"body": "hello"}}`:                       "webhook.sample.body: want",
+		`{"sample": {"headers": {"X:": "1"}, "body": {}}}`:    `webhook.sample.headers: "X:" is no name`,
+		`{"token": {"header": "X-Token", "secret": "token"}, "sample": {"headers": {"x-token": "1"}, "body": {}}}`: "webhook.sample.headers: x-token: leave it out",
+	} {
+		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "channel", "webhook": ` + webhook + `}`))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", webhook, err)
+		}
+	}
+}
+
+// TestManifestChannel: what a channel's manifest says of messages and titles is
+// held against what can be.
+func TestManifestChannel(t *testing.T) {
+	for fields, want := range map[string]string{
+		`"titles": {"pt-BR": "Correio", "zh-Hant-TW": "x", "es-419": "y"}, "sends": ["text", "voice"], "bounds": {"text": 10, "url_buttons": -1}, "operations": [{"name": "a", "effect": "pure", "titles": {"pt": "A"}}]`: "",
+		`"titles": {"Portuguese": "Correio"}`:                                       `titles: "Portuguese": want a language`,
+		`"titles": {"pt-BR": " "}`:                                                  "titles.pt-BR: it is empty",
+		`"operations": [{"name": "a", "effect": "pure", "titles": {"pt_BR": "A"}}]`: `operations[0].titles: "pt_BR": want`,
+		`"sends": ["text", "media"]`:                                                `sends[1]: "media": want one of text, image`,
+		`"sends": ["text", "text"]`:                                                 `sends[1]: "text" is there twice`,
+		`"bounds": {"buttons": -1}`:                                                 "bounds.buttons: -1: want",
+		`"bounds": {"url_buttons": -2}`:                                             "bounds.url_buttons: -2: want",
+		`"bounds": {"edits": 1}`:                                                    "bounds.edits: 1: want -1",
+		`"bounds": {"text": 1, "rwos": 2}`:                                          "bounds.rwos: unknown field",
+	} {
+		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "channel", ` + fields + `}`))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", fields, err)
+		}
+	}
+}
+
+// TestManifestNames: what a manifest names is there, or is told.
+func TestManifestNames(t *testing.T) {
+	function := func(name string) wasm.Export { return wasm.Export{Name: name, Kind: "func", Signature: "() -> i32"} }
+	info := sandbox.Info{Exports: []wasm.Export{function("sum"), function("receive"), function("send"), function("run"), {Name: "memory", Kind: "memory"}}}
+	for _, test := range []struct {
+		manifest abi.Manifest
+		want     string
+	}{
+		{abi.Manifest{Operations: []abi.Operation{{Name: "sum"}}, Warm: []abi.Warm{{Export: "sum"}}}, ""},
+		{abi.Manifest{Operations: []abi.Operation{{Name: "add"}}}, `names the function "add", which the module does not export; it has sum, receive, send, run`},
+		{abi.Manifest{Operations: []abi.Operation{{Name: "add", Export: "memory"}}}, `"memory", which the module exports as a memory`},
+		{abi.Manifest{Kind: abi.KindChannel}, ""},
+		{abi.Manifest{Kind: abi.KindLanguage, Warm: []abi.Warm{{Export: "run"}, {Export: "rum"}}}, `names the function "rum", which the module does not export`},
+	} {
+		err := checkAgainst(info, test.manifest)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: %v", test.manifest, err)
 		}
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/seal"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -44,6 +45,8 @@ type Config struct {
 	CacheDir string
 	// Bundled are the sha256 (hex) of the plugins that belong to this build.
 	Bundled []string
+	// Trusted are the keys whose signatures grants may name.
+	Trusted map[string]seal.Key
 	Sandbox *sandbox.Sandbox
 	Egress  *egress.Client
 	Secrets *secret.Source
@@ -91,10 +94,13 @@ type Status struct {
 	Serving string `json:"serving,omitempty"`
 	// Sessions is how many began with a retired content and have not ended,
 	// when they were last counted.
-	Sessions int           `json:"sessions,omitempty"`
-	Bundled  bool          `json:"bundled"`
-	Grant    *grant.Grant  `json:"grant,omitempty"`
-	Manifest *abi.Manifest `json:"manifest,omitempty"`
+	Sessions int  `json:"sessions,omitempty"`
+	Bundled  bool `json:"bundled"`
+	// Signature says who signed the content; it is empty for a file that can't
+	// be read.
+	Signature seal.Status   `json:"signature,omitzero"`
+	Grant     *grant.Grant  `json:"grant,omitempty"`
+	Manifest  *abi.Manifest `json:"manifest,omitempty"`
 }
 
 // Registry holds the plugins of a host.
@@ -173,6 +179,12 @@ func (r *Registry) ManifestOf(name, digest string) (abi.Manifest, bool) {
 		return abi.Manifest{}, false
 	}
 	return p.manifest, true
+}
+
+// Has says whether the plugin with this name exports a function.
+func (r *Registry) Has(name, export string) bool {
+	p, ok := r.table.Load().byName[name]
+	return ok && slices.Contains(p.exports, export)
 }
 
 // Operations returns the operations of the plugin with this name.

@@ -175,13 +175,13 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no manifest", "json", "", `exports no "describe"`},
 		{"another abi", "json", strings.Replace(sidecarText, "abi: 1", "abi: 7", 1), "plugin wants abi 7, host has abi 1"},
-		{"unknown field", "json", sidecarText + "egress: all\n", `unknown field "egress"`},
-		{"bad effect", "json", strings.Replace(sidecarText, "pure", "harmless", 1), `effect "harmless": want pure`},
+		{"unknown field", "json", sidecarText + "egress: all\n", "egress: unknown field; there are"},
+		{"bad effect", "json", strings.Replace(sidecarText, "pure", "harmless", 1), `operations[0].effect: operation "total": effect "harmless": want pure`},
 		{"missing export", "json", strings.Replace(sidecarText, "name: total", "name: sum", 1), `the function "sum", which the module does not export`},
 		{"a channel without its functions", "json", strings.Replace(sidecarText, "connector", "channel", 1), `"receive"`},
 		{"not yaml", "json", "name: [", "adder.yaml"},
 		{"a function of the host that the manifest does not ask for", "system",
-			strings.Replace(sidecarText, "total", "clock", 1) + "capabilities: {secrets: [{name: key}], sign: [hmac-sha256], kv_bytes: 1024}\n",
+			strings.Replace(sidecarText, "total", "clock", 1) + "capabilities: {secrets: [{name: key}], sign: [HS256], kv_bytes: 1024}\n",
 			"the module imports trama:host/v1.http_send, but its manifest asks for no egress"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

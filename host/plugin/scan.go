@@ -104,6 +104,7 @@ func (r *Registry) look(ctx context.Context, path string) {
 		// A content that is known is used on: the file was renamed, or put back.
 		if known := r.contents[next.digest]; known != nil {
 			known.move(path)
+			known.exports = next.exports
 			next = known
 		}
 		r.contents[next.digest] = next
@@ -129,7 +130,7 @@ func (e *entry) step(next *generation, served bool) {
 // remedyOf is what to do about a file that can't be used.
 func remedyOf(err error, path string) string {
 	if errors.Is(err, errNoManifest) {
-		return "put its manifest beside it, as " + filepath.Base(sidecar(path)) + " (see plugins/README.md), or remove the file"
+		return "put its manifest beside it, as " + filepath.Base(sidecar(path)) + ", in the form of the manifest.json of a new project (trama plugin new), or remove the file"
 	}
 	return "replace or remove the file"
 }

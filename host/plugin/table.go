@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/seal"
 )
 
 // table is what calls look at: an immutable view of contents and grants.
@@ -35,7 +36,8 @@ type plugin struct {
 	*generation
 	bundled  bool
 	decision grant.Decision
-	failure  error // why its code can't run, once a call has found out
+	exports  []string // functions that can be called
+	failure  error    // why its code can't run, once a call has found out
 }
 
 // decide says what a content of a file may do. The caller holds mu.
@@ -45,7 +47,7 @@ func (r *Registry) decide(g *generation) *plugin {
 
 // decideAs is decide where it is known whether the content is bundled.
 func (r *Registry) decideAs(g *generation, bundled bool) *plugin {
-	p := &plugin{generation: g, bundled: bundled, decision: grant.Decide(g.manifest, g.digest, bundled, r.grants)}
+	p := &plugin{generation: g, bundled: bundled, exports: g.exports, decision: grant.Decide(g.manifest, g.asContent(bundled), r.grants)}
 	if p.decision.Status == grant.Granted {
 		p.failure = g.failureUnder(limitsOf(p.decision.Grant.Limits).Memory)
 	}
@@ -153,12 +155,15 @@ func (p *plugin) retired(sessions int) Status {
 func (p *plugin) status(file string) Status {
 	s := Status{
 		Name: p.manifest.Name, File: file, Digest: p.digest, Bytes: p.size,
-		State: StateReady, Bundled: p.bundled, Manifest: &p.manifest,
+		State: StateReady, Bundled: p.bundled, Signature: p.signature, Manifest: &p.manifest,
 	}
 	switch {
 	case p.decision.Status != grant.Granted:
 		s.State, s.Reason = StatePending, p.decision.Reason
 		s.Remedy = p.decision.Remedy + "  and confirm with: trama apply DIR; or run: trama plugin grant " + p.manifest.Name
+		if p.signature.State == seal.Trusted {
+			s.Remedy += " (with --signer for whatever " + p.signature.Signer + " signs)"
+		}
 	case p.failure != nil:
 		s.State, s.Reason, s.Remedy = StateBroken, p.failure.Error(), failureRemedy
 		fallthrough

@@ -28,10 +28,20 @@ type Details struct {
 	RunID     string `json:"run_id,omitempty"`
 	// Retry says whether the same request may be sent again.
 	Retry bool `json:"retry"`
+	// Errors are the places at which the body is not as it must be (422 only).
+	Errors []Wrong `json:"errors,omitempty"`
 	// RetryAfter is how long to wait first; whole seconds in the header.
 	RetryAfter time.Duration `json:"-"`
 	// Allow lists the methods of a path (405 only).
 	Allow []string `json:"-"`
+	// Header are headers of the answer beside those.
+	Header map[string]string `json:"-"`
+}
+
+// Wrong is a place in a body, and what is wrong there.
+type Wrong struct {
+	Pointer string `json:"pointer"` // a JSON pointer as a URI fragment, such as "#/items/0"
+	Detail  string `json:"detail"`
 }
 
 // Error gives "title: detail".

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/trigger"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -16,7 +19,7 @@ import (
 // have an order.
 func (c *conversation) idle(ctx context.Context, j *journey, letters []letter) (again time.Time, err error) {
 	for i, s := range c.contact.Later {
-		by, held, never := c.startOf(s)
+		by, held, never := c.startOf(s, c.channel)
 		if held != nil {
 			again = earlier(again, c.hold(held, c.contact.LastSeen))
 			continue
@@ -33,20 +36,20 @@ func (c *conversation) idle(ctx context.Context, j *journey, letters []letter) (
 	var before []letter // messages that wait
 	for _, l := range letters {
 		if l.Start != nil {
-			by, held, never := c.startOf(*l.Start)
+			by, held, never := c.startOf(*l.Start, c.channelOf(l))
 			if held != nil {
 				again = earlier(again, c.hold(held, l.Received))
 				continue
 			}
-			if len(before) > 0 && !by.trigger.Interrupt {
+			if len(before) > 0 && !by.Trigger.Interrupt {
 				continue
 			}
 			return c.open(ctx, j, by, before, l, never)
 		}
-		by, ok := c.runner.listener(c.contact.Channel, *l.Unit.Message, len(before) > 0)
-		held := c.unheard()
+		by, ok := c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, len(before) > 0)
+		held := c.unheard(c.channelOf(l))
 		if ok {
-			held = c.runner.Held(by.flow)
+			held = c.held(by.Flow, c.channelOf(l))
 		}
 		switch {
 		case ok && held == nil:
@@ -65,16 +68,34 @@ func (c *conversation) idle(ctx context.Context, j *journey, letters []letter) (
 
 // unheard says why a message that no flow takes waits. If a flow listens to the
 // channel, and this message only is not for it, it does not wait: nil.
-func (c *conversation) unheard() *abi.Error {
-	if c.runner.listens(c.contact.Channel) {
+func (c *conversation) unheard(channel string) *abi.Error {
+	if c.runner.published.Now().Listens(channel) {
 		return nil
 	}
-	return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("no flow has a message trigger for channel %q: publish one", c.contact.Channel)}
+	return &abi.Error{Code: abi.CodeUnavailable, Message: fmt.Sprintf("no flow has a message trigger for channel %q: publish one", channel)}
 }
 
-// startOf gives the flow that an activation or an event starts; or why it waits,
-// or never can be.
-func (c *conversation) startOf(s contact.Start) (by candidate, held *abi.Error, never string) {
+// held says why a flow can't run on a channel now; nil: it can.
+func (c *conversation) held(f catalog.Flow, channel string) *abi.Error {
+	if held := c.runner.Held(f); held != nil {
+		return held
+	}
+	return c.away(channel)
+}
+
+// away says why it is not known what a channel can be sent; nil: it is. A
+// conversation waits for that: a message could be of no form that there is, and
+// what answers it would not be known.
+func (c *conversation) away(channel string) *abi.Error {
+	if c.runner.config.Able == nil {
+		return nil
+	}
+	return c.runner.config.Able(channel).Away
+}
+
+// startOf gives the flow that an activation or an event starts on a channel; or
+// why it waits, or never can be.
+func (c *conversation) startOf(s contact.Start, channel string) (by trigger.Candidate, held *abi.Error, never string) {
 	snapshot := c.runner.config.Catalog().Snapshot()
 	if broken := snapshot.Broken[s.Flow]; broken != nil {
 		return by, &abi.Error{Code: abi.CodeUnavailable, Message: broken.Error()}, ""
@@ -87,43 +108,48 @@ func (c *conversation) startOf(s contact.Start) (by candidate, held *abi.Error, 
 	if !ok {
 		return by, nil, fmt.Sprintf("it has no trigger %q any more", s.Trigger)
 	}
-	return candidate{f, t}, c.runner.Held(f), ""
+	return trigger.Candidate{Flow: f, Trigger: t}, c.held(f, channel), ""
 }
 
 // open takes a letter out of the mailbox, with the messages before it that it
 // interrupts, and begins its flow.
-func (c *conversation) open(ctx context.Context, j *journey, by candidate, before []letter, l letter, never string) (time.Time, error) {
+func (c *conversation) open(ctx context.Context, j *journey, by trigger.Candidate, before []letter, l letter, never string) (time.Time, error) {
 	c.consume(j, append(before, l)...)
 	c.left = len(before)
 	return c.begin(ctx, j, by, l, never)
 }
 
 // begin begins the flow of a letter that is consumed, unless it can never be.
-func (c *conversation) begin(ctx context.Context, j *journey, by candidate, l letter, never string) (time.Time, error) {
+func (c *conversation) begin(ctx context.Context, j *journey, by trigger.Candidate, l letter, never string) (time.Time, error) {
 	if never != "" {
 		return c.refuse(ctx, j, l, never)
 	}
-	id, value, err := c.event(l)
+	id, value, err := c.event(ctx, l)
 	if err != nil && l.Start != nil {
 		return c.refuse(ctx, j, l, err.Error())
 	}
 	if err != nil {
 		return time.Time{}, err
 	}
+	if l.Start != nil {
+		c.from = l.Start.From
+	}
+	c.talks(j, c.at(l))
 	return c.start(ctx, j, by, id, value)
 }
 
 // start begins a run in the conversation.
-func (c *conversation) start(ctx context.Context, j *journey, by candidate, id string, value any) (time.Time, error) {
-	j.session, j.programs = c.runner.newSession(id, by.flow)
-	j.session.Contact = string(c.who)
-	j.record = Record{ID: id, Flow: by.flow.Flow.ID, Version: by.flow.Version, Key: c.key, Trigger: by.trigger.ID, Started: c.runner.now()}
+func (c *conversation) start(ctx context.Context, j *journey, by trigger.Candidate, id string, value any) (time.Time, error) {
+	j.session, j.programs = c.runner.newSession(id, by.Flow)
+	j.session.Contact, j.session.At, j.session.Heard = string(c.who), c.place, c.wrote
+	j.record = record.Record{ID: id, Flow: by.Flow.Flow.ID, Version: by.Flow.Version, Key: c.key, Trigger: by.Trigger.ID, Started: c.runner.now(), From: c.from}
+	c.from = nil
 	if c.left > 0 {
-		j.record.line(Line{At: c.runner.now(), Level: "warn", Text: fmt.Sprintf("%d messages that came before waited for what their flow needs, and were left when this run interrupted", c.left)})
+		j.record.KeepLine(record.Line{At: c.runner.now(), Level: "warn", Text: fmt.Sprintf("%d messages that came before waited for what their flow needs, and were left when this run interrupted", c.left)})
 	}
 	j.event, _ = value.(map[string]any)
 	j.found = nil
-	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: by.trigger.ID, Value: value}}); err != nil {
+	if err := j.advance(engine.Event{Start: &engine.Start{Trigger: by.Trigger.ID, Value: value}}); err != nil {
 		return time.Time{}, err
 	}
 	return c.drive(ctx, j)

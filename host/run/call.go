@@ -9,11 +9,16 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/trama-run/trama/host/cause"
+	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/hostfn"
 	"github.com/trama-run/trama/host/kv"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/encode"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/trace"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -23,6 +28,8 @@ type asked struct {
 	digest string // of the plugin's content that the session is pinned to
 	export string
 	effect abi.Effect
+	of     cause.Cause // for whom it is made
+	caller plugin.Caller
 }
 
 // ended is a call that was made.
@@ -31,11 +38,12 @@ type ended struct {
 	output  json.RawMessage
 	failure *abi.Error
 	usage   plugin.Usage
-	lines   []Line   // that the plugin logged
-	writes  *kv.Call // into the memory of the contact; nil: none
+	lines   []record.Line // that the plugin logged
+	writes  *kv.Call      // into the memory of the contact; nil: none
 }
 
-// work are the calls of a session that are being made.
+// work are the calls of a session that are being made beside who drives it. Its
+// zero value has none.
 type work struct {
 	ended   chan ended
 	running map[string]bool // by effect id
@@ -43,6 +51,9 @@ type work struct {
 }
 
 func (w *work) start(perform func() ended, effectID string) {
+	if w.ended == nil {
+		w.ended, w.running = make(chan ended), map[string]bool{}
+	}
 	w.running[effectID] = true
 	w.calls.Go(func() { w.ended <- perform() })
 }
@@ -67,6 +78,9 @@ func (w *work) next(ctx context.Context) (ended, error) {
 
 // wait lets the calls end that nobody waits for any more.
 func (w *work) wait() {
+	if w.ended == nil {
+		return // none was started
+	}
 	done := make(chan struct{})
 	go func() { w.calls.Wait(); close(done) }()
 	for {
@@ -85,7 +99,9 @@ func (j *journey) ask(call *engine.Call) (*asked, *engine.Result) {
 		return nil, &engine.Result{EffectID: call.EffectID, Error: err}
 	}
 	j.session.pin(call.Plugin, j.runner.config.Plugins)
-	a := &asked{call: call, digest: j.session.Pins[call.Plugin]}
+	a := &asked{call: call, digest: j.session.Pins[call.Plugin], of: cause.Cause{
+		Run: j.session.ID, Node: call.Node, Attempt: call.Attempt, Contact: j.session.Contact, Secret: j.record.Secret,
+	}, caller: plugin.Caller{Run: j.session.ID, Contact: j.session.Contact, Starts: j.starts()}}
 	var refused *abi.Error
 	if a.export, a.effect, refused = j.runner.target(call, a.digest); refused != nil {
 		return refuse(refused)
@@ -102,6 +118,15 @@ func (j *journey) ask(call *engine.Call) (*asked, *engine.Result) {
 	return a, nil
 }
 
+// starts is how many runs have led to this one without a pause. One that has
+// waited for somebody or some time begins anew: it may go on for ever.
+func (j *journey) starts() int {
+	if len(j.record.Inputs)+j.record.LeftInputs > 0 {
+		return 0
+	}
+	return int(j.hops())
+}
+
 // forget takes an intent away.
 func (j *journey) forget(effectID string) {
 	delete(j.found, effectID)
@@ -112,10 +137,10 @@ func (j *journey) forget(effectID string) {
 func (j *journey) conclude(one ended) *engine.Result {
 	call, result := one.call, &engine.Result{EffectID: one.call.EffectID}
 	for _, l := range one.lines {
-		j.record.line(l)
+		j.record.KeepLine(l)
 	}
 	if one.usage != (plugin.Usage{}) {
-		j.cost = &Cost{Fuel: one.usage.Fuel, GuestTime: one.usage.GuestTime, MemoryBytes: one.usage.MemoryBytes}
+		j.cost = &record.Cost{Fuel: one.usage.Fuel, GuestTime: one.usage.GuestTime, MemoryBytes: one.usage.MemoryBytes}
 	}
 	j.forget(call.EffectID)
 	if one.effect != abi.EffectPure {
@@ -153,20 +178,34 @@ func settled(failure *abi.Error, effect abi.Effect) *abi.Error {
 	return &final
 }
 
-// perform makes a call. It may run beside others of the same journey, and
-// reads nothing of it that changes.
-func (r *Runner) perform(ctx context.Context, j *journey, a *asked) ended {
-	one, c := ended{asked: *a}, a.call
+// perform makes a call. It may run beside others of the same journey and
+// beside the engine's next move, so it reads nothing of the journey that they
+// change: that is in what was asked.
+func (r *Runner) perform(ctx context.Context, j *journey, a *asked) (one ended) {
+	c := a.call
+	one.asked = *a
+	ctx, span := trace.Begin(ctx, trace.Inside, "node "+c.Node)
+	defer func() {
+		span.Number("trama.attempt", int64(c.Attempt))
+		span.Text("trama.effect", c.EffectID)
+		if one.failure != nil {
+			span.Fail(one.failure.Code)
+		}
+		span.End()
+	}()
+	ctx = cause.With(ctx, func(of *cause.Cause) {
+		of.Run, of.Node, of.Attempt, of.Contact, of.Secret = a.of.Run, a.of.Node, a.of.Attempt, a.of.Contact, a.of.Secret
+	})
 	value, code := scriptOf(c)
-	input, err := json.Marshal(value)
+	input, err := encode.Append(nil, value, false)
 	if err != nil {
 		one.failure = &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
 		return one
 	}
 	call := plugin.Call{
-		Plugin: c.Plugin, Digest: a.digest, Export: a.export, Input: input, Code: code, EffectID: c.EffectID, Node: c.Node, Timeout: c.Timeout,
+		Plugin: c.Plugin, Digest: a.digest, Export: a.export, Input: input, Code: code, EffectID: c.EffectID, Node: c.Node, Timeout: c.Timeout, Caller: a.caller,
 		Log: func(level, text string) {
-			one.lines = append(one.lines, Line{Node: c.Node, At: r.now(), Level: level, Text: text})
+			one.lines = append(one.lines, record.Line{Node: c.Node, At: r.now(), Level: level, Text: text})
 		},
 	}
 	if c.Connection != "" {
@@ -184,7 +223,9 @@ func (r *Runner) perform(ctx context.Context, j *journey, a *asked) ended {
 			return one.writes
 		}
 	}
+	back := dispatch.Aside(ctx)
 	one.output, one.usage, one.failure = r.config.Plugins.Call(ctx, call)
+	back()
 	return one
 }
 

@@ -15,9 +15,13 @@ import (
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/kv"
-	"github.com/trama-run/trama/host/outbox"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/told"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -41,19 +45,42 @@ func HeldPause(waited time.Duration) time.Duration {
 // turn.
 const maxInARow = 16
 
+// ErrLater is the answer of Config.Fetch while the medium is on its way: the
+// contact is woken when it is there, and looks itself after a while, since who
+// would wake it may be gone with a crash.
+var ErrLater = errors.New("the medium of the message is being fetched")
+
+const laterPause = 10 * time.Second
+
 // Contact does the work of one conversation: it is the dispatcher's handler of
-// PrefixContact.
+// mail.Prefix.
 func (r *Runner) Contact(ctx context.Context, key string) (time.Time, error) {
-	who := contact.Key(strings.TrimPrefix(key, PrefixContact+":"))
+	who := contact.Key(strings.TrimPrefix(key, mail.Prefix+":"))
 	channel, address, err := who.Split()
 	if err != nil {
 		return time.Time{}, err
+	}
+	leave, err := r.people.Take(ctx, string(who))
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer leave()
+	var a alias
+	if revision, found, err := document.Load(ctx, r.config.Store, aliasID(who), &a); err != nil || found {
+		if err != nil {
+			return time.Time{}, err
+		}
+		again, err := r.forward(ctx, who, a, revision)
+		return r.contended(key, again, err)
 	}
 	mail := &mailbox{store: r.config.Store, queue: key}
 	for range maxInARow {
 		c := conversation{runner: r, key: key, who: who, mail: mail, contact: contact.Contact{Channel: channel, Address: address, FirstSeen: r.now()}}
 		again, err := c.next(ctx)
-		if err != nil || again.IsZero() || again.After(r.now()) || ctx.Err() != nil {
+		if errors.Is(err, ErrLater) {
+			return r.now().Add(laterPause), nil // nothing is committed; the letter is where it was
+		}
+		if err != nil || c.joined || again.IsZero() || again.After(r.now()) || ctx.Err() != nil {
 			return r.contended(key, again, err)
 		}
 	}
@@ -80,30 +107,45 @@ type conversation struct {
 	// contact is as it was committed last, but for what is consumed; kept is
 	// what the present commit makes of it.
 	contact, kept contact.Contact
-	puts          []store.Put // for the next commit, even if the run is given up in it
-	left          int         // messages that the run which begins has interrupted
+	asks          *fallback.Choices // what the present commit asks; nil: nothing
+	puts          []store.Put       // for the next commit, even if the run is given up in it
+	ended         *record.Record    // of a run that was interrupted; told with the next commit
+	from          *contact.Origin   // of the event that begins a run
+	left          int               // messages that the run which begins has interrupted
+	// place is the contact's address that the conversation is with, of channel;
+	// wrote says that a message of the contact begins the run, and joined that
+	// another address became the contact's, or this one another's.
+	place         contact.Key
+	channel       string
+	wrote, joined bool
 }
 
 // next does one thing and says when to look again; zero: when a letter comes.
 func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	s := c.runner.config.Store
-	if _, _, err := load(ctx, s, store.ID{Kind: KindContact, Key: string(c.who)}, &c.contact); err != nil {
+	if _, _, err := document.Load(ctx, s, store.ID{Kind: KindContact, Key: string(c.who)}, &c.contact); err != nil {
 		return time.Time{}, err
 	}
 	expr.Numbers(c.contact.Vars)
-	j := &journey{runner: c.runner, key: c.key, memory: kv.Open(s, string(c.who)), user: c.contact.Scope()}
+	j := &journey{runner: c.runner, key: c.key, memory: kv.Open(s, string(c.who))}
+	c.talks(j, c.who)
 	j.effect, j.saved, j.committed = c.send(j), c.save(j), c.committed
 	found, err := j.load(ctx)
 	if found && unreadable(err) {
-		return c.runner.now(), j.abandon(ctx, abi.CodeUnavailable, fmt.Sprintf("the version of the flow that the run began with can't be read: %v", err))
+		return c.runner.now(), j.abandon(ctx, abi.CodeUnavailable, noVersion(err))
 	}
 	if err != nil {
 		return time.Time{}, err
 	}
 	var held *abi.Error
 	most := maxNear
+	if found && j.session.At != "" {
+		c.talks(j, j.session.At)
+	}
 	if found {
-		held = c.runner.held(j.programs, j.session.Pins)
+		if held = c.runner.held(j.programs, j.session.Pins); held == nil {
+			held = c.away(c.channel)
+		}
 		ready, _ := j.ready(nil)
 		if len(ready) > 0 && held == nil && (!c.contact.WithHuman || len(j.found) > 0) {
 			return c.drive(ctx, j) // calls that a crash cut short, or whose time for a retry has come
@@ -116,12 +158,34 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	for _, l := range letters {
+		var wait bool
+		if c.joined, wait, err = c.join(ctx, l); err != nil || c.joined {
+			return c.runner.now(), err
+		}
+		if wait {
+			return c.runner.now().Add(joinPause), nil
+		}
+	}
+	letters = c.answers(letters)
 	if i := slices.IndexFunc(letters, func(l letter) bool { return l.broken != nil }); i >= 0 {
 		c.consume(j, letters[i])
 		return c.bury(ctx, j, letters[i], deadletter.Letter{Reason: abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("the letter can't be read: %v", letters[i].broken)}})
 	}
 	if i := slices.IndexFunc(letters, func(l letter) bool { return l.WithHuman != nil }); i >= 0 && (i == 0 || !c.contact.WithHuman) {
 		return c.hand(ctx, j, letters[i]) // at once: what was written before is the person's too
+	}
+	if i := slices.IndexFunc(letters, func(l letter) bool { return l.Unit.Opt != "" }); i >= 0 {
+		c.consume(j, letters[i])
+		return c.runner.now(), j.saveOnly(ctx)
+	}
+	if c.contact.Blocked != nil && len(letters) > 0 {
+		return c.shut(ctx, j, letters[0])
+	}
+	if i := slices.IndexFunc(letters, func(l letter) bool { return c.corrects(l, found) }); i >= 0 {
+		c.runner.config.Log.Info("no flow takes the edited message", "contact", c.who, "unit", letters[i].Unit.ID)
+		c.consume(j, letters[i])
+		return c.runner.now(), j.saveOnly(ctx)
 	}
 	switch {
 	case c.contact.WithHuman:
@@ -141,17 +205,22 @@ func unreadable(err error) bool {
 	return broken || errors.Is(err, store.ErrNotFound)
 }
 
+// noVersion is the reason to abandon a run.
+func noVersion(err error) string {
+	return fmt.Sprintf("the version of the flow that the run began with can't be read: %v", err)
+}
+
 // load reads the session of a key, with its record and its flows.
 func (j *journey) load(ctx context.Context) (found bool, err error) {
 	r := j.runner
-	if j.revision, found, err = load(ctx, r.config.Store, sessionID(j.key), &j.session); err != nil || !found {
+	if j.revision, found, err = document.Load(ctx, r.config.Store, sessionID(j.key), &j.session); err != nil || !found {
 		return false, err
 	}
 	j.found = map[string]bool{}
 	for _, id := range j.session.Intents {
 		j.found[id] = true
 	}
-	if _, _, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: j.session.ID}, &j.record); err != nil {
+	if _, _, err := document.Load(ctx, r.config.Store, record.ID(j.session.ID), &j.record); err != nil {
 		return false, err
 	}
 	j.programs, err = r.programs(ctx, j.session)
@@ -190,7 +259,7 @@ func (c *conversation) drive(ctx context.Context, j *journey) (time.Time, error)
 		err = j.commit(ctx)
 	}
 	if errors.Is(err, store.ErrTooBig) {
-		j.user = c.contact.Scope() // as it was, with what is consumed
+		j.user, c.asks = c.contact.ScopeAt(c.place), nil // as it was, with what is consumed
 		code, reason := tooBig(err)
 		err = j.abandon(ctx, code, reason)
 	}
@@ -201,18 +270,25 @@ func (c *conversation) drive(ctx context.Context, j *journey) (time.Time, error)
 func (c *conversation) save(j *journey) func(*store.Batch) error {
 	return func(b *store.Batch) error {
 		c.kept = c.contact
-		c.kept.SetScope(j.user)
+		c.kept.SetScopeAt(c.place, j.user, "flow "+j.record.Flow, c.runner.now())
+		if c.kept.Choices = c.settle(j); c.kept.Choices != nil && len(c.kept.Choices.List) == 0 {
+			c.kept.Choices = nil
+		}
 		data, err := json.Marshal(c.kept)
 		if err != nil {
 			return fmt.Errorf("contact %s: %w", c.who, err)
 		}
 		b.Put = append(append(b.Put, c.puts...), store.Put{ID: store.ID{Kind: KindContact, Key: string(c.who)}, Value: data})
+		if c.ended != nil {
+			b.Append = slices.Clip(b.Append)
+			return told.End(c.runner.config.Subscribers, b, *c.ended, string(c.who))
+		}
 		return nil
 	}
 }
 
 // committed takes over what a commit has stored.
-func (c *conversation) committed() { c.contact, c.puts = c.kept, nil }
+func (c *conversation) committed() { c.contact, c.puts, c.ended, c.asks = c.kept, nil, nil, nil }
 
 // saveOnly commits what waits, and leaves the session as it is.
 func (j *journey) saveOnly(ctx context.Context) error {
@@ -224,21 +300,17 @@ func (j *journey) saveOnly(ctx context.Context) error {
 	return err
 }
 
-// send puts messages into the outbox, with the next commit.
-func (c *conversation) send(j *journey) func(engine.Effect) error {
-	return func(effect engine.Effect) error {
-		if effect.Send == nil {
-			return fmt.Errorf("run %s: a conversation can't answer a gateway request", j.record.ID)
-		}
-		data, err := json.Marshal(outbox.Message{Head: outbox.Head{EffectID: effect.ID, At: c.runner.now(), RunID: j.session.ID}, Message: effect.Send.Message})
+// heard is messageValue of a message whose medium the host has fetched.
+func (c *conversation) heard(ctx context.Context, l letter) (map[string]any, error) {
+	u, channel := l.Unit, c.channelOf(l)
+	if c.runner.config.Fetch != nil {
+		m, err := c.runner.config.Fetch(ctx, channel, c.who, *u.Message)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		key := outbox.ContactKey(c.who)
-		j.changes.Append = append(j.changes.Append, store.Append{Queue: key, Value: data})
-		j.wake(key)
-		return nil
+		u.Message = &m
 	}
+	return messageValue(channel, u), nil
 }
 
 // messageValue is what flows see of a message, as "input" and "trigger".

@@ -11,6 +11,7 @@ import (
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -152,7 +153,7 @@ func TestLaterIsLarge(t *testing.T) {
 	}
 	r.pass(2 * time.Hour)
 	r.wantSent("wa/p:1", "woke", "hi Ana, 0", "hi Ana, 1", "hi Ana, 2", "hi Ana, 3")
-	if left, err := r.store.Read(t.Context(), laterQueue("wa/p:1"), 0, 1); err != nil || len(left) > 0 {
+	if left, err := r.store.Read(t.Context(), mail.Later("wa/p:1"), 0, 1); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %d items, %v", len(left), err)
 	}
 }
@@ -198,7 +199,7 @@ func (r *rig) mail(text string) {
 	r.Helper()
 	var b store.Batch
 	unit := abi.Unit{ID: fmt.Sprint("u", r.now.UnixNano()), From: abi.Address{Scheme: "p", Path: "1"}, Message: &abi.Message{Type: abi.MessageText, Text: text}}
-	if err := r.runner.mail(&b, "wa/p:1", Letter{Unit: unit}); err != nil {
+	if err := mail.Post(&b, "wa/p:1", mail.Letter{Unit: unit}, r.now); err != nil {
 		r.Fatal(err)
 	}
 	r.commit(&b)

@@ -7,8 +7,12 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/cause"
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/trace"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -29,9 +33,9 @@ const (
 	// maxGatewayRun is how long a run may be driven in one go.
 	maxGatewayRun = 15 * time.Minute
 	commitTime    = 30 * time.Second // how long the last commit of a run may wait
-	// maxGatewayPause is how long a run is driven on while it sleeps, as callers
-	// wait no longer.
-	maxGatewayPause = time.Minute
+	// patience is how long a run is driven on, sleeps included, for a caller who
+	// does not say how long it waits.
+	patience = time.Minute
 	// maxGatewayRuns is how many are driven at once; memory is bounded by it.
 	maxGatewayRuns = 2000
 )
@@ -39,21 +43,45 @@ const (
 // ErrBusy: too many gateway runs are driven; none was started.
 var ErrBusy = errors.New("too many runs at once")
 
-// Gateway starts a run of a flow for one request and waits for its answer, no
-// longer than ctx: then the context's error comes back with the run's id, and
-// the run goes on. The event must not be changed afterwards.
-func (r *Runner) Gateway(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (Answer, error) {
+// Gateway starts a run of a flow for one request of a route and waits for its
+// answer, no longer than ctx: then the context's error comes back with the
+// run's id, and the run goes on. The event must not be changed afterwards. over
+// is called once, when the run does nothing any more: it ended, sleeps without
+// its caller, or was not started.
+func (r *Runner) Gateway(ctx context.Context, route string, f catalog.Flow, trigger string, event map[string]any, over func()) (Answer, error) {
 	g, err := r.called(f, trigger, event)
 	if err != nil {
+		over()
 		return Answer{}, err
 	}
-	r.gone.Go(func() { g.launch(trigger) })
+	g.route = route
+	r.beside(func() {
+		defer over()
+		g.launch(ctx, trigger)
+	})
+	return g.wait(ctx)
+}
+
+// wait waits for the answer, no longer than ctx.
+func (g *gatewayRun) wait(ctx context.Context) (Answer, error) {
 	select {
 	case a := <-g.answered:
 		return a, nil
 	case <-ctx.Done():
 		return Answer{RunID: g.record.ID}, ctx.Err()
 	}
+}
+
+// Secretly is Gateway for a run that makes a secret: its record keeps nothing
+// of what it took and gave.
+func (r *Runner) Secretly(ctx context.Context, f catalog.Flow, trigger string, event map[string]any) (Answer, error) {
+	g, err := r.called(f, trigger, event)
+	if err != nil {
+		return Answer{}, err
+	}
+	g.record.Secret = true
+	r.beside(func() { g.launch(ctx, trigger) })
+	return g.wait(ctx)
 }
 
 // Drive is Gateway for who tries a flow: it comes back when the run is over or
@@ -64,7 +92,7 @@ func (r *Runner) Drive(f catalog.Flow, trigger string, event map[string]any) (*A
 	if err != nil {
 		return nil, err
 	}
-	g.launch(trigger)
+	g.launch(context.Background(), trigger)
 	select {
 	case a := <-g.answered:
 		return &a, nil
@@ -81,7 +109,7 @@ func (r *Runner) called(f catalog.Flow, trigger string, event map[string]any) (*
 	}
 	g := r.lone(PrefixRun + ":" + id)
 	g.journey.event = event
-	g.record = Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: g.key, Trigger: trigger, Started: r.now()}
+	g.record = record.Record{ID: id, Flow: f.Flow.ID, Version: f.Version, Key: g.key, Trigger: trigger, Started: r.now()}
 	if !r.enter(g.key) {
 		return nil, ErrBusy
 	}
@@ -90,12 +118,19 @@ func (r *Runner) called(f catalog.Flow, trigger string, event map[string]any) (*
 	return g, nil
 }
 
-// launch drives the run from its start.
-func (g *gatewayRun) launch(trigger string) {
+// launch drives the run from its start, as a part of its caller's trace.
+func (g *gatewayRun) launch(caller context.Context, trigger string) {
 	r := g.runner
+	if id := cause.Of(caller).Request; id != "" {
+		g.record.From = &contact.Origin{Request: id}
+	}
 	defer r.leave(g.key)
 	defer r.guard(g)
-	run, cancel := context.WithTimeout(r.stop, maxGatewayRun)
+	g.until = r.now().Add(patience)
+	if deadline, ok := caller.Deadline(); ok {
+		g.until = r.now().Add(time.Until(deadline))
+	}
+	run, cancel := context.WithTimeout(cause.Carry(trace.Carry(r.stop, caller), caller), maxGatewayRun)
 	defer cancel()
 	g.end(run, g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: g.event}}))
 }
@@ -109,12 +144,24 @@ func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 	}
 	g := r.lone(key)
 	found, err := g.load(ctx)
-	if err != nil || !found {
+	if found && unreadable(err) {
+		defer r.over(key)
+		if begin := g.session.Begin; begin != nil {
+			g.begin(begin)
+		}
+		return time.Time{}, g.abandon(ctx, abi.CodeUnavailable, noVersion(err))
+	}
+	if err != nil {
 		return time.Time{}, err
+	}
+	if !found {
+		r.over(key)
+		return time.Time{}, nil
 	}
 	if held := r.held(g.programs, g.session.Pins); held != nil {
 		return r.now().Add(HeldPause(r.now().Sub(g.session.since()))), nil
 	}
+	defer r.over(key)
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
 	defer cancel()
 	again, err := g.alone(bounded)
@@ -129,9 +176,7 @@ func (g *gatewayRun) alone(ctx context.Context) (again time.Time, err error) {
 		g.session.Retry = false
 		err = g.advance(engine.Event{Retry: true})
 	} else if begin := g.session.Begin; begin != nil {
-		g.session.Begin = nil
-		g.event, _ = begin.Value.(map[string]any)
-		g.record = Record{ID: g.session.ID, Flow: g.session.Run.Flow, Version: g.session.Run.Version, Key: g.key, Trigger: begin.Trigger, Started: r.now()}
+		g.begin(begin)
 		err = g.advance(engine.Event{Start: begin})
 	} else if due := g.session.Due(); !due.IsZero() && !due.After(r.now()) {
 		err = g.advance(engine.Event{Tick: true})
@@ -148,6 +193,14 @@ func (g *gatewayRun) alone(ctx context.Context) (again time.Time, err error) {
 	return again, err
 }
 
+// begin opens the record of a run that was stored before it began.
+func (g *gatewayRun) begin(start *engine.Start) {
+	g.session.Begin = nil
+	g.event, _ = start.Value.(map[string]any)
+	g.record = record.Record{ID: g.session.ID, Flow: g.session.Run.Flow, Version: g.session.Run.Version, Key: g.key, Trigger: start.Trigger, Started: g.runner.now(), From: g.session.From}
+	g.session.From = nil
+}
+
 // lone makes the journey of a run without a contact.
 func (r *Runner) lone(key string) *gatewayRun {
 	g := &gatewayRun{answered: make(chan Answer, 1)}
@@ -158,8 +211,11 @@ func (r *Runner) lone(key string) *gatewayRun {
 // gatewayRun is a journey without a contact; it may have a caller.
 type gatewayRun struct {
 	journey
+	route    string      // that was called; empty: none
 	answered chan Answer // takes the first answer
+	until    time.Time   // the caller waits no longer
 	done     bool        // an answer was given
+	reply    *Answer     // to be kept with the next commit
 }
 
 // end drives the run to its end and gives the answer that it has not given. A
@@ -171,7 +227,7 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 			break
 		}
 		pause := again.Sub(g.runner.now())
-		if err = g.commit(ctx); err == nil && pause > maxGatewayPause {
+		if err = g.commit(ctx); err == nil && again.After(g.until) {
 			return
 		}
 		if err == nil {
@@ -181,9 +237,11 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 			err = g.advance(engine.Event{Tick: true})
 		}
 	}
-	if err == nil && g.revision == 0 && !g.owed && g.session.Run.Status != engine.Failed && !g.runner.config.InOrder {
+	if err == nil && g.revision == 0 && !g.owed && g.session.Run.Status != engine.Failed && !g.runner.config.InOrder && !g.runner.config.Subscribers.Want(catalog.EventRun) {
 		g.answer(Answer{}) // nothing to commit: the trace need not delay it
-		g.runner.records.add(&g.journey)
+		g.record.Status = g.session.Status()
+		g.told()
+		g.runner.records.Add(g.noted)
 		return
 	}
 	if err == nil {
@@ -194,7 +252,7 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	case err == nil && !g.session.Over(): // it waits on, without its caller
 	case err != nil:
 		g.runner.config.Log.Error("gateway run interrupted", "run", g.record.ID, "flow", g.record.Flow, "error", err)
-		g.answer(Answer{Failure: &abi.Error{Code: "interrupted", Message: "the run was interrupted", Retryable: g.revision == 0}})
+		g.answer(Answer{Failure: &abi.Error{Code: CodeInterrupted, Message: "the run was interrupted", Retryable: g.revision == 0 && !errors.Is(err, store.ErrUnknown)}})
 	default:
 		a := Answer{}
 		if failure := g.session.Run.Failure; failure != nil {
@@ -214,6 +272,7 @@ func (g *gatewayRun) giveUp(ctx context.Context, again time.Time, err error) (ti
 	}
 	if errors.Is(err, store.ErrTooBig) {
 		code, reason := tooBig(err)
+		g.unsay()
 		return time.Time{}, g.abandon(last, code, reason)
 	}
 	return again, err
@@ -248,13 +307,41 @@ func (g *gatewayRun) respond(effect engine.Effect) error {
 	if effect.Respond == nil {
 		return fmt.Errorf("run %s has no contact to send a message to", g.record.ID)
 	}
-	if g.revision == 0 && !g.owed && g.session.Over() {
-		g.answer(Answer{Response: effect.Respond})
+	a := g.checked(effect)
+	if g.revision == 0 && !g.owed && g.session.Over() && !g.runner.config.Subscribers.Want(catalog.EventRun) {
+		g.answer(a)
 		return nil
 	}
 	g.owed = true
-	g.committed = func() { g.answer(Answer{Response: effect.Respond}) }
+	if g.session.Keep != nil {
+		g.reply, g.session.Told = &a, true
+	}
+	g.committed = func() {
+		g.reply = nil
+		g.answer(a)
+	}
 	return nil
+}
+
+// checked is the answer that a response is: a failure, if it is not what its
+// route promises.
+func (g *gatewayRun) checked(effect engine.Effect) Answer {
+	route := g.route
+	if g.session.Keep != nil {
+		route = g.session.Keep.Route
+	}
+	if route == "" || g.runner.config.Check == nil {
+		return Answer{Response: effect.Respond}
+	}
+	err := g.runner.config.Check(route, effect.Respond)
+	if err == nil {
+		return Answer{Response: effect.Respond}
+	}
+	text := "the caller got an error in place of the answer: " + err.Error()
+	g.record.KeepLine(record.Line{Node: effect.Node, At: g.runner.now(), Level: "error", Text: text})
+	g.runner.config.Log.Error("answer refused", "run", g.record.ID, "flow", g.record.Flow, "node", effect.Node, "route", route, "error", err)
+	g.record.Refused = &abi.Error{Code: CodeBadAnswer, Message: text}
+	return Answer{Failure: g.record.Refused}
 }
 
 // keep adds to each commit of an unfinished run the wake that finds it after
@@ -268,7 +355,7 @@ func (g *gatewayRun) keep(b *store.Batch) error {
 		}
 	}
 	b.Wake = append(b.Wake, wake)
-	return nil
+	return g.tell(b)
 }
 
 // guard answers for a run that panicked: one flow's bad luck must not end the
@@ -301,4 +388,15 @@ func (r *Runner) driven(key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.active[key]
+}
+
+// over tells who waits for it that a run does nothing any more.
+func (r *Runner) over(key string) {
+	r.mu.Lock()
+	tell := r.later[key]
+	delete(r.later, key)
+	r.mu.Unlock()
+	if tell != nil {
+		tell()
+	}
 }

@@ -10,7 +10,10 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/kv"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/told"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/trace"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -18,7 +21,7 @@ import (
 // are stored; those below live as long as the drive.
 type journey struct {
 	session session
-	record  Record
+	record  record.Record
 	user    map[string]any
 
 	runner   *Runner
@@ -27,8 +30,8 @@ type journey struct {
 	programs engine.Programs
 	revision store.Revision  // of the session record; 0: not stored yet
 	found    map[string]bool // effect ids of intents that were found, not made here
-	steps    []Step          // not yet in the record
-	cost     *Cost           // of the call whose result comes next
+	steps    []record.Step   // not yet in the record
+	cost     *record.Cost    // of the call whose result comes next
 	changes  store.Batch     // to go with the next commit
 	memory   *kv.Memory      // of the contact; nil: there is none
 	// effect takes the messages and answers that the run wants sent at the next
@@ -51,20 +54,21 @@ type journey struct {
 
 // advance gives the engine an event and takes over what came of it.
 func (j *journey) advance(event engine.Event) error {
-	event.Now, event.User, event.Env = j.runner.now(), j.user, j.runner.config.Env
+	env := j.runner.environment()
+	event.Now, event.User, event.Env = j.runner.now(), j.user, env.values
 	outcome, err := j.programs.Advance(j.session.Session, event)
 	if err != nil {
 		return fmt.Errorf("run %s of flow %s: %w", j.record.ID, j.record.Flow, err)
 	}
 	switch passed := len(j.record.Steps) + j.record.LeftSteps + len(j.steps); {
 	case event.Start != nil:
-		j.record.began(event, j.runner.env, j.session.Flows)
+		j.record.KeepStart(event, env.recorded, j.session.Flows)
 	case event.Result == nil:
-		j.record.input(event, passed)
+		j.record.KeepInput(event, passed)
 	}
 	j.session.Session, j.user = outcome.Session, outcome.User
 	for i, step := range outcome.Steps {
-		s := Step{Step: step}
+		s := record.Step{Step: step}
 		if i == 0 { // the first step after a call's result is the call's
 			s.Cost, j.cost = j.cost, nil
 		}
@@ -104,13 +108,25 @@ const maxInlinePause = 5 * time.Second
 // instant at which to look again (zero: none). What is not committed when it
 // returns is in changes.
 func (j *journey) drive(ctx context.Context) (time.Time, error) {
-	w := work{ended: make(chan ended), running: map[string]bool{}}
+	ctx, span := trace.Begin(ctx, trace.Inside, "run "+j.record.Flow)
+	defer func() {
+		span.Text("trama.flow", j.record.Flow)
+		span.Text("trama.run", j.record.ID)
+		if status := j.session.Status(); status == engine.Failed {
+			span.Fail(string(status))
+		}
+		span.End()
+	}()
+	var w work
 	defer w.wait()
 	for {
-		if err := ctx.Err(); err != nil && !j.session.Over() {
+		if j.session.Over() {
+			return time.Time{}, nil // the intents tell of calls that are still being made
+		}
+		if err := ctx.Err(); err != nil {
 			return time.Time{}, j.cut(ctx, &w, err)
 		}
-		if waiting := len(j.changes.Append) + len(j.changes.Put) + len(j.changes.Wake); waiting >= manyChanges && !j.session.Over() {
+		if waiting := len(j.changes.Append) + len(j.changes.Put) + len(j.changes.Wake); waiting >= manyChanges {
 			if err := j.checkpoint(ctx); err != nil {
 				return time.Time{}, j.cut(ctx, &w, err)
 			}
@@ -145,6 +161,9 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 			return time.Time{}, j.cut(ctx, &w, err)
 		}
 		for _, result := range results {
+			if j.session.Over() {
+				break
+			}
 			if err := j.advance(engine.Event{Result: result}); err != nil {
 				return time.Time{}, err
 			}
@@ -181,9 +200,6 @@ func earlier(a, b time.Time) time.Time {
 // ready gives the calls that may be made now and are not being made, and the
 // instant at which the first of the others may.
 func (j *journey) ready(running map[string]bool) (ready []*engine.Call, later time.Time) {
-	if j.session.Over() {
-		return nil, time.Time{}
-	}
 	now := j.runner.now()
 	for _, call := range j.session.Calls() {
 		switch {
@@ -272,13 +288,16 @@ func (j *journey) finish(ctx context.Context) error {
 		id := sessionID(j.key)
 		b.Expect, b.Delete = []store.Expect{{ID: id, Revision: j.revision}}, []store.ID{id}
 	}
-	if j.session.Run.Status == engine.Failed {
+	if j.session.Done != "" {
+		j.wake(j.session.Done)
+	}
+	if j.session.Run.Status == engine.Failed && !j.record.Secret {
 		data, err := json.Marshal(j.session)
 		if err != nil {
 			return fmt.Errorf("run %s: %w", j.record.ID, err)
 		}
 		if len(data) <= maxFailed {
-			b.Put = append(b.Put, store.Put{ID: store.ID{Kind: kindFailed, Key: j.session.ID}, Value: data, TTL: recordTTL})
+			b.Put = append(b.Put, store.Put{ID: store.ID{Kind: kindFailed, Key: j.session.ID}, Value: data, TTL: record.TTL})
 		}
 	}
 	return j.write(ctx, b)
@@ -321,9 +340,9 @@ const (
 func (j *journey) write(ctx context.Context, b store.Batch) error {
 	j.note()
 	now := j.runner.now()
-	recorded := j.session.Over() || !j.record.large() || now.Sub(j.recorded) >= recordEvery
+	recorded := j.session.Over() || j.record.Due(j.recorded, now)
 	if recorded {
-		put, err := j.record.put()
+		put, err := j.record.Put()
 		if err != nil {
 			return err
 		}
@@ -333,6 +352,12 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	b.Append, b.Remove, b.Wake = j.changes.Append, j.changes.Remove, slices.Clone(j.changes.Wake)
 	if j.saved != nil {
 		if err := j.saved(&b); err != nil {
+			return err
+		}
+	}
+	if j.session.Over() {
+		b.Append = slices.Clip(b.Append)
+		if err := told.End(j.runner.config.Subscribers, &b, j.record, j.session.Contact); err != nil {
 			return err
 		}
 	}
@@ -351,6 +376,9 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	if len(b.Wake) > 0 {
 		j.runner.config.Poke()
 	}
+	if j.session.Over() {
+		j.told()
+	}
 	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
 	j.known = false
 	if recorded {
@@ -365,22 +393,35 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	return nil
 }
 
+// told says that the run is over, to who counts.
+func (j *journey) told() {
+	if j.runner.config.Ended != nil {
+		j.runner.config.Ended(j.record.Flow, j.record.Status, j.runner.now().Sub(j.record.Started))
+	}
+}
+
 // note brings the record up to date.
 func (j *journey) note() {
 	if j.event != nil {
-		j.record.event(j.event)
+		j.record.KeepEvent(j.event)
 		j.event = nil
 	}
 	for _, s := range j.steps {
-		j.record.step(s)
+		j.record.KeepStep(s)
 	}
 	j.steps = nil
-	j.record.left(j.user)
+	j.record.KeepUser(j.user)
 	run := j.session.Run
 	j.record.Node, j.record.Status = j.session.Position().Node, j.session.Status()
 	if j.session.Over() {
-		j.record.end(run, j.runner.now())
+		j.record.KeepEnd(run, j.runner.now())
 	}
+}
+
+// noted is the record, up to date.
+func (j *journey) noted() *record.Record {
+	j.note()
+	return &j.record
 }
 
 // wake sets a key's wake for now, once in a commit.

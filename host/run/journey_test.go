@@ -11,6 +11,7 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -48,7 +49,7 @@ func succeed(context.Context, string) *abi.Error { return nil }
 // overdrive drives the one run that is due for too long.
 func (r *rig) overdrive() {
 	r.Helper()
-	wakes, err := r.store.Due(r.Context(), r.now, 1)
+	wakes, err := r.store.Due(r.Context(), store.Wake{}, r.now, 1)
 	if err != nil || len(wakes) != 1 {
 		r.Fatal(wakes, err)
 	}
@@ -294,7 +295,7 @@ type counting struct {
 
 func (c *counting) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
 	for _, put := range b.Put {
-		if put.ID.Kind == KindRecord {
+		if put.ID.Kind == record.Kind {
 			c.bytes += len(put.Value)
 		}
 	}
@@ -323,7 +324,7 @@ edges: [{from: e, to: each}, {from: each, port: each, to: call}]
 	}
 	r.work()
 	record := r.records()[0]
-	whole, err := record.put()
+	whole, err := record.Put()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,34 +2,15 @@ package run
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/deadletter"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
-
-// Letter is one item of a contact's mailbox: a unit that a channel received,
-// or one of Start and WithHuman.
-type Letter struct {
-	Unit      abi.Unit       `json:"unit,omitzero"`
-	Start     *contact.Start `json:"start,omitempty"`
-	WithHuman *bool          `json:"with_human,omitempty"`
-	Received  time.Time      `json:"received"`
-}
-
-// MailKey is the key under which a contact's units are worked on; its mailbox
-// is the queue of the same name.
-func MailKey(k contact.Key) string { return PrefixContact + ":" + string(k) }
-
-// laterQueue holds the letters of the starts in Contact.Later, in their order:
-// what they bring may be large, and the contact is stored with each step.
-func laterQueue(k contact.Key) string { return "later:" + string(k) }
 
 // Bounds of what is read and kept of a mailbox.
 const (
@@ -47,21 +28,17 @@ const (
 
 // letter is an item of the mailbox.
 type letter struct {
-	Letter
+	mail.Letter
 	position store.Position
 	value    []byte // as it is stored
 	broken   error  // why it can't be read
+	answers  bool   // what the contact was last asked
 }
 
 // readLetter takes an item apart.
 func readLetter(item store.Item) letter {
 	l := letter{position: item.Position, value: item.Value}
-	if l.broken = json.Unmarshal(item.Value, &l.Letter); l.broken == nil && l.Unit.Message == nil && l.Start == nil && l.WithHuman == nil {
-		l.broken = errors.New("it has neither a message, nor a start, nor with_human")
-	}
-	if l.broken != nil {
-		l.Letter = Letter{}
-	}
+	l.Letter, l.broken = mail.Read(item)
 	return l
 }
 
@@ -112,17 +89,18 @@ func (c *conversation) consume(j *journey, letters ...letter) {
 	c.mail.drop(letters)
 	for _, l := range letters {
 		j.changes.Remove = append(j.changes.Remove, store.ItemRef{Queue: c.key, Position: l.position})
-		if l.Unit.ID == "" {
-			continue
+		if l.answers {
+			c.contact.Choices = nil
 		}
-		if l.Received.After(c.contact.LastSeen) {
-			c.contact.LastSeen = l.Received
+		if c.wrote = l.Unit.Message != nil; c.wrote {
+			c.contact.Hear(c.channelOf(l), l.Received)
 		}
-		if l.Unit.Name != "" {
-			c.contact.Name = l.Unit.Name
+		if c.wrote || l.Start != nil {
+			c.talks(j, c.at(l))
 		}
+		c.news(l)
 	}
-	j.user = c.contact.Scope()
+	c.talks(j, c.place)
 }
 
 // postpone keeps a start until the present run has ended.
@@ -134,15 +112,15 @@ func (c *conversation) postpone(ctx context.Context, j *journey, l letter) (time
 	start := *l.Start
 	start.Value, start.Position = nil, uint64(l.position)
 	c.contact.Later = append(slices.Clip(c.contact.Later), start)
-	j.changes.Append = append(j.changes.Append, store.Append{Queue: laterQueue(c.who), Value: l.value})
+	j.changes.Append = append(j.changes.Append, store.Append{Queue: mail.Later(c.who), Value: l.value})
 	return c.runner.now(), j.saveOnly(ctx)
 }
 
 // later takes the letter of the start at an index out of those that wait. The
 // few before it are passed by: they are held.
 func (c *conversation) later(ctx context.Context, j *journey, index int) (letter, error) {
-	start, queue := c.contact.Later[index], laterQueue(c.who)
-	l := letter{Letter: Letter{Start: &start}}
+	start, queue := c.contact.Later[index], mail.Later(c.who)
+	l := letter{Letter: mail.Letter{Start: &start}}
 	for n, after := 0, store.Position(0); n <= index; n++ {
 		items, err := c.runner.config.Store.Read(ctx, queue, after, 1)
 		if err != nil {
@@ -171,7 +149,7 @@ func (c *conversation) refuse(ctx context.Context, j *journey, l letter, why str
 // bury makes a dead letter of a letter that is consumed.
 func (c *conversation) bury(ctx context.Context, j *journey, l letter, dead deadletter.Letter) (time.Time, error) {
 	c.runner.config.Log.Warn("letter of a contact is a dead letter", "contact", c.who, "run", dead.RunID, "reason", dead.Reason.Message)
-	dead.Queue, dead.Channel, dead.At, dead.Value = c.key, c.contact.Channel, c.runner.now(), l.value
+	dead.Queue, dead.Channel, dead.At, dead.Value = c.key, c.channel, c.runner.now(), l.value
 	if err := deadletter.Bury(&j.changes, l.position, dead); err != nil {
 		return time.Time{}, err
 	}

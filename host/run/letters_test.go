@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -68,15 +70,15 @@ func TestLettersAreReadOnce(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	r := newRig(t, napping, stopping)
 	for _, value := range []string{`{"unit":`, `{"unit":{"id":"u1"}}`} {
-		r.commit(&store.Batch{Append: []store.Append{{Queue: MailKey("wa/p:1"), Value: []byte(value)}}})
+		r.commit(&store.Batch{Append: []store.Append{{Queue: mail.Key("wa/p:1"), Value: []byte(value)}}})
 	}
 	r.says("wa/p:1", "nap")
 	if dead := r.dead(); len(dead) != 2 || string(dead[1].Value) != `{"unit":` || dead[0].Reason.Code != abi.CodeInvalid {
 		t.Errorf("dead letters %+v", dead)
 	}
-	id := sessionID(MailKey("wa/p:1"))
+	id := sessionID(mail.Key("wa/p:1"))
 	var s session
-	if _, _, err := load(t.Context(), r.store, id, &s); err != nil {
+	if _, _, err := document.Load(t.Context(), r.store, id, &s); err != nil {
 		t.Fatal(err)
 	}
 	s.Flows["nap"] = 7 // as if its document had gone
@@ -89,5 +91,29 @@ func TestUnreadable(t *testing.T) {
 	r.wantRuns("nap failed", "stop done")
 	if failed := r.records()[0]; failed.Status != engine.Failed || failed.Error == nil || !strings.Contains(failed.Error.Message, "flow nap version 7") {
 		t.Errorf("the record says %+v", failed.Error)
+	}
+}
+
+// TestUnreadableAlone: nor does a run of its own.
+func TestUnreadableAlone(t *testing.T) {
+	r := newRig(t, ordering)
+	started, err := r.runner.Emit(t.Context(), Event{Name: "tick"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := sessionID(PrefixRun + ":" + started.Runs["order"])
+	var s session
+	if _, _, err := document.Load(t.Context(), r.store, id, &s); err != nil {
+		t.Fatal(err)
+	}
+	s.Flows["order"] = 7
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.commit(&store.Batch{Put: []store.Put{{ID: id, Value: data}}})
+	r.work()
+	if failed := r.records()[0]; failed.ID != started.Runs["order"] || failed.Status != engine.Failed || !strings.Contains(failed.Error.Message, "flow order version 7") {
+		t.Errorf("the record says %s %s %+v", failed.ID, failed.Status, failed.Error)
 	}
 }

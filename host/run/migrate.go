@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 )
 
 // Migration moves the sessions of a flow that wait to another version of it.
@@ -78,18 +80,18 @@ func (r *Runner) migrate(ctx context.Context, stored store.Record, s session, to
 		return err
 	}
 	b := store.Batch{Expect: []store.Expect{{ID: stored.ID, Revision: stored.Revision}}}
-	record := Record{}
-	id := store.ID{Kind: KindRecord, Key: s.ID}
-	revision, known, err := load(ctx, r.config.Store, id, &record)
+	moved := record.Record{}
+	id := record.ID(s.ID)
+	revision, known, err := document.Load(ctx, r.config.Store, id, &moved)
 	if err != nil {
 		return err
 	}
 	if !known { // it has not begun
-		record = Record{ID: s.ID, Flow: s.Run.Flow, Key: stored.ID.Key, Started: r.now()}
+		moved = record.Record{ID: s.ID, Flow: s.Run.Flow, Key: stored.ID.Key, Started: r.now()}
 	}
-	record.Version = s.Run.Version
-	record.line(Line{Node: record.Node, At: r.now(), Level: "info", Text: fmt.Sprintf("moved from version %d of flow %s to %d", m.From, m.Flow, m.To)})
-	if b.Put, err = puts(record, stored.ID, s); err != nil {
+	moved.Version = s.Run.Version
+	moved.KeepMove(m.Flow, m.From, m.To, r.now())
+	if b.Put, err = puts(moved, stored.ID, s); err != nil {
 		return err
 	}
 	if known {

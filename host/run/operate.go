@@ -9,7 +9,11 @@ import (
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/told"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 )
 
 // Errors of what operators ask of runs.
@@ -35,26 +39,27 @@ type Standing struct {
 
 // Standing gives where the session of a contact stands; nil if there is none.
 func (r *Runner) Standing(ctx context.Context, who contact.Key) (*Standing, error) {
-	var s session
-	if _, found, err := load(ctx, r.config.Store, sessionID(MailKey(who)), &s); err != nil || !found {
+	who, err := Whose(ctx, r.config.Store, who)
+	if err != nil {
 		return nil, err
 	}
-	at := s.Position()
-	return &Standing{
-		Run: s.ID, Flow: at.Flow, Version: at.Version, Node: at.Node, Status: at.Status,
-		Listens: s.Listens(), Due: s.Due(),
-	}, nil
+	var s session
+	if _, found, err := document.Load(ctx, r.config.Store, sessionID(mail.Key(who)), &s); err != nil || !found {
+		return nil, err
+	}
+	standing := s.standing()
+	return &standing, nil
 }
 
 // SetWithHuman says that a person attends to a contact, or does no more. While
 // one does, flows are silent: messages are the person's, timers wait, and
 // flows that are to start do so afterwards.
 func (r *Runner) SetWithHuman(ctx context.Context, who string, on bool) error {
-	if err := r.checkContact(who); err != nil {
+	if err := mail.Check(r.config.Catalog().Snapshot(), who); err != nil {
 		return err
 	}
 	var b store.Batch
-	if err := r.mail(&b, contact.Key(who), Letter{WithHuman: &on}); err != nil {
+	if err := mail.Post(&b, contact.Key(who), mail.Letter{WithHuman: &on}, r.now()); err != nil {
 		return err
 	}
 	if _, err := r.config.Store.Commit(ctx, &b); err != nil {
@@ -74,22 +79,22 @@ func (r *Runner) Cancel(ctx context.Context, id string) error {
 			return err
 		}
 		var s session
-		revision, found, err := load(ctx, r.config.Store, sessionID(key), &s)
+		revision, found, err := document.Load(ctx, r.config.Store, sessionID(key), &s)
 		if err != nil {
 			return err
 		}
 		if !found || s.ID != id {
 			return ErrNotStored
 		}
-		record := Record{ID: id, Flow: s.Run.Flow, Version: s.Run.Version, Key: key, Trigger: s.Run.TriggerID, Started: r.now()}
+		ended := record.Record{ID: id, Flow: s.Run.Flow, Version: s.Run.Version, Key: key, Trigger: s.Run.TriggerID, Started: r.now()}
 		if s.Begin != nil {
-			record.Trigger = s.Begin.Trigger
+			ended.Trigger = s.Begin.Trigger
 		}
-		if _, _, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: id}, &record); err != nil {
+		if _, _, err := document.Load(ctx, r.config.Store, record.ID(id), &ended); err != nil {
 			return err
 		}
-		record.cancel("cancelled by an operator", r.now())
-		put, err := record.put()
+		ended.Cancel("cancelled by an operator", r.now())
+		put, err := ended.Put()
 		if err != nil {
 			return err
 		}
@@ -102,11 +107,21 @@ func (r *Runner) Cancel(ctx context.Context, id string) error {
 		if s.Contact != "" {
 			b.Wake[0].At = r.now() // letters may wait, or flows for the end of this one
 		}
+		if s.Done != "" {
+			b.Wake = append(b.Wake, store.Wake{Key: s.Done, At: r.now()})
+		}
+		if err := s.cancelled(&b, r.now()); err != nil {
+			return err
+		}
+		if err := told.End(r.config.Subscribers, &b, ended, s.Contact); err != nil {
+			return err
+		}
 		_, err = r.config.Store.Commit(ctx, &b)
 		if errors.Is(err, store.ErrConflict) {
 			continue // it moved on: look again where it is
 		}
 		if err == nil {
+			r.over(key)
 			r.config.Poke()
 		}
 		return err
@@ -116,9 +131,9 @@ func (r *Runner) Cancel(ctx context.Context, id string) error {
 // keyOf finds the key whose session a run may be: from its record or, where
 // that has gone, among all sessions.
 func (r *Runner) keyOf(ctx context.Context, id string) (key string, err error) {
-	var record Record
-	if _, found, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: id}, &record); err != nil || found {
-		return record.Key, err
+	var known record.Record
+	if _, found, err := document.Load(ctx, r.config.Store, record.ID(id), &known); err != nil || found {
+		return known.Key, err
 	}
 	err = r.eachSession(ctx, func(stored store.Record, s session) error {
 		if s.ID == id {

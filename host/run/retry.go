@@ -5,9 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 )
 
 // Errors of bringing a failed run back. What wraps them says more.
@@ -22,72 +29,86 @@ var (
 
 // Retry brings a failed run back, durably and once: its node is entered anew,
 // or its call made again with the same effect id, and its record goes on. It
-// stays on the versions that it began with or, if latest is set, moves to those
-// that are published now. Errors: ErrNotFailed, ErrKeyTaken, ErrMoved, a
+// stays on the versions that it began with, of plugins too, or, if latest is
+// set, moves to those that are published and serve now: its call is as its node
+// is there. Errors: ErrNotFailed, ErrKeyTaken, ErrMoved, a
 // *StuckError if it can't stand in the latest version.
-func (r *Runner) Retry(ctx context.Context, id string, latest bool) (Record, error) {
+func (r *Runner) Retry(ctx context.Context, id string, latest bool) (record.Record, error) {
 	var s session
-	var record Record
+	var back record.Record
 	failed := store.ID{Kind: kindFailed, Key: id}
-	revision, found, err := load(ctx, r.config.Store, failed, &s)
+	revision, found, err := document.Load(ctx, r.config.Store, failed, &s)
 	if err != nil {
-		return record, err
+		return back, err
 	}
-	recorded, known, err := load(ctx, r.config.Store, store.ID{Kind: KindRecord, Key: id}, &record)
+	recorded, known, err := document.Load(ctx, r.config.Store, record.ID(id), &back)
 	if err != nil {
-		return record, err
+		return back, err
 	}
 	switch {
 	case !known:
-		return record, fmt.Errorf("run %s: %w: there is no record of it", id, ErrNotFailed)
-	case !found && record.Status != engine.Failed:
-		return record, fmt.Errorf("run %s: %w: it is %s", id, ErrNotFailed, record.Status)
+		return back, fmt.Errorf("run %s: %w: there is no record of it", id, ErrNotFailed)
+	case !found && back.Status != engine.Failed:
+		return back, fmt.Errorf("run %s: %w: it is %s", id, ErrNotFailed, back.Status)
 	case !found:
-		return record, fmt.Errorf("run %s: %w: its state was over %d bytes, or is older than two weeks, so it was not kept", id, ErrNotFailed, maxFailed)
+		return back, fmt.Errorf("run %s: %w: its state was over %d bytes, or is older than two weeks, so it was not kept", id, ErrNotFailed, maxFailed)
 	}
-	if _, taken, err := load(ctx, r.config.Store, sessionID(record.Key), &session{}); err != nil {
-		return record, err
+	if who, of := strings.CutPrefix(back.Key, mail.Prefix+":"); of { // it may have been merged since
+		key, err := Whose(ctx, r.config.Store, contact.Key(who))
+		if err != nil {
+			return back, err
+		}
+		if s.Contact = string(key); s.At == "" {
+			s.At = contact.Key(who)
+		}
+		back.Key = mail.Key(key)
+	}
+	if _, taken, err := document.Load(ctx, r.config.Store, sessionID(back.Key), &session{}); err != nil {
+		return back, err
 	} else if taken {
-		return record, fmt.Errorf("run %s: %w: %s has another run that is not over; let it end, or cancel it", id, ErrKeyTaken, record.Key)
+		return back, fmt.Errorf("run %s: %w: %s has another run that is not over; let it end, or cancel it", id, ErrKeyTaken, back.Key)
 	}
 	if latest {
-		for flow := range s.Flows {
+		s.Pins = nil
+		for _, flow := range slices.Sorted(maps.Keys(s.Flows)) {
 			to, ok := r.config.Catalog().Snapshot().Flows[flow]
 			if !ok {
 				continue // it is not published any more, and ends as it began
 			}
+			from := s.Flows[flow]
 			if err := r.move(ctx, &s, to.Program, nil); err != nil {
-				return record, err
+				return back, err
 			}
+			back.KeepMove(flow, from, to.Version, r.now())
 		}
-		record.Version = s.Run.Version
+		back.Version = s.Run.Version
 	}
 	s.Retry = true
-	record.Status, record.Error, record.Ended = engine.Running, nil, nil
+	back.Status, back.Error, back.Ended = engine.Running, nil, nil
 	b := store.Batch{
 		Intake: true,
-		Expect: []store.Expect{{ID: failed, Revision: revision}, {ID: sessionID(record.Key)}, {ID: store.ID{Kind: KindRecord, Key: id}, Revision: recorded}},
+		Expect: []store.Expect{{ID: failed, Revision: revision}, {ID: sessionID(back.Key)}, {ID: record.ID(id), Revision: recorded}},
 		Delete: []store.ID{failed},
-		Wake:   []store.Wake{{Key: record.Key, At: r.now()}},
+		Wake:   []store.Wake{{Key: back.Key, At: r.now()}},
 	}
-	if b.Put, err = puts(record, sessionID(record.Key), s); err != nil {
-		return record, err
+	if b.Put, err = puts(back, sessionID(back.Key), s); err != nil {
+		return back, err
 	}
 	if _, err := r.config.Store.Commit(ctx, &b); errors.Is(err, store.ErrConflict) {
-		return record, fmt.Errorf("run %s: %w", id, ErrMoved)
+		return back, fmt.Errorf("run %s: %w", id, ErrMoved)
 	} else if err != nil {
-		return record, err
+		return back, err
 	}
 	r.config.Poke()
-	return record, nil
+	return back, nil
 }
 
 // puts gives the changes that store a record and a session.
-func puts(record Record, id store.ID, s session) ([]store.Put, error) {
+func puts(of record.Record, id store.ID, s session) ([]store.Put, error) {
 	data, err := json.Marshal(s)
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", record.ID, err)
+		return nil, fmt.Errorf("run %s: %w", of.ID, err)
 	}
-	put, err := record.put()
+	put, err := of.Put()
 	return []store.Put{{ID: id, Value: data}, put}, err
 }

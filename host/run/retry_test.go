@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,10 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 	"github.com/trama-run/trama/host/store/memory"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -84,9 +88,9 @@ func (i *installed) publish(documents ...string) {
 
 func (i *installed) flow(id string) catalog.Flow { return i.catalog.Snapshot().Flows[id] }
 
-func (i *installed) record(id string) (r Record) {
+func (i *installed) record(id string) (r record.Record) {
 	i.t.Helper()
-	if _, found, err := load(i.t.Context(), i.store, store.ID{Kind: KindRecord, Key: id}, &r); err != nil || !found {
+	if _, found, err := document.Load(i.t.Context(), i.store, record.ID(id), &r); err != nil || !found {
 		i.t.Fatalf("record %s: found %v, %v", id, found, err)
 	}
 	return r
@@ -112,21 +116,21 @@ const chatter = contact.Key("chat/test:ana")
 // says puts a message of the contact into its mailbox, and lets it be read.
 func (i *installed) says(text string) {
 	i.t.Helper()
-	letter := Letter{Unit: abi.Unit{ID: text + i.now.String(), From: abi.Address{Scheme: "test", Path: "ana"}, Message: &abi.Message{Type: abi.MessageText, Text: text}}, Received: i.now}
+	letter := mail.Letter{Unit: abi.Unit{ID: text + i.now.String(), From: abi.Address{Scheme: "test", Path: "ana"}, Message: &abi.Message{Type: abi.MessageText, Text: text}}, Received: i.now}
 	data, err := json.Marshal(letter)
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	if _, err := i.store.Commit(i.t.Context(), &store.Batch{Append: []store.Append{{Queue: MailKey(chatter), Value: data}}}); err != nil {
+	if _, err := i.store.Commit(i.t.Context(), &store.Batch{Append: []store.Append{{Queue: mail.Key(chatter), Value: data}}}); err != nil {
 		i.t.Fatal(err)
 	}
-	i.work(i.Contact, MailKey(chatter))
+	i.work(i.Contact, mail.Key(chatter))
 }
 
 // runs lists the ids of records, oldest first.
 func (i *installed) runs() (ids []string) {
 	i.t.Helper()
-	records, err := i.store.List(i.t.Context(), KindRecord, "", 100, false)
+	records, err := i.store.List(i.t.Context(), record.Kind, "", 100, false)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -183,7 +187,7 @@ func TestRetry(t *testing.T) {
 	i.acme.works = true
 	i.work(i.Alone, PrefixRun+":"+a.RunID)
 	r := i.record(a.RunID)
-	if r.Status != engine.Done || fmt.Sprint(r.Result) != "7" || len(r.Steps) != 3 || r.Steps[1].Attempt != 2 || len(r.Inputs) != 1 || r.Inputs[0].Kind != InputRetry {
+	if r.Status != engine.Done || fmt.Sprint(r.Result) != "7" || len(r.Steps) != 3 || r.Steps[1].Attempt != 2 || len(r.Inputs) != 1 || r.Inputs[0].Kind != record.InputRetry {
 		t.Errorf("the record is %+v", r)
 	}
 	if len(i.acme.effects) != 2 || i.acme.effects[0] != i.acme.effects[1] {
@@ -229,7 +233,7 @@ func TestRetryOfAContact(t *testing.T) {
 	if _, err := i.Retry(t.Context(), id, true); err != nil {
 		t.Fatal(err)
 	}
-	i.work(i.Contact, MailKey(chatter))
+	i.work(i.Contact, mail.Key(chatter))
 	r := i.record(id)
 	last := r.Steps[len(r.Steps)-1]
 	if text, _ := json.Marshal(last.Output); r.Status != engine.Done || r.Version != 3 || !strings.Contains(string(text), "three") {
@@ -269,5 +273,91 @@ func TestMigrate(t *testing.T) {
 	last := r.Steps[len(r.Steps)-1]
 	if text, _ := json.Marshal(last.Output); r.Status != engine.Done || r.Version != 3 || !strings.Contains(string(text), "three") || len(r.Lines) != 2 {
 		t.Errorf("the record is %s v%d, last %+v, %+v", r.Status, r.Version, last, r.Lines)
+	}
+}
+
+// beside holds the second of two calls until the first has given too much.
+type beside struct {
+	acme
+	first chan struct{}
+}
+
+func (b *beside) Call(_ context.Context, c plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error) {
+	if strings.Contains(string(c.Input), "2") {
+		<-b.first
+		return json.RawMessage(`2`), plugin.Usage{}, nil
+	}
+	defer close(b.first)
+	return json.RawMessage(`"` + strings.Repeat("x", 17<<20) + `"`), plugin.Usage{}, nil
+}
+
+// TestTooMuchBesideACall: a run that fails since it holds too much ends then,
+// whatever the calls give that are still being made.
+func TestTooMuchBesideACall(t *testing.T) {
+	i := install(t, `
+schema: 1
+id: much
+triggers: [{id: start, type: event, event: e}]
+nodes:
+  - {id: all, type: for_each, with: {items: [1, 2], concurrency: 2}}
+  - {id: do, type: acme.do, with: {n: "{{ input }}"}}
+edges: [{from: start, to: all}, {from: all, port: each, to: do}]
+`)
+	i.Runner.config.InOrder, i.Runner.config.Plugins = false, &beside{first: make(chan struct{})}
+	s, err := i.Emit(t.Context(), Event{Name: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.work(i.Alone, PrefixRun+":"+s.Runs["much"])
+	if r := i.record(s.Runs["much"]); r.Status != engine.Failed || r.Error == nil || r.Error.Code != abi.CodeLimit {
+		t.Errorf("it is %s: %+v", r.Status, r.Error)
+	}
+}
+
+// contents is a plugin whose content "broken" fails.
+type contents struct {
+	acme
+	serving string
+	called  []string
+}
+
+func (c *contents) Serving(string) string { return c.serving }
+
+func (c *contents) Call(_ context.Context, call plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error) {
+	c.called = append(c.called, call.Digest+" "+string(call.Input))
+	if call.Digest == "broken" {
+		return nil, plugin.Usage{}, &abi.Error{Code: "trap", Message: "a bug"}
+	}
+	return json.RawMessage(`{"id": 7}`), plugin.Usage{}, nil
+}
+
+// TestRetryOfWhatWasMended: a retry calls the content of the plugin that the run
+// began with, which is kept as long as it; in the latest version it calls the one
+// that serves now, with what the node says there.
+func TestRetryOfWhatWasMended(t *testing.T) {
+	i := install(t, called)
+	p := &contents{serving: "broken"}
+	i.Runner.config.Plugins = p
+	a, err := i.Drive(i.flow("called"), "start", map[string]any{})
+	if err != nil || a == nil || a.Failure == nil {
+		t.Fatalf("answered %+v, %v", a, err)
+	}
+	p.serving = "mended"
+	i.publish(strings.Replace(called, "with: {}", "with: {a: new}", 1))
+	for _, latest := range []bool{false, true} {
+		if counts, err := i.Pinned(t.Context()); err != nil || counts.Plugins["broken"] != 1 {
+			t.Errorf("pinned are %+v, %v", counts, err)
+		}
+		if _, err := i.Retry(t.Context(), a.RunID, latest); err != nil {
+			t.Fatal(err)
+		}
+		i.work(i.Alone, PrefixRun+":"+a.RunID)
+	}
+	if want := []string{"broken {}", "broken {}", `mended {"a":"new"}`}; !slices.Equal(p.called, want) {
+		t.Errorf("called %q, want %q", p.called, want)
+	}
+	r := i.record(a.RunID)
+	if r.Status != engine.Done || r.Version != 2 || r.Began()["called"] != 1 || len(r.Lines) != 1 || r.Lines[0].Text != "moved from version 1 of flow called to 2" {
+		t.Errorf("the record is %+v", r)
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/memory"
 	"github.com/trama-run/trama/pdk/abi"
@@ -49,7 +51,11 @@ func newRig(t *testing.T, flows ...string) *rig {
 // open starts a runner on what is on disk; the one before is as good as dead.
 func (r *rig) open() {
 	r.Helper()
-	r.store = memory.Open(r.disk, func() time.Time { return r.now })
+	if onDisk(r.T) {
+		r.openBadger()
+	} else {
+		r.store = memory.Open(r.disk, func() time.Time { return r.now })
+	}
 	c, err := catalog.Open(r.Context(), r.store, func(*catalog.Snapshot) {})
 	if err != nil {
 		r.Fatal(err)
@@ -84,7 +90,7 @@ func (r *rig) apply(texts ...string) {
 func (r *rig) work() {
 	r.Helper()
 	for range 1000 {
-		wakes, err := r.store.Due(r.Context(), r.now, 1)
+		wakes, err := r.store.Due(r.Context(), store.Wake{}, r.now, 1)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -102,7 +108,7 @@ func (r *rig) handle(w store.Wake) {
 	prefix, _, _ := strings.Cut(w.Key, ":")
 	var err error
 	switch prefix {
-	case PrefixContact:
+	case mail.Prefix:
 		w.At, err = r.runner.Contact(r.Context(), w.Key)
 	case PrefixRun:
 		w.At, err = r.runner.Alone(r.Context(), w.Key)
@@ -137,7 +143,7 @@ func (r *rig) write(who string, m abi.Message) {
 	}
 	var b store.Batch
 	unit := abi.Unit{ID: fmt.Sprint(channel, r.now.UnixNano()), From: address, Message: &m}
-	if err := r.runner.mail(&b, contact.Key(who), Letter{Unit: unit}); err != nil {
+	if err := mail.Post(&b, contact.Key(who), mail.Letter{Unit: unit}, r.now); err != nil {
 		r.Fatal(err)
 	}
 	r.commit(&b)
@@ -172,13 +178,13 @@ func (r *rig) wantSent(who string, want ...string) {
 }
 
 // records gives the records of runs, the oldest first.
-func (r *rig) records() []Record {
+func (r *rig) records() []record.Record {
 	r.Helper()
-	stored, err := r.store.List(r.Context(), KindRecord, "", 1000, false)
+	stored, err := r.store.List(r.Context(), record.Kind, "", 1000, false)
 	if err != nil {
 		r.Fatal(err)
 	}
-	list := make([]Record, len(stored))
+	list := make([]record.Record, len(stored))
 	for i, s := range stored {
 		if err := json.Unmarshal(s.Value, &list[i]); err != nil {
 			r.Fatal(err)

@@ -29,17 +29,22 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/told"
+	"github.com/trama-run/trama/host/run/trigger"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/turn"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
 // Prefixes of the keys whose work this package does. A key is the unit of
 // order, and the name of its session record and of its mailbox.
 const (
-	PrefixContact = "contact" // "contact:<contact key>": a conversation
-	PrefixRun     = "run"     // "run:<run id>": a run without a contact, while no caller drives it
+	PrefixRun = "run" // "run:<run id>": a run without a contact, while no caller drives it
 )
 
 // Plugins performs calls; host/plugin's Registry does.
@@ -58,12 +63,25 @@ type Config struct {
 	Env     map[string]any
 	// Secret says why a secret can't be opened; nil: it can.
 	Secret func(name string) error
+	// Check says why a response is not what its route promises. nil: all are.
+	Check func(route string, r *engine.Respond) error
+	// Fetch gets the medium of a contact's message before its flow sees it; nil:
+	// messages are as they came. While it answers ErrLater, the contact's work
+	// waits, and nobody else's.
+	Fetch func(ctx context.Context, channel string, who contact.Key, m abi.Message) (abi.Message, error)
+	// Able gives what a channel's adapter can send; nil: everything.
+	Able func(channel string) fallback.Adapter
 	// Poke wakes the dispatcher.
 	Poke func()
+	// Subscribers are told of runs that are over and of flows' events; nil: there
+	// are none.
+	Subscribers told.Subscribers
 	// Now and Sleep are the clock; nil: the system's. Sleep returns the
 	// context's error if that ends first.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Ended is told of each run that is over; nil: nobody asks.
+	Ended func(flow string, status engine.Status, took time.Duration)
 	// ID names a run; names must grow. nil: UUIDs of version 7.
 	ID func() (string, error)
 	// InOrder makes calls that could go at once one at a time, in their order,
@@ -75,16 +93,20 @@ type Config struct {
 
 // Runner drives runs.
 type Runner struct {
-	config   Config
-	records  *recorder
-	env      any      // config.Env as records keep it
-	known    sync.Map // *engine.Program -> needs
-	triggers atomic.Pointer[published]
+	config    Config
+	records   *record.Recorder
+	env       atomic.Pointer[environment]
+	known     sync.Map // *engine.Program -> needs
+	published *trigger.Published
+
+	drivers drivers
+	people  *turn.Turns // keys of contacts: their work, and operators' changes
 
 	mu     sync.Mutex
-	active map[string]bool // keys of gateway runs that are driven now; guarded by mu
-	gone   sync.WaitGroup  // gateway runs
-	stop   context.Context // ends when runs must
+	active map[string]bool   // keys of gateway runs that are driven now; guarded by mu
+	later  map[string]func() // by key, who waits for the end of a run of Later that was not driven yet; guarded by mu
+	gone   sync.WaitGroup    // gateway runs
+	stop   context.Context   // ends when runs must
 	cancel context.CancelFunc
 }
 
@@ -96,14 +118,13 @@ func New(config Config) *Runner {
 	if config.ID == nil {
 		config.ID = newID
 	}
-	stop, cancel := context.WithCancel(context.Background())
-	var env any
-	if len(config.Env) > 0 {
-		env = (&Record{}).bounded(config.Env)
+	if config.Subscribers == nil {
+		config.Subscribers = told.Nobody{}
 	}
+	stop, cancel := context.WithCancel(context.Background())
 	return &Runner{
-		config: config, env: env, records: newRecorder(config.Store, config.Log),
-		active: map[string]bool{}, stop: stop, cancel: cancel,
+		config: config, records: record.NewRecorder(config.Store, config.Log),
+		drivers: drivers{work: make(chan func())}, people: turn.New(), published: trigger.New(config.Catalog), active: map[string]bool{}, later: map[string]func(){}, stop: stop, cancel: cancel,
 	}
 }
 
@@ -118,8 +139,11 @@ func (r *Runner) Close(ctx context.Context) {
 	}
 	r.cancel()
 	<-done
-	r.records.close()
+	r.records.Close()
 }
+
+// Unrecorded counts the runs that left no record, under load.
+func (r *Runner) Unrecorded() int64 { return r.records.Dropped() }
 
 // newID returns an id that grows with time (RFC 9562, version 7).
 func newID() (string, error) {
@@ -132,7 +156,12 @@ func newID() (string, error) {
 
 // Held returns why a flow can't begin now: a plugin, a connection or a secret
 // that it needs is not there. nil: it can.
-func (r *Runner) Held(f catalog.Flow) *abi.Error { return r.held(r.reach(f), nil) }
+func (r *Runner) Held(f catalog.Flow) *abi.Error {
+	if need := r.needs(f.Program); len(need.jumps) == 0 { // as nearly all
+		return r.lacks(need, nil)
+	}
+	return r.held(r.reach(f), nil)
+}
 
 // held is Held for a session with these pins. It waits for no plugin that it
 // has pinned: what has become of that one is for its error ports.

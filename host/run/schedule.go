@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/run/trigger"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 )
 
 // PrefixSchedule begins the keys of schedules: "schedule:<flow>/<trigger>".
@@ -24,6 +25,9 @@ const kindSchedule store.Kind = "schedule"
 const (
 	// onTime is how late an instant may be worked on and still not be missed.
 	onTime = time.Minute
+	// maxBack is how far a clock may be set back without that an instant is
+	// worked on twice; one that was ahead by more was wrong in all that it said.
+	maxBack = time.Hour
 	// maxMissed is how many instants run_all makes up for.
 	maxMissed = 100
 	// schedulePage is how many records are read at once.
@@ -80,7 +84,7 @@ func (r *Runner) SetSchedules(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := slices.Collect(maps.Keys(r.published().schedules))
+	names := r.published.Now().Schedules()
 	for _, s := range stored {
 		names = append(names, s.id().Key)
 	}
@@ -112,17 +116,17 @@ func (r *Runner) Schedule(ctx context.Context, key string) (time.Time, error) {
 // gives the instant at which it is due next.
 func (r *Runner) setSchedule(ctx context.Context, name string, fire bool) (time.Time, error) {
 	var s Schedule
-	revision, found, err := load(ctx, r.config.Store, scheduleID(name), &s)
+	revision, found, err := document.Load(ctx, r.config.Store, scheduleID(name), &s)
 	if err != nil {
 		return time.Time{}, err
 	}
-	published, now := r.published(), r.now()
-	c, wanted := published.schedules[name]
+	published, now := r.published.Now(), r.now()
+	c, wanted := published.Schedule(name)
 	b := store.Batch{Expect: []store.Expect{{ID: scheduleID(name), Revision: revision}}}
 	switch {
 	case !wanted && !found:
 		return time.Time{}, nil
-	case !wanted && published.of.Broken[s.Flow] != nil: // it may be mended
+	case !wanted && published.Snapshot().Broken[s.Flow] != nil: // it may be mended
 		return now.Add(maxHeldPause), nil
 	case !wanted:
 		b.Delete = []store.ID{s.id()}
@@ -130,23 +134,27 @@ func (r *Runner) setSchedule(ctx context.Context, name string, fire bool) (time.
 		_, err := r.config.Store.Commit(ctx, &b)
 		return time.Time{}, err
 	}
-	instants, problems := c.trigger.Schedule()
+	instants, problems := c.Trigger.Schedule()
 	if problems != nil {
 		return time.Time{}, fmt.Errorf("schedule %s: %w", name, problems)
 	}
 	// What repeats is never due later than at its first instant from now on: if
 	// it is, the clock was ahead when it fired. What is listed has happened.
-	ahead := len(c.trigger.Times) == 0 && s.Next.After(instants.Next(now.Add(onTime)))
+	ahead := len(c.Trigger.Times) == 0 && s.Next.After(instants.Next(now.Add(onTime)))
 	if found && ahead {
 		r.config.Log.Warn("the clock was set back; the schedule begins anew", "schedule", name, "was_due", s.Next)
 	}
 	switch {
-	case !found || ahead || s.When != c.trigger.When():
-		s = Schedule{Flow: c.flow.Flow.ID, Trigger: c.trigger.ID, When: c.trigger.When(), Since: now, Next: instants.Next(now)}
+	case !found || ahead || s.When != c.Trigger.When():
+		fired := time.Time{} // instants that a run was made for have happened, if it is again a little before them
+		if ahead && s.When == c.Trigger.When() && s.Last.After(now) && s.Last.Sub(now) <= maxBack {
+			fired = s.Last
+		}
+		s = Schedule{Flow: c.Flow.Flow.ID, Trigger: c.Trigger.ID, When: c.Trigger.When(), Since: now, Last: fired, Next: instants.Next(latest(now, fired))}
 	case !fire || s.Next.IsZero() || s.Next.After(now):
 		return s.Next, nil
 	default:
-		if held := r.Held(c.flow); held != nil { // what is due meanwhile is missed
+		if held := r.Held(c.Flow); held != nil { // what is due meanwhile is missed
 			r.config.Log.Debug("schedule held", "schedule", name, "reason", held.Message)
 			return now.Add(HeldPause(now.Sub(s.Next))), nil
 		}
@@ -168,17 +176,17 @@ func (r *Runner) setSchedule(ctx context.Context, name string, fire bool) (time.
 }
 
 // fire adds the runs that are due to a batch, and moves the schedule on.
-func (r *Runner) fire(b *store.Batch, c candidate, s *Schedule, instants *flow.Schedule, now time.Time) error {
+func (r *Runner) fire(b *store.Batch, c trigger.Candidate, s *Schedule, instants *flow.Schedule, now time.Time) error {
 	due, count := instants.Due(s.Next, now, maxMissed)
 	last := due[len(due)-1]
 	s.Next = instants.Next(last)
 	missed := s.Skipped + count - 1
 	switch {
-	case c.trigger.Missed == flow.MissedAll:
+	case c.Trigger.Missed == flow.MissedAll:
 		if missed = s.Skipped + count - len(due); count > len(due) {
 			r.config.Log.Warn("more instants were missed than runs are made up for", "schedule", s.id().Key, "left_out", count-len(due), "limit", maxMissed)
 		}
-	case c.trigger.Missed == flow.MissedSkip && now.Sub(last) > onTime:
+	case c.Trigger.Missed == flow.MissedSkip && now.Sub(last) > onTime:
 		r.config.Log.Info("instants were missed and are skipped", "schedule", s.id().Key, "instants", count)
 		s.Skipped += count
 		return nil
@@ -192,11 +200,18 @@ func (r *Runner) fire(b *store.Batch, c candidate, s *Schedule, instants *flow.S
 		}
 		if err := r.store(b, c, id, map[string]any{
 			"scheduled_at": at.Format(time.RFC3339), "fired_at": now.In(at.Location()).Format(time.RFC3339Nano),
-			"trigger": c.trigger.ID, "missed": int64(missed),
-		}); err != nil {
+			"trigger": c.Trigger.ID, "missed": int64(missed),
+		}, Event{}); err != nil {
 			return err
 		}
 		missed, s.Last, s.Skipped = 0, at, 0
 	}
 	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -158,6 +158,21 @@ func TestScheduleClockAhead(t *testing.T) {
 	}
 }
 
+// TestScheduleClockBack: an instant that a run was made for has none again when
+// the clock is set back behind it.
+func TestScheduleClockBack(t *testing.T) {
+	r := newRig(t, scheduled("cron", `cron: "0 * * * *"`))
+	r.setSchedules()
+	r.pass(time.Hour) // it is 09:00
+	r.pass(-2 * time.Minute)
+	r.open()
+	r.setSchedules()
+	for range 66 {
+		r.pass(time.Minute)
+	}
+	r.wantFired("cron", "2026-02-02T09:00:00Z 0", "2026-02-02T10:00:00Z 0")
+}
+
 // TestScheduleChanges: a schedule that was changed begins anew, one that has
 // gone never fires; a new version of its flow alone changes nothing.
 func TestScheduleChanges(t *testing.T) {
@@ -180,7 +195,7 @@ func TestScheduleChanges(t *testing.T) {
 	if list, err := r.runner.Schedules(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("left: %+v, %v", list, err)
 	}
-	if wakes, err := r.store.Due(t.Context(), r.now.Add(1000*time.Hour), 10); err != nil || len(wakes) != 0 {
+	if wakes, err := r.store.Due(t.Context(), store.Wake{}, r.now.Add(1000*time.Hour), 10); err != nil || len(wakes) != 0 {
 		t.Errorf("left: %+v, %v", wakes, err)
 	}
 }
@@ -191,7 +206,7 @@ func TestScheduleCrash(t *testing.T) {
 	r := newRig(t, scheduled("a", "every: 1h"))
 	r.setSchedules()
 	r.now = r.now.Add(time.Hour)
-	wakes, err := r.store.Due(t.Context(), r.now, 1)
+	wakes, err := r.store.Due(t.Context(), store.Wake{}, r.now, 1)
 	if err != nil || len(wakes) != 1 {
 		t.Fatal(wakes, err)
 	}

@@ -3,13 +3,12 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -27,8 +26,20 @@ type session struct {
 	Made time.Time `json:"made,omitzero"`
 	// Begin is set while the session is stored and has not begun.
 	Begin *engine.Start `json:"begin,omitempty"`
+	// From is where the event of one that has not begun came in.
+	From *contact.Origin `json:"from,omitempty"`
+	// At is the contact's address that the conversation is with; empty: its
+	// key's. Heard says that the contact has written in it: what is sent is an
+	// answer then.
+	At    contact.Key `json:"at,omitempty"`
+	Heard bool        `json:"heard,omitempty"`
+	// Done is a key that waits for the end of the session.
+	Done string `json:"done,omitempty"`
 	// Retry is set while a failed session is stored that is to go on.
 	Retry bool `json:"retry,omitempty"`
+	// Keep is set if the answer is kept, and Told once it is.
+	Keep *Keep `json:"keep,omitempty"`
+	Told bool  `json:"told,omitempty"`
 }
 
 // Kinds of the records of sessions.
@@ -122,7 +133,8 @@ func (s *session) pin(name string, plugins Plugins) {
 // sessionPage is how many sessions are read at once: one may be large.
 const sessionPage = 100
 
-// Counts are numbers of stored sessions.
+// Counts are numbers of stored sessions. Plugins counts failed ones too, which
+// a retry brings back.
 type Counts struct {
 	Plugins map[string]int         // by the digest of a plugin's content
 	Flows   map[string]map[int]int // by flow and version
@@ -132,10 +144,17 @@ type Counts struct {
 // of them, so it is not for every call.
 func (r *Runner) Pinned(ctx context.Context) (Counts, error) {
 	counts := Counts{map[string]int{}, map[string]map[int]int{}}
-	err := r.eachSession(ctx, func(_ store.Record, s session) error {
+	pins := func(s session) {
 		for _, digest := range s.Pins {
 			counts.Plugins[digest]++
 		}
+	}
+	err := r.each(ctx, kindFailed, func(_ store.Record, s session) error { pins(s); return nil })
+	if err != nil {
+		return counts, err
+	}
+	err = r.eachSession(ctx, func(_ store.Record, s session) error {
+		pins(s)
 		for id, version := range s.Flows {
 			if counts.Flows[id] == nil {
 				counts.Flows[id] = map[int]int{}
@@ -147,10 +166,14 @@ func (r *Runner) Pinned(ctx context.Context) (Counts, error) {
 	return counts, err
 }
 
-// eachSession visits all stored sessions.
+// eachSession visits all stored sessions that go on.
 func (r *Runner) eachSession(ctx context.Context, visit func(store.Record, session) error) error {
+	return r.each(ctx, kindSession, visit)
+}
+
+func (r *Runner) each(ctx context.Context, kind store.Kind, visit func(store.Record, session) error) error {
 	for after := ""; ; {
-		records, err := r.config.Store.List(ctx, kindSession, after, sessionPage, false)
+		records, err := r.config.Store.List(ctx, kind, after, sessionPage, false)
 		if err != nil {
 			return fmt.Errorf("read the sessions: %w", err)
 		}
@@ -182,20 +205,4 @@ func (r *Runner) needs(p *engine.Program) needs {
 	n := needs{f.Plugins(), f.Connections(), f.Jumps()}
 	r.known.Store(p, n)
 	return n
-}
-
-// load reads a JSON record; found is false, and the revision 0, if there is
-// none. Numbers under an any are json.Number.
-func load[T any](ctx context.Context, s store.Store, id store.ID, into *T) (revision store.Revision, found bool, err error) {
-	record, err := s.Load(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	if err := expr.UnmarshalJSON(record.Value, into); err != nil {
-		return 0, false, fmt.Errorf("record %s %s: %w", id.Kind, id.Key, err)
-	}
-	return record.Revision, true, nil
 }

@@ -15,16 +15,17 @@ import (
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/trigger"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/host/store/document"
 )
 
 // Errors of starting flows.
 var (
 	// ErrNoFlow: no flow has a trigger for it; nothing was started.
 	ErrNoFlow = errors.New("no flow has a trigger for it")
-	// ErrNoContact: a contact's key is malformed, or of a channel that has no
-	// contacts; nothing was started.
-	ErrNoContact = errors.New("there is no such contact")
 	// ErrIDUsed: the id is one of a request with another content; nothing was
 	// started.
 	ErrIDUsed = errors.New("the id was used for another request")
@@ -38,8 +39,14 @@ type Event struct {
 	Contact string `json:"contact,omitempty"`
 	// ID, if it is not empty, lets the event start flows once in eight days.
 	ID string `json:"id,omitempty"`
+	// Done, if it is not empty, is a key that is woken when a run of the event
+	// ends that has no contact; see [Stored].
+	Done string `json:"-"`
+	// From is where the event came in, if it came by a webhook.
+	From *contact.Origin `json:"-"`
 
-	hops int // events that led to it, each emitted by a run that the one before started
+	run  string // that emitted it; empty: none
+	hops int    // events that led to it, each emitted by a run that the one before started
 }
 
 // maxHops is how long a chain of events may be that start runs which emit the
@@ -64,7 +71,7 @@ type Started struct {
 func (r *Runner) Emit(ctx context.Context, e Event) (Started, error) {
 	return r.once(ctx, "event/"+e.Name, e.ID, e, func(b *store.Batch) (map[string]string, error) {
 		runs, err := r.AddEvent(b, e)
-		if err == nil && len(runs) == 0 {
+		if err == nil && len(runs) == 0 && !r.heard(e.Name) {
 			err = fmt.Errorf("event %q: %w", e.Name, ErrNoFlow)
 		}
 		return runs, err
@@ -104,7 +111,7 @@ func (r *Runner) once(ctx context.Context, kind, id string, request any, fill fu
 	record := store.ID{Kind: kindStarted, Key: kind + "/" + sum([]byte(id))}
 	for {
 		var before started
-		if _, found, err := load(ctx, r.config.Store, record, &before); err != nil || found {
+		if _, found, err := document.Load(ctx, r.config.Store, record, &before); err != nil || found {
 			if err == nil && before.Sum != sum(content) {
 				err = fmt.Errorf("id %q: %w", id, ErrIDUsed)
 			}
@@ -147,7 +154,7 @@ func (r *Runner) begin(ctx context.Context, b *store.Batch) error {
 func (r *Runner) AddEvent(b *store.Batch, e Event) (map[string]string, error) {
 	value := map[string]any{"event": e.Name, "data": e.Data}
 	if e.Contact != "" {
-		if err := r.checkContact(e.Contact); err != nil {
+		if err := mail.Check(r.config.Catalog().Snapshot(), e.Contact); err != nil {
 			return nil, err
 		}
 		value["contact"] = e.Contact
@@ -156,8 +163,8 @@ func (r *Runner) AddEvent(b *store.Batch, e Event) (map[string]string, error) {
 		value[hops] = int64(e.hops)
 	}
 	runs := map[string]string{}
-	for _, c := range r.published().events[e.Name] {
-		if runs[c.flow.Flow.ID] != "" {
+	for _, c := range r.published.Now().Event(e.Name) {
+		if runs[c.Flow.Flow.ID] != "" {
 			continue // by its first trigger for it
 		}
 		id, err := r.config.ID()
@@ -165,44 +172,36 @@ func (r *Runner) AddEvent(b *store.Batch, e Event) (map[string]string, error) {
 			return nil, err
 		}
 		if e.Contact == "" {
-			err = r.store(b, c, id, value)
+			err = r.store(b, c, id, value, e)
 		} else {
-			err = r.post(b, contact.Key(e.Contact), contact.Start{ID: id, Flow: c.flow.Flow.ID, Trigger: c.trigger.ID}, value)
+			err = r.post(b, contact.Key(e.Contact), contact.Start{ID: id, Flow: c.Flow.Flow.ID, Trigger: c.Trigger.ID, From: e.From}, value)
 		}
 		if err != nil {
 			return nil, err
 		}
-		runs[c.flow.Flow.ID] = id
+		runs[c.Flow.Flow.ID] = id
 	}
-	return runs, nil
+	return runs, r.tellEvent(b, e)
 }
 
-// checkContact says what is wrong with a contact's key.
-func (r *Runner) checkContact(who string) error {
-	channel, address, err := contact.Key(who).Split()
-	if err == nil {
-		err = contact.CheckAddress(address)
+// Stored says whether a run without a contact, which an event has started, is
+// not over.
+func Stored(ctx context.Context, s store.Store, id string) (bool, error) {
+	_, err := s.Load(ctx, sessionID(PrefixRun+":"+id))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoContact, err)
-	}
-	ch, ok := r.config.Catalog().Snapshot().Channels[channel]
-	switch {
-	case !ok:
-		return fmt.Errorf("%w: %q is of the channel %q, which is not configured", ErrNoContact, who, channel)
-	case ch.Adapter == catalog.AdapterWebhook:
-		return fmt.Errorf("%w: %q is of the channel %q, which takes webhooks and has no contacts", ErrNoContact, who, channel)
-	}
-	return nil
+	return err == nil, err
 }
 
 // store adds to a batch a run of its own, which has not begun.
-func (r *Runner) store(b *store.Batch, c candidate, id string, value any) error {
-	s, _ := r.newSession(id, c.flow)
-	s.Begin = &engine.Start{Trigger: c.trigger.ID, Value: value}
+func (r *Runner) store(b *store.Batch, c trigger.Candidate, id string, value any, e Event) error {
+	s, _ := r.newSession(id, c.Flow)
+	s.Done, s.From = e.Done, e.From
+	s.Begin = &engine.Start{Trigger: c.Trigger.ID, Value: value}
 	data, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("run of flow %s: %w", c.flow.Flow.ID, err)
+		return fmt.Errorf("run of flow %s: %w", c.Flow.Flow.ID, err)
 	}
 	key := PrefixRun + ":" + id
 	b.Put = append(b.Put, store.Put{ID: sessionID(key), Value: data})
@@ -216,27 +215,12 @@ func (r *Runner) post(b *store.Batch, who contact.Key, start contact.Start, valu
 	if start.Value, err = json.Marshal(value); err != nil {
 		return fmt.Errorf("mailbox of %s: %w", who, err)
 	}
-	return r.mail(b, who, Letter{Start: &start})
+	return mail.Post(b, who, mail.Letter{Start: &start}, r.now())
 }
 
-// mail adds to a batch a letter for a contact.
-func (r *Runner) mail(b *store.Batch, who contact.Key, l Letter) error {
-	l.Received = r.now()
-	data, err := json.Marshal(l)
-	if err != nil {
-		return fmt.Errorf("mailbox of %s: %w", who, err)
-	}
-	mailbox := MailKey(who)
-	b.Append = append(b.Append, store.Append{Queue: mailbox, Value: data})
-	if !slices.ContainsFunc(b.Wake, func(w store.Wake) bool { return w.Key == mailbox }) {
-		b.Wake = append(b.Wake, store.Wake{Key: mailbox, At: r.now()})
-	}
-	return nil
-}
-
-// MaxActivated is how many contacts one call may activate: each is two changes
-// of one commit.
-const MaxActivated = 400
+// MaxActivated is how many contacts one call may activate: each is three
+// changes of one commit.
+const MaxActivated = 300
 
 // Activation starts a flow for contacts.
 type Activation struct {
@@ -252,11 +236,20 @@ type Activation struct {
 	// ID, if it is not empty, lets the activation start the flow once in eight
 	// days.
 	ID string `json:"id,omitempty"`
+	// Starts is how many runs have led to it, of one that a run asks for: see
+	// [plugin.Caller].
+	Starts int `json:"-"`
 }
+
+// ErrChain: flows start one another without end; nothing was started.
+var ErrChain = errors.New("flows start one another without end")
 
 // Activate starts a flow in the conversations of contacts, durably: all of them
 // or, if one can't be, none.
 func (r *Runner) Activate(ctx context.Context, a Activation) (Started, error) {
+	if a.Starts > maxHops {
+		return Started{}, fmt.Errorf("flow %q: %d runs led to this one, the limit, and none of them has waited: %w", a.Flow, maxHops, ErrChain)
+	}
 	return r.once(ctx, "activation/"+a.Flow, a.ID, a, func(b *store.Batch) (map[string]string, error) { return r.activate(b, a) })
 }
 
@@ -272,7 +265,7 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 		return nil, fmt.Errorf("flow %q has no trigger %q of type %s: %w", a.Flow, a.Trigger, flow.TriggerActivate, ErrNoFlow)
 	}
 	if len(a.Contacts) == 0 || len(a.Contacts) > MaxActivated {
-		return nil, fmt.Errorf("%w: %d contacts; name 1 to %d in one call", ErrNoContact, len(a.Contacts), MaxActivated)
+		return nil, fmt.Errorf("%w: %d contacts; name 1 to %d in one call", mail.ErrNoContact, len(a.Contacts), MaxActivated)
 	}
 	var wrong []error
 	runs := map[string]string{}
@@ -280,7 +273,7 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 		if runs[who] != "" {
 			continue
 		}
-		if err := r.checkContact(who); err != nil {
+		if err := mail.Check(r.config.Catalog().Snapshot(), who); err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
@@ -293,13 +286,19 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 		maps.Copy(value, a.Variables)
 		maps.Copy(value, a.Each[who])
 		value["contact"] = who
+		if a.Starts > 0 {
+			value[hops] = int64(a.Starts)
+		}
 		if err := r.post(b, contact.Key(who), contact.Start{ID: id, Flow: a.Flow, Trigger: f.Flow.Triggers[at].ID}, value); err != nil {
+			return nil, err
+		}
+		if err := enqueue(b, id, queued{Flow: a.Flow, Key: mail.Key(contact.Key(who)), At: r.now()}); err != nil {
 			return nil, err
 		}
 	}
 	for who := range a.Each {
 		if !slices.Contains(a.Contacts, who) {
-			wrong = append(wrong, fmt.Errorf("%w: each has variables of %q, which is not among the contacts", ErrNoContact, who))
+			wrong = append(wrong, fmt.Errorf("%w: each has variables of %q, which is not among the contacts", mail.ErrNoContact, who))
 		}
 	}
 	if len(wrong) > 10 {
@@ -308,25 +307,48 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 	return runs, errors.Join(wrong...)
 }
 
-// emit adds the runs that an emitted event starts to the next commit.
-func (j *journey) emit(e engine.Effect) error {
-	before := int64(0)
+// hops is what the run's trigger says of those before it.
+func (j *journey) hops() (before int64) {
 	if trigger, ok := j.session.Run.Trigger.(map[string]any); ok {
 		before, _ = trigger[hops].(int64)
 	}
+	return before
+}
+
+// emit adds the runs that an emitted event starts to the next commit.
+func (j *journey) emit(e engine.Effect) error {
+	before := j.starts()
 	if before >= maxHops {
 		text := fmt.Sprintf("the event %q started nothing: %d events led to it, the limit; flows start one another without end", e.Emit.Event, before)
-		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: text})
+		j.record.KeepLine(record.Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: text})
 		j.runner.config.Log.Error("event starts nothing", "run", j.record.ID, "flow", j.record.Flow, "node", e.Node, "error", text)
 		return nil
 	}
-	runs, err := j.runner.AddEvent(&j.changes, Event{Name: e.Emit.Event, Data: e.Emit.Data, Contact: e.Emit.Contact, hops: int(before) + 1})
-	if errors.Is(err, ErrNoContact) {
-		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: "the event started nothing: " + err.Error()})
+	runs, err := j.runner.AddEvent(&j.changes, Event{Name: e.Emit.Event, Data: e.Emit.Data, Contact: e.Emit.Contact, run: j.record.ID, hops: before + 1})
+	if errors.Is(err, mail.ErrNoContact) {
+		j.record.KeepLine(record.Line{Node: e.Node, At: j.runner.now(), Level: "error", Text: "the event started nothing: " + err.Error()})
 		return nil
 	}
-	if err == nil && len(runs) == 0 {
-		j.record.line(Line{Node: e.Node, At: j.runner.now(), Level: "warn", Text: fmt.Sprintf("the event %q started nothing: no flow has a trigger for it", e.Emit.Event)})
+	if err == nil && len(runs) == 0 && !j.runner.heard(e.Emit.Event) {
+		j.record.KeepLine(record.Line{Node: e.Node, At: j.runner.now(), Level: "warn", Text: fmt.Sprintf("the event %q started nothing: no flow has a trigger for it", e.Emit.Event)})
 	}
 	return err
 }
+
+// tellEvent adds to the batch that starts runs of an event that it happened.
+func (r *Runner) tellEvent(b *store.Batch, e Event) error {
+	data := map[string]any{"event": e.Name, "data": e.Data}
+	if e.Contact != "" {
+		data["contact"] = e.Contact
+	}
+	if e.run != "" {
+		data["run_id"] = e.run
+	}
+	_, err := r.config.Subscribers.Tell(b, eventType(e.Name), "", data)
+	return err
+}
+
+// heard says whether anybody outside subscribes to an event.
+func (r *Runner) heard(name string) bool { return r.config.Subscribers.Heard(eventType(name)) }
+
+func eventType(name string) string { return catalog.EventFlow + ":" + name }

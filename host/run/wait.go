@@ -7,6 +7,8 @@ import (
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/run/record"
+	"github.com/trama-run/trama/host/run/trigger"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -20,7 +22,7 @@ func (c *conversation) wait(ctx context.Context, j *journey, letters []letter, h
 	again = earlier(again, due)
 	var mine []letter     // letters that the session may have
 	var passed *abi.Error // why a flow that would interrupt does not
-	var stop candidate
+	var stop trigger.Candidate
 	last, blocked := -1, false
 	for i, l := range letters {
 		by, ok := c.interrupts(l)
@@ -33,7 +35,7 @@ func (c *conversation) wait(ctx context.Context, j *journey, letters []letter, h
 			}
 			continue
 		}
-		lacks := c.runner.Held(by.flow)
+		lacks := c.runner.Held(by.Flow)
 		if lacks == nil {
 			stop, last = by, i
 			break
@@ -68,7 +70,11 @@ func (c *conversation) wait(ctx context.Context, j *journey, letters []letter, h
 		return earlier(again, c.hold(held, since)), nil
 	case listens && len(mine) > 0:
 		c.consume(j, mine[0])
-		value := messageValue(c.contact.Channel, mine[0].Unit)
+		j.session.At, j.session.Heard = c.place, true
+		value, err := c.heard(ctx, mine[0])
+		if err != nil {
+			return time.Time{}, err
+		}
 		if err := j.advance(engine.Event{Message: &engine.Message{Value: value, At: mine[0].Received}}); err != nil {
 			return time.Time{}, err
 		}
@@ -99,57 +105,72 @@ func (c *conversation) tick(ctx context.Context, j *journey, letters []letter) (
 }
 
 // interrupts gives the flow that a letter starts even while another waits.
-func (c *conversation) interrupts(l letter) (candidate, bool) {
+func (c *conversation) interrupts(l letter) (trigger.Candidate, bool) {
 	s := c.runner.config.Catalog().Snapshot()
 	if l.Start != nil {
 		f, ok := s.Flows[l.Start.Flow]
 		if !ok {
-			return candidate{}, false
+			return trigger.Candidate{}, false
 		}
 		t, ok := f.Flow.Trigger(l.Start.Trigger)
-		return candidate{f, t}, ok && t.Interrupt
+		return trigger.Candidate{Flow: f, Trigger: t}, ok && t.Interrupt
 	}
 	if l.Unit.Message == nil {
-		return candidate{}, false
+		return trigger.Candidate{}, false
 	}
-	return c.runner.listener(c.contact.Channel, *l.Unit.Message, true)
+	return c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, true)
+}
+
+// corrects says whether a letter changes what the contact wrote before, and no
+// flow asks for that: it is no answer to what was asked since.
+func (c *conversation) corrects(l letter, waits bool) bool {
+	if l.Unit.Message == nil || l.Unit.Message.Edits == "" {
+		return false
+	}
+	_, asked := c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, waits)
+	return !asked
 }
 
 // interrupt cancels the session and starts another run in its place. Letters
 // before the one that interrupts go with the cancelled run.
-func (c *conversation) interrupt(ctx context.Context, j *journey, letters []letter, by candidate) (time.Time, error) {
+func (c *conversation) interrupt(ctx context.Context, j *journey, letters []letter, by trigger.Candidate) (time.Time, error) {
 	last := letters[len(letters)-1]
 	for _, l := range letters[:len(letters)-1] {
 		if l.Start != nil {
 			return c.postpone(ctx, j, l) // it has waited longer, and waits on
 		}
 	}
-	id, value, err := c.event(last)
+	id, value, err := c.event(ctx, last)
+	if err != nil && last.Start == nil {
+		return time.Time{}, err
+	}
 	if err != nil {
 		c.consume(j, last)
 		return c.refuse(ctx, j, last, err.Error())
 	}
 	old := &journey{runner: j.runner, session: j.session, record: j.record}
 	if skipped := len(letters) - 1; skipped > 0 {
-		old.record.line(Line{Node: j.record.Node, At: c.runner.now(), Level: "info", Text: fmt.Sprintf("%d messages came while the run did not listen, and were left when it was interrupted", skipped)})
+		old.record.KeepLine(record.Line{Node: j.record.Node, At: c.runner.now(), Level: "info", Text: fmt.Sprintf("%d messages came while the run did not listen, and were left when it was interrupted", skipped)})
 	}
-	old.record.cancel(fmt.Sprintf("interrupted by flow %s", by.flow.Flow.ID), c.runner.now())
-	put, err := old.record.put()
+	old.record.Cancel(fmt.Sprintf("interrupted by flow %s", by.Flow.Flow.ID), c.runner.now())
+	put, err := old.record.Put()
 	if err != nil {
 		return time.Time{}, err
 	}
-	c.puts = append(c.puts, put)
+	c.puts, c.ended = append(c.puts, put), &old.record
 	c.consume(j, letters...)
 	return c.start(ctx, j, by, id, value)
 }
 
 // event gives the run that a letter starts its id, and what it sees as its
 // event.
-func (c *conversation) event(l letter) (id string, value any, err error) {
+func (c *conversation) event(ctx context.Context, l letter) (id string, value any, err error) {
 	if l.Start != nil {
 		value, err = expr.ParseJSON(l.Start.Value)
 		return l.Start.ID, value, err
 	}
-	id, err = c.runner.config.ID()
-	return id, messageValue(c.contact.Channel, l.Unit), err
+	if id, err = c.runner.config.ID(); err == nil {
+		value, err = c.heard(ctx, l)
+	}
+	return id, value, err
 }

@@ -53,9 +53,12 @@ func newArena(b budget) arena {
 	return arena{buf: make([]byte, firstArena), top: firstBlock, max: firstArena, budget: b}
 }
 
-// begin starts a call with its input. It reports whether the input fits.
-func (a *arena) begin(input []byte, limit int64) bool {
-	a.max = max(uint64(limit), firstArena)
+// begin starts a call, which may share so many bytes.
+func (a *arena) begin(limit int64) { a.max = max(uint64(limit), firstArena) }
+
+// setInput gives the call its input, before anything else is in the arena. It
+// reports whether it fits.
+func (a *arena) setInput(input []byte) bool {
 	offset, ok := a.put(input)
 	a.inputOffset, a.inputLength, a.callInput = offset, uint64(len(input)), offset
 	return ok

@@ -15,7 +15,8 @@ func TestArenaModel(t *testing.T) {
 		a := newArena(unbounded())
 		for range rapid.IntRange(1, 3).Draw(t, "calls") {
 			limit := rapid.Int64Range(1, 4*firstArena).Draw(t, "limit")
-			a.begin([]byte("input"), limit)
+			a.begin(limit)
+			a.setInput([]byte("input"))
 			model := map[uint64][]byte{}
 			var offsets []uint64
 			t.Repeat(map[string]func(*rapid.T){
@@ -81,7 +82,7 @@ func unbounded() budget { return budget{newShare(1 << 60), newShare(1 << 60)} }
 
 func TestArenaPinsOutput(t *testing.T) {
 	a := newArena(unbounded())
-	a.begin(nil, firstArena)
+	a.begin(firstArena)
 	output, _ := a.put([]byte("the output"))
 	a.outputOffset, a.outputLength = output, 10
 	a.free(output)

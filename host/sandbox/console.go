@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -17,7 +18,8 @@ type console struct {
 
 	keep  bool
 	tail  []byte // the last maxTail bytes or a little more
-	panic string // the last line that announces a crash
+	panic string // what announces a crash, on one line
+	more  bool   // its message is in the next line
 }
 
 // write never fails: a guest that writes too much must not trap by it.
@@ -46,10 +48,42 @@ func (c *console) flush() {
 	if text == "" {
 		return
 	}
-	if c.keep && (strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")) {
-		c.panic = text
+	if c.keep {
+		c.watch(text)
 	}
 	c.in.log(c.level, text)
+}
+
+// watch looks for the line by which a language announces a crash: Go's
+// "panic: ..." and "fatal error: ...", and Rust's "thread 'main' panicked at ...",
+// which since 1.73 has its message in the line below. More follows them.
+func (c *console) watch(text string) {
+	rust := strings.HasPrefix(text, "thread '") && strings.Contains(text, " panicked at ")
+	switch {
+	case rust || strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: "):
+		c.panic, c.more = text, rust && strings.HasSuffix(text, ":")
+	case c.more:
+		c.panic, c.more = c.panic+" "+text, false
+	}
+}
+
+// goFrame is a call in the trace that Go writes: its function, then its file
+// and line.
+var goFrame = regexp.MustCompile(`(?m)^([^\s(]+[^\n]*)\(.*\)\n\t(\S+:\d+)`)
+
+// goPlace gives where a Go guest says that it panicked, or nothing.
+func (c *console) goPlace() string {
+	_, trace, found := bytes.Cut(c.tail, []byte("goroutine "))
+	if !found {
+		return ""
+	}
+	var frames []frame
+	for _, m := range goFrame.FindAllSubmatch(trace, maxFrames) {
+		if name := string(m[1]); name != "panic" {
+			frames = append(frames, frame{function: name, at: string(m[2])})
+		}
+	}
+	return placeOf(frames)
 }
 
 // last gives the line that explains a crash best, or nothing.
@@ -64,7 +98,21 @@ func (c *console) last() string {
 
 // reset forgets the call.
 func (c *console) reset() {
-	c.line, c.tail, c.panic = c.line[:0], c.tail[:0], ""
+	c.line, c.tail, c.panic, c.more = c.line[:0], c.tail[:0], "", false
+}
+
+// What is kept of the log for the error of a crash.
+const (
+	keptLog     = 5   // lines
+	maxKeptLine = 500 // bytes of one
+)
+
+// keepLine keeps the end of the log.
+func (in *instance) keepLine(level, text string) {
+	if len(in.lastLog) == keptLog {
+		in.lastLog = append(in.lastLog[:0], in.lastLog[1:]...)
+	}
+	in.lastLog = append(in.lastLog, level+": "+printable(text[:min(len(text), maxKeptLine)]))
 }
 
 // log passes one line on to the host, while the log limit lasts. A line counts

@@ -22,7 +22,7 @@ func TestHostWorkIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, Config{})
+	s := openCached(t)
 	slow := &recorder{function: func(context.Context, string, []byte) ([]byte, error) {
 		for begun := time.Now(); time.Since(begun) < time.Millisecond; { // as a signature takes
 		}

@@ -34,6 +34,14 @@ const (
 	KindRefused Kind = "refused"
 )
 
+// Parts of messages, by which one is known.
+const (
+	// Silent ends that of a plugin which returned a code and set no error.
+	Silent = "without saying why"
+	// ErrorText begins that of a limit which an error's text passed.
+	ErrorText = "error text"
+)
+
 // ErrClosed is the cause of a call's error if its module was closed: nothing
 // ran, and another module may take the call.
 var ErrClosed = errors.New("the module is closed")

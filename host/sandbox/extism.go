@@ -283,7 +283,9 @@ func (in *instance) httpHeaderBlock(stack []uint64) {
 }
 
 func (in *instance) logBlock(level string, offset uint64) {
-	in.log(level, string(in.take(offset)))
+	text := string(in.take(offset))
+	in.keepLine(level, text)
+	in.log(level, text)
 }
 
 // logLevel gives Extism's number of the lowest level that is kept.

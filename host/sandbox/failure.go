@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,26 +63,32 @@ func (in *instance) crowdedError() *Error {
 	return e
 }
 
-// crash adds what the plugin said before it crashed, which is the only thing
-// that its author can use, and where it was.
+// crash adds where the plugin crashed and what it said before, which is all that
+// its author can use.
 func (in *instance) crash(e *Error, err error) *Error {
+	detail := struct {
+		Stderr string   `json:"stderr,omitempty"` // its end
+		Error  string   `json:"error,omitempty"`  // that was set
+		Log    []string `json:"log,omitempty"`    // the last lines
+		Trace  []string `json:"trace,omitempty"`  // innermost call first
+	}{Stderr: printable(string(in.stderr.tail)), Log: in.lastLog}
+	frames := in.trace(err)
+	shown := fromAuthor(frames)
+	for _, f := range shown[:min(len(shown), maxFrames)] {
+		text := f.String()
+		detail.Trace = append(detail.Trace, printable(text[:min(len(text), maxFrameText)]))
+	}
+	if where := cmp.Or(in.stderr.goPlace(), placeOf(frames)); where != "" {
+		e.Err.Message += ", in " + printable(where[:min(len(where), maxFrameText)])
+	}
 	if said := in.stderr.last(); said != "" {
 		e.Err.Message += "; it wrote: " + said
-	} else if said := in.arena.block(in.arena.errorOffset); len(said) > 0 {
-		e.Err.Message += "; it set the error: " + printable(string(said[:min(len(said), maxTail)]))
 	}
-	detail := struct {
-		Stderr string   `json:"stderr,omitempty"`
-		Trace  []string `json:"trace,omitempty"`
-	}{Stderr: printable(string(in.stderr.tail))}
-	const deepest, maxFrame = 12, 400
-	if _, trace, ok := strings.Cut(err.Error(), "wasm stack trace:\n"); ok {
-		for _, frame := range strings.Split(trace, "\n") {
-			if frame = strings.TrimSpace(frame); frame == "" || len(detail.Trace) == deepest {
-				break
-			}
-			detail.Trace = append(detail.Trace, printable(frame[:min(len(frame), maxFrame)]))
-		}
+	if set := in.arena.block(in.arena.errorOffset); len(set) > 0 {
+		said := guestError(string(set[:min(len(set), maxErrorText)])).Err.Message
+		said = printable(said[:min(len(said), maxTail)])
+		e.Err.Message += "; it set the error: " + said
+		detail.Error = said
 	}
 	if data, err := json.Marshal(detail); err == nil && string(data) != "{}" {
 		e.Err.Detail = data

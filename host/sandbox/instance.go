@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -12,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/trama-run/trama/host/sandbox/meter"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 // instance is one instantiated module. It serves one call at a time. After a
@@ -28,19 +30,22 @@ type instance struct {
 	context   callContext
 	stack     [1]uint64
 	idleSince time.Time
+	slept     time.Duration // by a guest whose clocks stand still
 
 	// Of one call.
 	host           Host
 	limits         Limits
 	arena          arena
-	work           int64 // bytes that a host function went through
 	requests       int
 	vars           map[string][]byte
 	httpStatus     int
 	httpHeaders    map[string]string
 	logLeft        int64
+	lastLog        []string // the end of the log, "level: text"
 	stdout, stderr console
-	fault          *Error // why a host function stopped the guest
+	code           uint32 // that the export returned
+	output         []byte // that it set in bulk
+	fault          *Error // why the host stopped the guest
 }
 
 // callContext is the context under which wazero runs an instance. It never
@@ -71,6 +76,14 @@ func instanceOf(ctx context.Context) *instance {
 	}
 	return ctx.Value(instanceKey{}).(*instance)
 }
+
+// goCollects is GOGC in the guest's environment, which with GOMEMLIMIT is all that
+// is there: Go's collector needs a hint that no other language's looks at. A call
+// starts from an image and leaves nothing behind, so a collection in it is mostly
+// for nothing, and one takes as long as ten calls. With 200 the first is at 8 MB
+// of heap instead of 4; the limit keeps calls that need their memory from running
+// out of it.
+const goCollects = "200"
 
 // newInstance makes an instance with its memory, empty or loaded from an
 // image, and runs nothing of the guest. It waits for memory that all guests
@@ -109,9 +122,15 @@ func (m *Module) newInstance(ctx context.Context, from *Image) (_ *instance, err
 		}
 	}
 	config := wazero.NewModuleConfig().
-		WithName(""). // anonymous: a runtime holds many
-		WithStartFunctions().
-		WithSysWalltime().WithSysNanotime() // the rest of WASI is in wasi.go
+		WithName("").         // anonymous: a runtime holds many
+		WithStartFunctions(). // the rest of WASI is in wasi.go
+		WithEnv("GOGC", goCollects).WithEnv("GOMEMLIMIT", strconv.FormatInt(m.memory/4*3, 10))
+	if m.still {
+		config = config.WithWalltime(in.stillWalltime, sys.ClockResolution(time.Microsecond)).
+			WithNanotime(in.stillNanotime, sys.ClockResolution(time.Microsecond))
+	} else {
+		config = config.WithSysWalltime().WithSysNanotime()
+	}
 	in.mod, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(&in.context, in.memory), m.compiled, config)
 	if err != nil {
 		return nil, newError(KindRefused, "instantiation: %v", err).because(err)
@@ -203,7 +222,7 @@ func (m *Module) initialize(ctx context.Context, limits Limits) (*instance, erro
 		copy(memory[segment.Offset:], segment.Bytes)
 	}
 	in.limits, in.logLeft = limits, limits.Log
-	in.arena.begin(nil, limits.transfer())
+	in.arena.begin(limits.transfer())
 	in.clock.start(ctx, limits)
 	where, err := in.runInitializers()
 	in.clock.stop()
@@ -251,22 +270,15 @@ func (in *instance) runInitializers() (where string, err error) {
 // call runs one export. The caller puts the instance back only if it is not
 // poisoned.
 func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned bool, failure *Error) {
-	f := in.functions[c.Export]
-	if f == nil {
-		f = in.mod.ExportedFunction(c.Export)
-		in.functions[c.Export] = f
-	}
 	in.host, in.limits, in.logLeft = c.Host, c.Limits, c.Limits.Log
-	if !in.arena.begin(c.Input, c.Limits.transfer()) {
-		return Result{}, true, in.transferError(uint64(len(c.Input)))
-	}
+	in.slept = 0
+	in.arena.begin(c.Limits.transfer())
 	if in.image != nil {
 		in.clock.start(ctx, c.Limits)
 	} else { // what the instance used to initialise itself is part of the call
 		in.clock.goOn(ctx, c.Limits)
 	}
-	in.stack[0] = 0
-	err := f.CallWithStack(&in.context, in.stack[:])
+	where, err := in.enter(c)
 	in.clock.stop()
 	in.stdout.flush()
 	in.stderr.flush()
@@ -281,11 +293,49 @@ func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned b
 	case result.GuestTime > c.Limits.Time:
 		failure = timeError(c.Limits.Time)
 	default:
-		result.Output, failure = in.outcome(uint32(in.stack[0]))
+		result.Output, failure = in.outcome()
+	}
+	if failure != nil {
+		failure.Export = where
 	}
 	poisoned = err != nil || in.poisoned()
 	in.forget()
 	return result, poisoned, failure
+}
+
+// enter gives the export its input, calls it, and looks for its output, all of
+// it on the guest's account. An error is about the export where.
+func (in *instance) enter(c Call) (where string, err error) {
+	bulk := false
+	if in.module.bulk {
+		if bulk, err = in.bulkInput(c.Input); err != nil {
+			return abi.ExportInput, err
+		}
+	}
+	if !bulk && !in.arena.setInput(c.Input) {
+		return c.Export, in.fail(in.transferError(uint64(len(c.Input))))
+	}
+	code, err := in.invoke(c.Export, 0)
+	in.code = uint32(code)
+	if err != nil || !bulk || in.code != 0 {
+		return c.Export, err
+	}
+	if err := in.bulkOutput(); err != nil {
+		return abi.ExportOutput, err
+	}
+	return c.Export, nil
+}
+
+// invoke calls one export with at most one parameter and one result.
+func (in *instance) invoke(export string, argument uint64) (result uint64, err error) {
+	f := in.functions[export]
+	if f == nil {
+		f = in.mod.ExportedFunction(export)
+		in.functions[export] = f
+	}
+	in.stack[0] = argument
+	err = f.CallWithStack(&in.context, in.stack[:])
+	return in.stack[0], err
 }
 
 // exitedWell reports proc_exit(0), which is a success, as in go-sdk.
@@ -296,17 +346,22 @@ func exitedWell(err error) bool {
 
 // outcome reads what a call that ended by itself leaves behind. As in go-sdk,
 // an error that was set counts even beside code 0.
-func (in *instance) outcome(code uint32) ([]byte, *Error) {
+func (in *instance) outcome() ([]byte, *Error) {
 	a := &in.arena
 	text := a.block(a.errorOffset)
-	if n, limit := int64(len(text)), min(in.limits.Output, maxErrorText); n > limit {
-		return nil, outputError("error text", n, limit)
+	if n := int64(len(text)); n > maxErrorText {
+		return nil, limitError(LimitOutput, "%s of %s is over the limit of %s, which no grant raises; quote less of the input in it", ErrorText, size(n), size(maxErrorText))
+	} else if n > in.limits.Output {
+		return nil, outputError(ErrorText, n, in.limits.Output)
 	}
 	if len(text) > 0 {
 		return nil, guestError(string(text))
 	}
-	if code != 0 {
-		return nil, newError(KindGuest, "the plugin returned code %d without saying why", int32(code))
+	if in.code != 0 {
+		return nil, newError(KindGuest, "the plugin returned code %d "+Silent, int32(in.code))
+	}
+	if in.output != nil {
+		return in.output, nil
 	}
 	if a.outputLength == 0 {
 		return nil, nil
@@ -314,11 +369,14 @@ func (in *instance) outcome(code uint32) ([]byte, *Error) {
 	return append([]byte(nil), a.buf[a.outputOffset:][:a.outputLength]...), nil
 }
 
-// stop ends the guest from within a host function.
-func (in *instance) stop(e *Error) {
+// fail notes why the host ends the call.
+func (in *instance) fail(e *Error) *Error {
 	in.fault = e
-	panic(e)
+	return e
 }
+
+// stop ends the guest from within a host function.
+func (in *instance) stop(e *Error) { panic(in.fail(e)) }
 
 // trip is what the rewritten module calls when its fuel or stack is used up.
 func (in *instance) trip(reason uint64) {
@@ -333,10 +391,11 @@ func (in *instance) trip(reason uint64) {
 // forget drops everything that belongs to one call.
 func (in *instance) forget() {
 	in.arena.end()
+	in.lastLog = in.lastLog[:0]
 	in.stdout.reset()
 	in.stderr.reset()
-	in.host, in.vars, in.httpHeaders, in.fault = nil, nil, nil, nil
-	in.requests, in.httpStatus, in.logLeft, in.work = 0, 0, 0, 0
+	in.host, in.vars, in.httpHeaders, in.fault, in.output = nil, nil, nil, nil, nil
+	in.code, in.requests, in.httpStatus, in.logLeft = 0, 0, 0, 0
 	in.memory.refused, in.memory.crowded = 0, false
 }
 

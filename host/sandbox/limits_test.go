@@ -61,6 +61,10 @@ func TestOutputLimit(t *testing.T) {
 	if e := kindOf(t, err); e.Kind != KindLimit || !strings.Contains(e.Error(), "error text of 100001B") {
 		t.Errorf("long error: %v", e)
 	}
+	_, err = m.Call(context.Background(), Call{Export: "fail_input", Input: make([]byte, maxErrorText+1), Limits: DefaultLimits()})
+	if e := kindOf(t, err); e.Kind != KindLimit || !strings.Contains(e.Error(), "which no grant raises") || strings.Contains(e.Error(), "grants.yaml") {
+		t.Errorf("an error over what any may have: %v", e)
+	}
 }
 
 func TestMemoryLimit(t *testing.T) {

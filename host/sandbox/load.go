@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/trama-run/trama/host/sandbox/compile"
+	"github.com/trama-run/trama/host/sandbox/lines"
 	"github.com/trama-run/trama/host/sandbox/meter"
 	"github.com/trama-run/trama/host/sandbox/wasm"
 	"github.com/trama-run/trama/pdk/abi"
@@ -23,6 +24,10 @@ type Options struct {
 	// that keep in memory what must differ between calls, such as the state of
 	// a random generator.
 	NoImage bool
+	// Still has nothing differ from one run to the next: random bytes are zeros
+	// and the clocks stand still, but for what the guest sleeps, which takes no
+	// time. It is for what a module says of itself.
+	Still bool
 	// Warm are calls that are made before the image is taken, so that what a
 	// first call sets up is part of it. They reach nothing outside. One that
 	// crashes is left out; one may return an error, such as for a request
@@ -61,7 +66,7 @@ func inspect(binary []byte) (*wasm.Module, Info, error) {
 	if err != nil {
 		return nil, Info{}, newError(KindRefused, "%v", err).because(err)
 	}
-	module, err := wasm.Inspect(binary, offered)
+	module, err := wasm.Inspect(binary, offered, bulkExports())
 	if err != nil {
 		stage := ""
 		if refused, ok := errors.AsType[*wasm.ModuleError](err); ok {
@@ -91,11 +96,11 @@ func (s *Sandbox) Compile(ctx context.Context, binary []byte, o Options) (*Modul
 	if err != nil {
 		return nil, at(StageRewrite, newError(KindRefused, "%v", err).because(err))
 	}
-	return s.load(ctx, info, rewritten, o)
+	return s.load(ctx, info, rewritten, linesOf(parsed, rewritten), o)
 }
 
 // load compiles a rewritten module and makes its image.
-func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, o Options) (_ *Module, err error) {
+func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, source *lines.Table, o Options) (_ *Module, err error) {
 	o.Memory = min(o.Memory, maxMemory*pageSize)
 	if info.MemoryMin > o.Memory {
 		return nil, at(StageStart, limitError(LimitMemory, "the module starts with %s of memory, over the limit of %s; %s",
@@ -105,13 +110,14 @@ func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, o
 		rewritten.Fresh = "it asks for none"
 	}
 	m := &Module{
-		sandbox: s, info: info, memory: o.Memory, rewritten: rewritten, callable: map[string]bool{},
+		sandbox: s, info: info, memory: o.Memory, still: o.Still, rewritten: rewritten, source: source, callable: map[string]bool{},
 		hasMemory: slices.ContainsFunc(info.Sections, func(s Section) bool { return s.Name == "memory" }),
 		budget:    budget{newShare(s.config.MemoryBytes / 2), s.memory},
 		slots:     make(chan struct{}, maxCalls), images: map[*Image]bool{}, closed: make(chan struct{}),
 	}
 	for _, e := range info.Exports {
 		m.callable[e.Name] = e.Callable()
+		m.bulk = m.bulk || e.Name == abi.ExportInput // and so the other too
 	}
 	if err := m.compile(ctx); err != nil {
 		return nil, at(StageCompile, err)
@@ -218,7 +224,8 @@ func (m *Module) start(ctx context.Context, warm []Warm) (*Image, error) {
 		return &Image{module: m, closed: make(chan struct{})}, nil
 	}
 	for i, w := range warm {
-		if !m.callable[w.Export] {
+		if !m.callable[w.Export] { // of a manifest that is on record since before this was refused
+			m.sandbox.config.Log.Debug("a warming call is left out of the image: the module has no such function", "sha256", m.info.SHA256, "export", w.Export)
 			continue
 		}
 		_, poisoned, failure := in.call(ctx, Call{Export: w.Export, Input: w.Input, Limits: DefaultLimits()})

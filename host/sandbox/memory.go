@@ -73,7 +73,7 @@ func (m *linearMemory) rewind(guest api.Memory, to *image.Image) (bool, error) {
 	case have > want && to == nil:
 		return false, nil // there is nothing that it could be loaded from
 	case have > want:
-		return m.shrink(guest, to)
+		return m.shrink(guest)
 	case to == nil:
 		return true, nil
 	}
@@ -86,8 +86,8 @@ func (m *linearMemory) rewind(guest api.Memory, to *image.Image) (bool, error) {
 // instance instead takes as long as twenty calls of a Go plugin, since wazero
 // fills its table element by element. A memory at its module's own maximum is
 // not even asked for.
-func (m *linearMemory) shrink(guest api.Memory, to *image.Image) (bool, error) {
-	if err := m.space.Load(to); err != nil {
+func (m *linearMemory) shrink(guest api.Memory) (bool, error) {
+	if err := m.space.Restore(); err != nil {
 		return false, err
 	}
 	m.shrinks = true
@@ -100,8 +100,9 @@ func (m *linearMemory) shrink(guest api.Memory, to *image.Image) (bool, error) {
 	if int64(guest.Size()) != have {
 		return false, fmt.Errorf("the memory has %d bytes after it was brought back to %d", guest.Size(), have)
 	}
-	m.budget.give(m.held - have)
-	m.held = have
+	held := have + int64(m.space.Kept())
+	m.budget.give(m.held - held)
+	m.held = held
 	return true, nil
 }
 

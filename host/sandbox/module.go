@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/trama-run/trama/host/sandbox/compile"
+	"github.com/trama-run/trama/host/sandbox/lines"
 	"github.com/trama-run/trama/host/sandbox/meter"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -59,10 +60,13 @@ type Module struct {
 	sandbox   *Sandbox
 	info      Info
 	callable  map[string]bool // exports () -> i32
+	bulk      bool            // it has the exports that move input and output in one piece
 	memory    int64           // bytes
 	hasMemory bool
+	still     bool // see Options
 	budget    budget
 	rewritten meter.Result // Wasm is dropped once it is compiled
+	source    *lines.Table // of the original; nil if it has no line tables
 	runtime   wazero.Runtime
 	code      *compile.Code // nil for an interpreter
 	compiled  wazero.CompiledModule

@@ -68,7 +68,7 @@ func compileWith(t testing.TB, s *Sandbox, wasm []byte, counting bool, warm []Wa
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := s.load(context.Background(), info, rewritten, Options{Memory: 64 * mib, Warm: warm})
+	m, err := s.load(context.Background(), info, rewritten, nil, Options{Memory: 64 * mib, Warm: warm})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,9 @@
 // A plugin is a module that speaks the Extism plugin ABI: bytes in, bytes out,
 // exports of type () -> i32. The ABI is implemented here, on wazero; guests
 // also find WASI preview 1 with a real clock and real randomness, and without
-// files, arguments, environment and sockets. All that a guest can reach of the
-// world goes through the [Host] of its call.
+// files, arguments and sockets; the environment holds two hints for Go's garbage
+// collector and nothing else. All that a guest can reach of the world goes
+// through the [Host] of its call.
 //
 //	box, err := sandbox.Open(sandbox.Config{CacheDir: dir, Log: log})
 //	module, err := box.Compile(ctx, wasm, sandbox.Options{Memory: sandbox.DefaultLimits().Memory})

@@ -33,10 +33,10 @@ func open(t testing.TB, config Config) *Sandbox {
 	return s
 }
 
-// load compiles a guest with the default memory.
+// load compiles a guest with the default memory, or takes what is compiled.
 func load(t testing.TB, name string) *Module {
 	t.Helper()
-	m, err := open(t, Config{}).Compile(context.Background(), guest(t, name), Options{Memory: DefaultLimits().Memory})
+	m, err := openCached(t).Compile(context.Background(), guest(t, name), Options{Memory: DefaultLimits().Memory})
 	if err != nil {
 		t.Fatal(err)
 	}

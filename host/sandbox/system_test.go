@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,8 @@ import (
 
 func TestSurroundings(t *testing.T) {
 	m := load(t, "system")
-	// No arguments, no environment, no directory, no file, end of stdin.
-	if got, err := call(m, "surroundings", ""); string(got.Output) != "0 0 1 1 0 " {
+	// No arguments, Go's two hints, no directory, no file, end of stdin.
+	if got, err := call(m, "surroundings", ""); string(got.Output) != "0 2 1 1 0 " {
 		t.Errorf("%q, %v", got.Output, err)
 	}
 	other := load(t, "system")
@@ -36,6 +37,39 @@ func TestSurroundings(t *testing.T) {
 	begun := time.Now()
 	if got, err := call(m, "nap", ""); err != nil || time.Since(begun) < 20*time.Millisecond || got.GuestTime < 20*time.Millisecond {
 		t.Errorf("nap of 20ms: %v, guest time %v, %v", time.Since(begun), got.GuestTime, err)
+	}
+}
+
+// TestStill: nothing differs from one run to the next, and a sleep moves the
+// clocks and takes no time.
+func TestStill(t *testing.T) {
+	var random, clocks []string
+	for range 2 {
+		m, err := openCached(t).Compile(t.Context(), guest(t, "system"), Options{Memory: DefaultLimits().Memory, Still: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			bytes, err := call(m, "random_bytes", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			random = append(random, string(bytes.Output))
+			clock, err := call(m, "clock", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			clocks = append(clocks, string(clock.Output))
+			if got, err := call(m, "nap", ""); err != nil || got.GuestTime > 10*time.Millisecond {
+				t.Errorf("nap of 20ms: guest time %v, %v", got.GuestTime, err)
+			}
+		}
+	}
+	if random = slices.Compact(random); len(random) != 1 || random[0] != strings.Repeat("\x00", 16) {
+		t.Errorf("random bytes are %x", random)
+	}
+	if clocks = slices.Compact(clocks); len(clocks) != 1 || strings.TrimSpace(clocks[0]) != "1000000000 1000000000" {
+		t.Errorf("clocks are at %q", clocks)
 	}
 }
 

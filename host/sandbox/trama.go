@@ -11,7 +11,10 @@ import (
 // carries a block to the host and the reply back, and knows of their meaning
 // only that one of them sends a request.
 func tramaFunctions() []hostFunction {
-	var all []hostFunction
+	all := []hostFunction{
+		{abi.BlockRead, takes(i64, i32).gives(), (*instance).blockRead, false},
+		{abi.BlockWrite, takes(i32, i32).gives(i64), (*instance).blockWrite, false},
+	}
 	for _, name := range abi.HostFunctions() {
 		all = append(all, hostFunction{name, takes(i64).gives(i64),
 			func(in *instance, stack []uint64) { stack[0] = in.give(in.hostFunction(name, stack[0])) }, true})

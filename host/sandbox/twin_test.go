@@ -47,7 +47,7 @@ type outcome struct {
 
 // cached gives a directory of compiled code that lasts longer than the test: a
 // module in Go compiles for most of a minute under the race detector.
-func cached(t *testing.T, name string) string {
+func cached(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("../../build/testcache", name))
 	if err != nil {
@@ -57,7 +57,7 @@ func cached(t *testing.T, name string) string {
 }
 
 // openCached opens a sandbox over the compiled code that the host's tests share.
-func openCached(t *testing.T) *Sandbox {
+func openCached(t testing.TB) *Sandbox {
 	t.Helper()
 	config := Config{CacheDir: cached(t, "code")}
 	binary, err := filepath.Abs("../../build/trama")
@@ -133,7 +133,8 @@ var sdkLine = regexp.MustCompile("^(Calling |Initializing )")
 func (w twin) callThere(t *testing.T, outside *server, c portableCase) outcome {
 	t.Helper()
 	ctx := context.Background()
-	p, err := w.there.Instance(ctx, extism.PluginInstanceConfig{})
+	hints := wazero.NewModuleConfig().WithEnv("GOGC", goCollects).WithEnv("GOMEMLIMIT", fmt.Sprint(w.here.memory/4*3))
+	p, err := w.there.Instance(ctx, extism.PluginInstanceConfig{ModuleConfig: hints})
 	if err != nil {
 		t.Fatal(err)
 	}

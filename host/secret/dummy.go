@@ -3,14 +3,17 @@ package secret
 import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/pdk/abi/jwa"
 )
 
 // NewDummy returns a source that has every secret, for trials of flows that
@@ -28,24 +31,28 @@ func dummyText(name string) string {
 	return fmt.Sprintf("secret %s of a trial, which is nobody's", name)
 }
 
-var dummyRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, minRSABits) })
+var dummyRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 func dummyKey(name, alg string) (key, error) {
-	seed := sha256.Sum256([]byte(dummyText(name)))
+	short, long := sha256.Sum256([]byte(dummyText(name))), sha512.Sum512([]byte(dummyText(name)))
+	seed := slices.Concat(short[:], long[:])
 	var material any
 	var err error
-	switch alg {
-	case abi.AlgEdDSA:
-		material = ed25519.NewKeyFromSeed(seed[:])
-	case abi.AlgES256:
-		seed[0] = 0 // below the order of the curve
-		material, err = ecdsa.ParseRawPrivateKey(elliptic.P256(), seed[:])
-	case abi.AlgRS256:
-		material, err = dummyRSA()
-	case abi.AlgHS256:
-		return key{abi.AlgHS256, []byte(dummyText(name)), []byte(dummyText(name))}, nil
-	default:
+	curve := jwa.Curve(alg)
+	switch {
+	case !slices.Contains(abi.SignAlgorithms(), alg):
 		return key{}, fmt.Errorf("%w %q: %q is not an algorithm", ErrKey, name, alg)
+	case alg == abi.AlgEdDSA:
+		material = ed25519.NewKeyFromSeed(seed[:ed25519.SeedSize])
+	case curve != nil:
+		number := seed[:(curve.Params().BitSize+7)/8]
+		number[0] = 0 // below the order of the curve
+		material, err = ecdsa.ParseRawPrivateKey(curve, number)
+	case strings.HasPrefix(alg, "HS"):
+		text := []byte(strings.Repeat(dummyText(name)+" ", 2))
+		return key{[]string{alg}, text, text}, nil
+	default:
+		material, err = dummyRSA()
 	}
 	if err != nil {
 		return key{}, err

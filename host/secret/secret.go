@@ -2,7 +2,8 @@
 // egress, which puts them into requests, and hostfn, which signs with them.
 //
 // A secret comes from the environment (TRAMA_SECRET_<NAME>) or, failing that,
-// from a file of its name in one directory. Those that arise while the host
+// from a file of its name in one directory, or from those that operators gave
+// the running host ([Source.Set]). These, and what else arises while the host
 // runs, such as rotated tokens, lie in a [Vault]. Values never print: a [Value]
 // shows as [redacted] whatever formats it. The package must not know plugins,
 // grants or HTTP; whether a caller may have a secret is decided above it.
@@ -20,6 +21,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrMissing: no secret has this name. The error that wraps it says where to
@@ -45,6 +47,11 @@ type Source struct {
 
 	mu   sync.Mutex
 	keys map[string]*parsed // guarded by mu; by name, see key
+
+	kept   atomic.Pointer[kept]
+	change sync.Mutex // held while kept changes
+	vault  *Vault     // guarded by change; nil: nothing is kept
+	times  atomic.Int64
 }
 
 // New returns the secrets of an environment (entries "KEY=value", as
@@ -69,8 +76,8 @@ func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, "secrets") } //
 // Open returns the value of a secret. It fails with ErrMissing if there is
 // none, and with another error if its name or file is unusable.
 func (s *Source) Open(name string) (Value, error) {
-	if !namePattern.MatchString(name) {
-		return Value{}, fmt.Errorf("%q is not a secret's name: use 1 to 64 lower-case letters, digits and _", name)
+	if err := checkName(name); err != nil {
+		return Value{}, err
 	}
 	if value, ok := s.env[name]; ok {
 		return value, nil
@@ -87,11 +94,25 @@ func (s *Source) Open(name string) (Value, error) {
 			return Value{}, fmt.Errorf("secret %q: %w", name, err)
 		}
 	}
+	if value, ok := s.keptValue(name); ok {
+		return value, nil
+	}
 	remedy := "set the environment variable " + envPrefix + strings.ToUpper(name)
 	if s.dir != "" {
 		remedy += " or write the file " + filepath.Join(s.dir, name)
 	}
+	if s.kept.Load() != nil {
+		remedy += ", or run: trama secret set " + name
+	}
 	return Value{}, fmt.Errorf("%w %q: %s", ErrMissing, name, remedy)
+}
+
+// checkName says why a text can't be a secret's name.
+func checkName(name string) error {
+	if namePattern.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%q is not a secret's name: use 1 to 64 lower-case letters, digits and _", name)
 }
 
 // readFile reads a secret's file without its last line break.

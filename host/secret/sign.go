@@ -3,39 +3,29 @@ package secret
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
+	"slices"
 	"strings"
 
-	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/pdk/abi/jwa"
 )
 
 // ErrKey: the secret is there but can't serve as the key that was asked for.
 // The error that wraps it says why.
 var ErrKey = errors.New("unusable key")
 
-const (
-	minHMACBytes = 32   // RFC 7518, section 3.2
-	minRSABits   = 2048 // RFC 7518, section 3.3
-	p256Bytes    = 32   // of R and of S; RFC 7518, section 3.4
-)
-
-// key is a parsed secret. What the secret is decides the one algorithm that
-// it serves, so a caller can't make a public key serve as an HMAC secret.
+// key is a parsed secret. What the secret is decides the algorithms that it
+// serves, so a caller can't make a public key serve as an HMAC secret.
 type key struct {
-	alg     string
-	private any // []byte, *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey; nil for a public key
-	public  any // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	algorithms []string
+	private    any // []byte, *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey; nil for a public key
+	public     any // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
 // parsed is a key with the text that it was made from. It is kept behind a
@@ -46,31 +36,16 @@ type parsed struct {
 }
 
 // Sign signs data with the secret called name as key. Algorithms are those of
-// [abi.Sign]; one that is not the key's is refused.
+// the contract's (package jwa); one that is not the key's is refused.
 func (s *Source) Sign(name, alg string, data []byte) ([]byte, error) {
 	k, err := s.key(name, alg)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(data)
-	switch private := k.private.(type) {
-	case []byte:
-		return mac(private, data), nil
-	case *rsa.PrivateKey:
-		return rsa.SignPKCS1v15(nil, private, crypto.SHA256, digest[:])
-	case *ecdsa.PrivateKey:
-		r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
-		if err != nil {
-			return nil, err
-		}
-		signature := make([]byte, 2*p256Bytes)
-		r.FillBytes(signature[:p256Bytes])
-		s.FillBytes(signature[p256Bytes:])
-		return signature, nil
-	case ed25519.PrivateKey:
-		return ed25519.Sign(private, data), nil
+	if k.private == nil {
+		return nil, fmt.Errorf("%w %q: it is a public key, which verifies and can't sign", ErrKey, name)
 	}
-	return nil, fmt.Errorf("%w %q: it is a public key, which verifies and can't sign", ErrKey, name)
+	return jwa.Sign(alg, k.private, data)
 }
 
 // Verify says whether signature is data's under the key called name, which
@@ -80,22 +55,7 @@ func (s *Source) Verify(name, alg string, data, signature []byte) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	digest := sha256.Sum256(data)
-	switch public := k.public.(type) {
-	case []byte:
-		return hmac.Equal(mac(public, data), signature), nil
-	case *rsa.PublicKey:
-		return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature) == nil, nil
-	case *ecdsa.PublicKey:
-		if len(signature) != 2*p256Bytes {
-			return false, nil
-		}
-		r, s := new(big.Int).SetBytes(signature[:p256Bytes]), new(big.Int).SetBytes(signature[p256Bytes:])
-		return ecdsa.Verify(public, digest[:], r, s), nil
-	case ed25519.PublicKey:
-		return ed25519.Verify(public, data, signature), nil
-	}
-	return false, fmt.Errorf("%w %q", ErrKey, name)
+	return jwa.Verify(alg, k.public, data, signature)
 }
 
 // MAC gives the HMAC-SHA256 of data under the secret called name, of whatever
@@ -146,21 +106,34 @@ func (s *Source) key(name, alg string) (key, error) {
 		s.keys[name] = p
 		s.mu.Unlock()
 	}
-	if p.key.alg != alg {
-		return key{}, fmt.Errorf("%w %q: it serves %s, not %q", ErrKey, name, p.key.alg, alg)
+	if !slices.Contains(p.key.algorithms, alg) {
+		return key{}, fmt.Errorf("%w %q: it serves %s, not %q", ErrKey, name, strings.Join(p.key.algorithms, ", "), alg)
 	}
 	return p.key, nil
 }
 
 func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }
 
+// isJWK says whether a text is meant as a key in JSON (RFC 7517).
+func isJWK(text string) bool {
+	var k struct {
+		Type *string `json:"kty"`
+	}
+	return json.Unmarshal([]byte(text), &k) == nil && k.Type != nil
+}
+
 // parseKey reads a key. Its errors say nothing of the text.
 func parseKey(text string) (key, error) {
+	if isJWK(text) {
+		k, err := jwa.ParseJWK([]byte(text))
+		return key{k.Algorithms, k.Private, k.Public}, err
+	}
 	if !isPEM(text) {
-		if len(text) < minHMACBytes {
-			return key{}, fmt.Errorf("%s needs at least %d bytes, and it has %d; or write a PEM key", abi.AlgHS256, minHMACBytes, len(text))
+		served, err := jwa.Serves([]byte(text))
+		if err != nil {
+			return key{}, fmt.Errorf("%w; or write a PEM key or a JWK", err)
 		}
-		return key{abi.AlgHS256, []byte(text), []byte(text)}, nil
+		return key{served, []byte(text), []byte(text)}, nil
 	}
 	block, rest := pem.Decode([]byte(text))
 	for block != nil && block.Type == "EC PARAMETERS" { // openssl writes them before the key
@@ -189,30 +162,14 @@ func parseKey(text string) (key, error) {
 	return keyOf(material)
 }
 
+// keyOf gives the key that Go's library has read, private or public.
 func keyOf(material any) (key, error) {
-	switch m := material.(type) {
-	case *rsa.PrivateKey:
-		k, err := keyOf(&m.PublicKey)
-		k.private = m
-		return k, err
-	case *rsa.PublicKey:
-		if m.N.BitLen() < minRSABits {
-			return key{}, fmt.Errorf("%s needs at least %d bits, and it has %d", abi.AlgRS256, minRSABits, m.N.BitLen())
-		}
-		return key{alg: abi.AlgRS256, public: m}, nil
-	case *ecdsa.PrivateKey:
-		k, err := keyOf(&m.PublicKey)
-		k.private = m
-		return k, err
-	case *ecdsa.PublicKey:
-		if m.Curve != elliptic.P256() {
-			return key{}, fmt.Errorf("%s needs a key on P-256, and it is on %s", abi.AlgES256, m.Curve.Params().Name)
-		}
-		return key{alg: abi.AlgES256, public: m}, nil
-	case ed25519.PrivateKey:
-		return key{abi.AlgEdDSA, m, m.Public().(ed25519.PublicKey)}, nil
-	case ed25519.PublicKey:
-		return key{alg: abi.AlgEdDSA, public: m}, nil
+	served, err := jwa.Serves(material)
+	if err != nil {
+		return key{}, err
 	}
-	return key{}, fmt.Errorf("keys of type %T serve no algorithm of this host", material)
+	if private, ok := material.(crypto.Signer); ok {
+		return key{served, private, private.Public()}, nil
+	}
+	return key{algorithms: served, public: material}, nil
 }

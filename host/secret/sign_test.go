@@ -11,6 +11,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,11 +59,14 @@ func keys(t *testing.T) *Source {
 	fatal(err)
 	ec384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	fatal(err)
+	ec521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	fatal(err)
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	fatal(err)
 	sec1, err := x509.MarshalECPrivateKey(ecKey)
 	env := map[string]string{
 		"hmac":       "the shared secret of this test, long enough",
+		"long":       strings.Repeat("the shared secret of this test ", 3),
 		"rsa":        pkcs8(rsaKey),
 		"rsa_pkcs1":  toPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil),
 		"rsa_pub":    pkix(&rsaKey.PublicKey),
@@ -73,8 +78,22 @@ func keys(t *testing.T) *Source {
 		"ed":         pkcs8(private),
 		"ed_pub":     pkix(public),
 
-		"short":   strings.Repeat("x", 31),
-		"p384":    pkcs8(ec384),
+		"short":      strings.Repeat("x", 31),
+		"p384":       pkcs8(ec384),
+		"p384_jwk":   ecJWK(t, ec384, "P-384"),
+		"p521":       pkcs8(ec521),
+		"p521_pub":   pkix(&ec521.PublicKey),
+		"ec_jwk":     ecJWK(t, ecKey, "P-256"),
+		"ec_pub_jwk": strings.Replace(ecJWK(t, ecKey, "P-256"), `,"d":`, `,"x-d":`, 1),
+		"rsa_jwk":    rsaJWK(rsaKey, ""),
+		"pinned":     rsaJWK(rsaKey, "PS256"),
+		"ed_jwk":     fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":%q,"d":%q}`, b64(public), b64(private.Seed())),
+		"oct":        fmt.Sprintf(`{"kty":"oct","k":%q,"kid":"1"}`, b64([]byte("the shared secret of this test, long enough"))),
+		"jwk_torn":   `{"kty":"RSA","n":"AQAB"}`,
+		"jwk_twice":  `{"kty":"oct","kty":"RSA","k":"` + strings.Repeat("A", 64) + `"}`,
+		"jwk_alg":    rsaJWK(rsaKey, "ES256"),
+		"jwk_other":  fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":%q,"d":%q}`, b64(public), b64(make([]byte, 32))),
+
 		"two":     pkcs8(private) + pkcs8(ecKey),
 		"cert":    toPEM("CERTIFICATE", []byte("x"), nil),
 		"garbage": toPEM("PRIVATE KEY", []byte("x"), nil),
@@ -86,6 +105,26 @@ func keys(t *testing.T) *Source {
 		environ = append(environ, envPrefix+strings.ToUpper(name)+"="+text)
 	}
 	return New(environ, "")
+}
+
+func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+func ecJWK(t *testing.T, k *ecdsa.PrivateKey, curve string) string {
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := k.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := (len(point) - 1) / 2
+	return fmt.Sprintf(`{"kty":"EC","crv":%q,"x":%q,"y":%q,"d":%q}`, curve, b64(point[1:1+n]), b64(point[1+n:]), b64(d))
+}
+
+func rsaJWK(k *rsa.PrivateKey, alg string) string {
+	return fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQAB","d":%q,"p":%q,"q":%q,"alg":%q}`,
+		b64(k.N.Bytes()), b64(k.D.Bytes()), b64(k.Primes[0].Bytes()), b64(k.Primes[1].Bytes()), alg)
 }
 
 // rsa1024 is made with: openssl genrsa 1024 | openssl rsa -pubout
@@ -101,21 +140,37 @@ PNXXKX++a0fIDZ8t/wIDAQAB
 func TestSignAndVerify(t *testing.T) {
 	s := keys(t)
 	data := []byte("header.payload")
+	const signsRSA, verifiesRSA = "rsa rsa_pkcs1 rsa_jwk", "rsa rsa_pkcs1 rsa_jwk rsa_pub rsa_pub1"
+	missing := abi.SignAlgorithms()
 	for _, c := range []struct{ alg, signs, verifies string }{
-		{abi.AlgHS256, "hmac", "hmac"},
-		{abi.AlgRS256, "rsa rsa_pkcs1", "rsa rsa_pkcs1 rsa_pub rsa_pub1"},
-		{abi.AlgES256, "ec ec_sec1 ec_openssl", "ec ec_sec1 ec_openssl ec_pub"},
-		{abi.AlgEdDSA, "ed", "ed ed_pub"},
+		{abi.AlgHS256, "hmac long oct", "hmac"},
+		{abi.AlgHS384, "long", "long"},
+		{abi.AlgHS512, "long", "long"},
+		{abi.AlgRS256, signsRSA, verifiesRSA},
+		{abi.AlgRS384, signsRSA, verifiesRSA},
+		{abi.AlgRS512, signsRSA, verifiesRSA},
+		{abi.AlgPS256, signsRSA + " pinned", verifiesRSA + " pinned"},
+		{abi.AlgPS384, signsRSA, verifiesRSA},
+		{abi.AlgPS512, signsRSA, verifiesRSA},
+		{abi.AlgES256, "ec ec_sec1 ec_openssl ec_jwk", "ec ec_sec1 ec_openssl ec_pub ec_jwk ec_pub_jwk"},
+		{abi.AlgES384, "p384 p384_jwk", "p384"},
+		{abi.AlgES512, "p521", "p521 p521_pub"},
+		{abi.AlgEdDSA, "ed ed_jwk", "ed ed_pub"},
 	} {
+		missing = slices.DeleteFunc(missing, func(alg string) bool { return alg == c.alg })
 		for _, name := range strings.Fields(c.signs) {
 			signature, err := s.Sign(name, c.alg, data)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if c.alg == abi.AlgES256 && len(signature) != 64 {
-				t.Errorf("%s: %d bytes, want R and S of 32 each", name, len(signature))
+			if n, is := map[string]int{abi.AlgES256: 64, abi.AlgES384: 96, abi.AlgES512: 132}[c.alg]; is && len(signature) != n {
+				t.Errorf("%s: %d bytes, want R and S together of %d", name, len(signature), n)
 			}
-			for _, other := range strings.Fields(c.verifies) {
+			verifies := strings.Fields(c.verifies)
+			if c.alg[0] == 'H' {
+				verifies = []string{name} // each is a secret of its own
+			}
+			for _, other := range verifies {
 				if ok, err := s.Verify(other, c.alg, data, signature); err != nil || !ok {
 					t.Errorf("signed with %s, verified with %s: %v, %v", name, other, ok, err)
 				}
@@ -130,23 +185,28 @@ func TestSignAndVerify(t *testing.T) {
 			}
 		}
 	}
+	if len(missing) > 0 {
+		t.Errorf("nothing was signed with %s", missing)
+	}
 }
 
 func TestKeyDecidesAlgorithm(t *testing.T) {
 	s := keys(t)
+	anyRSA := "RS256 RS384 RS512 PS256 PS384 PS512"
 	serves := map[string]string{
-		"hmac": abi.AlgHS256, "rsa": abi.AlgRS256, "rsa_pub": abi.AlgRS256, "ec": abi.AlgES256, "ec_pub": abi.AlgES256, "ed": abi.AlgEdDSA, "ed_pub": abi.AlgEdDSA,
-		"short": "", "p384": "", "two": "", "cert": "", "garbage": "", "wrong": "", "rsa1024": "",
+		"hmac": "HS256", "oct": "HS256", "long": "HS256 HS384 HS512", "rsa": anyRSA, "rsa_pub": anyRSA, "pinned": "PS256", "ec": "ES256", "ec_pub": "ES256",
+		"p384": "ES384", "p521": "ES512", "p521_pub": "ES512", "ec_pub_jwk": "ES256", "ed": "EdDSA", "ed_pub": "EdDSA",
+		"short": "", "two": "", "cert": "", "garbage": "", "wrong": "", "rsa1024": "", "jwk_torn": "", "jwk_twice": "", "jwk_alg": "", "jwk_other": "",
 	}
 	for name, own := range serves {
-		for _, alg := range []string{abi.AlgHS256, abi.AlgRS256, abi.AlgES256, abi.AlgEdDSA, "none", "", "hs256", "HS512", "PS256"} {
+		for _, alg := range append(abi.SignAlgorithms(), "none", "", "hs256", "HS1", "RS1") {
 			_, err := s.Verify(name, alg, []byte("x"), []byte("y"))
-			if may := alg == own && own != ""; may && err != nil || !may && !errors.Is(err, ErrKey) {
+			if may := slices.Contains(strings.Fields(own), alg); may && err != nil || !may && !errors.Is(err, ErrKey) {
 				t.Errorf("verify with %s as %q: %v", name, alg, err)
 			}
 			_, err = s.Sign(name, alg, []byte("x"))
-			private := !strings.HasSuffix(name, "_pub")
-			if may := alg == own && own != "" && private; may && err != nil || !may && !errors.Is(err, ErrKey) {
+			private := !strings.Contains(name, "_pub")
+			if may := slices.Contains(strings.Fields(own), alg) && private; may && err != nil || !may && !errors.Is(err, ErrKey) {
 				t.Errorf("sign with %s as %q: %v", name, alg, err)
 			}
 		}

@@ -105,6 +105,32 @@ func (v *Vault) Put(name, value string) error {
 	return nil
 }
 
+// Seal encrypts what is kept elsewhere under a name.
+func (v *Vault) Seal(name string, data []byte) []byte {
+	return v.seal.Seal(nil, nil, data, []byte(name))
+}
+
+// Unseal gives what was sealed under a name. It fails if that was damaged, or
+// sealed by another vault.
+func (v *Vault) Unseal(name string, sealed []byte) ([]byte, error) {
+	data, err := v.seal.Open(nil, nil, sealed, []byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("vault: what is kept under %q is damaged or of another key", name)
+	}
+	return data, nil
+}
+
+// Remove takes away what was put under a name; that there is nothing is no
+// error.
+func (v *Vault) Remove(name string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := os.Remove(v.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("vault: %w", err)
+	}
+	return nil
+}
+
 // replace puts a file in the place of another, whole and synced.
 func replace(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600

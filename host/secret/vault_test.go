@@ -62,6 +62,14 @@ func TestVault(t *testing.T) {
 	if got, err := v.Get("a"); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("a damaged file: %q, %v", got, err)
 	}
+	for range 2 { // what is gone may be removed again
+		if err := v.Remove("a"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, err := v.Get("a"); got != "" || err != nil {
+		t.Errorf("what was removed: %q, %v", got, err)
+	}
 }
 
 func TestVaultKey(t *testing.T) {

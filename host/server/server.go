@@ -1,36 +1,50 @@
 // Package server holds the two HTTP listeners: the public one (gateway and
-// webhooks) and the admin one. It mounts what others offer, turns errors into
-// problem details, gives each request an id, and stops in order: no new
+// webhooks) and the admin one. It refuses what is not plain HTTP, bounds what
+// strangers can make the process hold, mounts what others offer, turns errors
+// into problem details, gives each request an id, and stops in order: no new
 // requests, then the ones in progress.
 //
-// It must not know flows, or decide anything about a request.
+// What an attack can take of the process's memory is bounded by the constants
+// below: some 50 KiB for each of the open connections (200 MiB) and the bodies
+// being read or worked on (128 MiB), whatever the bodies say of their length.
+//
+// It must not know flows, or decide anything about a request that is HTTP.
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
-	"strings"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
 
 	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/media"
+	"github.com/trama-run/trama/host/openapi"
 	"github.com/trama-run/trama/host/problem"
 )
 
 // Bounds of the listeners.
 const (
 	BodyLimit    = 4 << 20          // bytes of a request's body; more is answered with 413
-	readTimeout  = 30 * time.Second // for a whole request
-	idleTimeout  = 60 * time.Second // of a kept connection
+	headerTime   = 10 * time.Second // for a request's headers
+	bodyTime     = 30 * time.Second // for its body, from the end of the headers
+	idleTime     = 60 * time.Second // of a kept connection
+	sendTime     = 60 * time.Second // for a public answer to be taken
 	headerBuffer = 16 << 10         // bytes of a request's headers
-	connections  = 4096             // open at once; more are closed
+	headerCount  = 200              // of a request
+	connections  = 4096             // open at once; more are answered with 503
+	eachAddress  = connections / 4  // of them from one address, unless it speaks for many
+	bodyMemory   = 128 << 20        // bytes of all large bodies of a listener at once
+	lastWord     = time.Second      // of a stop: for the answers to those who wait in vain
+	smallBody    = 8 << 10          // bytes of a body that is not counted: it is read with the headers
 )
 
 // headerRequest carries the id of a request, in and out.
@@ -40,170 +54,183 @@ const headerRequest = "X-Request-Id"
 type Public struct {
 	Gateway func(prefix string) fiber.Handler
 	Hook    func(ctx context.Context, q channel.Request) (channel.Reply, error)
+	// Docs gives what is served at /openapi.json and under /docs.
+	Docs func(path string) (openapi.File, bool, error)
+	// Media gives what is served under media.Path.
+	Media func(ctx context.Context, q media.Request) (media.File, error)
+	// URL gives the address that a call was made to, from its Host and its path
+	// and query.
+	URL func(host []string, target string) string
+	// ClientIP gives the address of a caller behind the proxies that are
+	// trusted, from the peer's and all values of headers by their lower-case
+	// names. Nil: it is the peer's.
+	ClientIP func(peer netip.Addr, headers func(name string) []string) netip.Addr
+	Watch    Watch
 }
 
-// newApp returns a Fiber app with the settings that both listeners share.
-func newApp(log *slog.Logger, bodyLimit int) *fiber.App {
-	app := fiber.New(fiber.Config{
+// Server is one listener's HTTP server. Routes are added to App before Serve.
+type Server struct {
+	App *fiber.App
+
+	log       *slog.Logger
+	route     fasthttp.RequestHandler // Fiber's
+	bodyLimit int
+	bodyTime  time.Duration
+	bodies    budget
+	watch     *Watch          // nil: nobody wants to know of requests
+	active    atomic.Int64    // requests in progress
+	leaving   atomic.Bool     // each answer ends its connection
+	work      context.Context // of requests; it ends a moment before their connections do
+	cut       context.CancelFunc
+	shut      atomic.Bool // no request is begun
+}
+
+// newServer returns a server with the settings that both listeners share.
+func newServer(log *slog.Logger, bodyLimit int, sendTime time.Duration) *Server {
+	s := &Server{log: log, bodyLimit: bodyLimit, bodyTime: bodyTime, bodies: budget{most: int64(max(bodyMemory, 4*bodyLimit))}}
+	s.App = fiber.New(fiber.Config{
 		DisableStartupMessage: true,
 		BodyLimit:             bodyLimit,
-		ReadTimeout:           readTimeout,
-		IdleTimeout:           idleTimeout,
+		StreamRequestBody:     true, // so that what a body takes is ours to bound
+		ReadTimeout:           headerTime,
+		WriteTimeout:          sendTime,
+		IdleTimeout:           idleTime,
 		ReadBufferSize:        headerBuffer,
 		StrictRouting:         false,
 		CaseSensitive:         true,
-		Concurrency:           connections,
+		Concurrency:           2 * connections, // the listener has the limit: Fiber's is answered in plain text
 		// Multipart bodies come as they are: a signature is of their bytes.
 		DisablePreParseMultipartForm: true,
-		ErrorHandler:                 func(c *fiber.Ctx, err error) error { return write(c, log, err) },
+		ErrorHandler:                 func(c *fiber.Ctx, err error) error { s.fail(c.Context(), err); return nil },
 	})
-	app.Use(func(c *fiber.Ctx) (err error) {
-		c.Set(headerRequest, requestID(c))
+	// Fiber answers unknown methods, and what is not HTTP, past its error
+	// handler: requests come through here first.
+	http := s.App.Server()
+	s.route, http.Handler = http.Handler, s.handle
+	http.HeaderReceived = s.received
+	http.ErrorHandler = func(ctx *fasthttp.RequestCtx, err error) { s.fail(ctx, ofHTTP(err)) }
+	http.CloseOnShutdown = true
+	s.work, s.cut = context.WithCancel(context.Background())
+	s.App.Use(func(c *fiber.Ctx) (err error) {
+		c.SetUserContext(s.work)
 		defer func() {
 			if p := recover(); p != nil {
-				err = fmt.Errorf("panic: %v", p)
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			}
 		}()
-		if ambiguous(c.Request().Header.RawHeaders()) {
-			c.Context().SetConnectionClose() // what follows on it may not be a request
-			return problem.New(400, "framing", "the request says in two ways where its body ends")
-		}
 		return c.Next()
 	})
-	return app
+	return s
 }
 
-// ambiguous says whether a request's headers tell its length twice, in which
-// case a proxy in front may have read another request out of the same bytes
-// (RFC 9112, section 6.3).
-func ambiguous(headers []byte) bool {
-	seen := 0
-	for line := range bytes.Lines(headers) {
-		name, _, _ := bytes.Cut(line, []byte(":"))
-		if bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("Transfer-Encoding")) {
-			seen++
-		}
+// NewPublic returns the server of the public listener.
+func NewPublic(log *slog.Logger, p Public) *Server {
+	s := newServer(log, BodyLimit, sendTime)
+	s.watch = &p.Watch
+	s.App.Use(s.follow)
+	s.App.All("/api/*", p.Gateway("/api"))
+	s.App.All("/hooks/:channel", func(c *fiber.Ctx) error { return hook(c, p) })
+	s.App.All("/hooks/:channel/*", func(c *fiber.Ctx) error { return hook(c, p) })
+	s.App.All(media.Path+":id", func(c *fiber.Ctx) error { return medium(c, p.Media) })
+	for _, path := range []string{"/openapi.json", "/docs", "/docs/:file"} {
+		s.App.All(path, func(c *fiber.Ctx) error { return docs(c, p.Docs) })
 	}
-	return seen > 1
-}
-
-// requestID returns the caller's id of a request if it is harmless, else a new
-// one.
-func requestID(c *fiber.Ctx) string {
-	given := c.Get(headerRequest)
-	harmless := func(r rune) bool {
-		return r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-	}
-	if len(given) > 0 && len(given) <= 128 && strings.TrimFunc(given, harmless) == "" {
-		return strings.Clone(given)
-	}
-	return uuid.NewString()
-}
-
-// NewPublic returns the app of the public listener.
-func NewPublic(log *slog.Logger, p Public) *fiber.App {
-	app := newApp(log, BodyLimit)
-	app.All("/api/*", p.Gateway("/api"))
-	app.All("/hooks/:channel", func(c *fiber.Ctx) error { return hook(c, p.Hook) })
-	app.Use(func(c *fiber.Ctx) error {
+	s.App.Use(func(c *fiber.Ctx) error {
 		return problem.New(404, "no_path", "there is nothing at this path: routes are under /api/, webhooks under /hooks/")
 	})
-	return app
+	return s
 }
 
-// NewAdmin returns an app for the admin listener, without routes. Its bodies
-// may be larger: a whole workspace is applied in one.
-func NewAdmin(log *slog.Logger) *fiber.App { return newApp(log, 8*BodyLimit) }
+// NewAdmin returns the server of the admin listener, without routes. Its bodies
+// may be larger, since a whole workspace is applied in one, and its answers may
+// take their time, since a backup is one.
+func NewAdmin(log *slog.Logger) *Server { return newServer(log, 8*BodyLimit, 0) }
 
-// hook hands a webhook request over, copied out of the server's memory.
-func hook(c *fiber.Ctx, take func(context.Context, channel.Request) (channel.Reply, error)) error {
-	q := channel.Request{
-		Channel: strings.Clone(c.Params("channel")), Method: strings.Clone(c.Method()),
-		Headers: map[string]string{}, Query: map[string]string{},
-		Body: append([]byte(nil), c.Request().Body()...), // raw: c.Body() would decompress it, unbounded and before its signature is checked
+// handle serves one request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	s.active.Add(1)
+	defer s.active.Add(-1)
+	name(ctx)
+	if s.watch != nil {
+		q := s.see(ctx)
+		defer func() { q.end(s.watch) }()
 	}
-	c.Request().Header.VisitAll(func(name, value []byte) { join(q.Headers, strings.ToLower(string(name)), string(value)) })
-	c.Request().URI().QueryArgs().VisitAll(func(name, value []byte) { join(q.Query, string(name), string(value)) })
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-	defer cancel()
-	reply, err := take(ctx, q)
-	if err != nil {
-		return err
+	length, refused := check(&ctx.Request.Header)
+	if refused == nil && s.shut.Load() {
+		refused = problem.Busy("stopping", "the host is being stopped; nothing was begun", 5*time.Second)
 	}
-	c.Set(fiber.HeaderContentType, reply.Type)
-	return c.Status(reply.Status).SendString(reply.Body)
+	if refused != nil {
+		s.refuse(ctx, refused)
+		return
+	}
+	if !isKnown(ctx.Method()) {
+		s.unknown(ctx)
+		return
+	}
+	held, refused := s.body(ctx, length)
+	defer s.bodies.give(held)
+	if refused != nil {
+		s.refuse(ctx, refused)
+		return
+	}
+	s.route(ctx)
+	if s.leaving.Load() {
+		ctx.SetConnectionClose()
+	}
 }
 
-// join adds a value to those of a name, so that a second signature or token
-// never takes the place of the first: together they match nothing.
-func join(values map[string]string, name, value string) {
-	if before, twice := values[name]; twice {
-		value = before + ", " + value
-	}
-	values[name] = value
+// unknown serves a request whose method nobody takes: its path says what it
+// takes. Its body is not read, so its connection ends.
+func (s *Server) unknown(ctx *fasthttp.RequestCtx) {
+	ctx.SetConnectionClose()
+	linger(ctx.Conn())
+	method := string(ctx.Method())
+	ctx.Request.SetBodyRaw(nil)
+	ctx.Request.Header.SetMethod(fiber.MethodTrace) // Fiber knows it, and no path takes it
+	s.route(ctx)
+	ctx.Request.Header.SetMethod(method) // as those who watch have it
 }
 
-// write answers with the problem that an error is. What is not a problem is
-// ours: strangers get an id, the log gets the cause.
-func write(c *fiber.Ctx, log *slog.Logger, err error) error {
-	d, isProblem := errors.AsType[*problem.Details](err)
-	if !isProblem {
-		if f, isFiber := errors.AsType[*fiber.Error](err); isFiber {
-			d = ofFiber(f, c.App().Config().BodyLimit)
-		} else {
-			d = problem.New(500, "internal", "the host failed; its log has the request's id")
-			log.Error("request failed", "method", c.Method(), "path", c.Path(), "request", c.GetRespHeader(headerRequest), "error", err)
-		}
+// Leave has each answer end its connection from now on, so that clients and
+// balancers go elsewhere before Serve's context ends.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// Active says how many requests are in progress.
+func (s *Server) Active() int64 { return s.active.Load() }
+
+// settle waits until no request is in progress, no longer than end.
+func (s *Server) settle(end time.Time) {
+	for s.active.Load() > 0 && time.Now().Before(end) {
+		time.Sleep(5 * time.Millisecond)
 	}
-	shown := *d
-	shown.RequestID = strings.Clone(c.GetRespHeader(headerRequest))
-	if shown.RequestID == "" { // refused before the first handler, such as a body over the limit
-		shown.RequestID = uuid.NewString()
-		c.Set(headerRequest, shown.RequestID)
-	}
-	if shown.RetryAfter > 0 {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(shown.RetryAfter.Round(time.Second)/time.Second)))
-	}
-	if len(shown.Allow) > 0 {
-		c.Set(fiber.HeaderAllow, strings.Join(shown.Allow, ", "))
-	}
-	c.Set(fiber.HeaderContentType, problem.ContentType)
-	return c.Status(shown.Status).Send(shown.JSON())
 }
 
-// ofFiber is the problem of an error that the HTTP server found.
-func ofFiber(f *fiber.Error, bodyLimit int) *problem.Details {
-	switch f.Code {
-	case fiber.StatusRequestEntityTooLarge:
-		return problem.New(f.Code, "too_big", fmt.Sprintf("the body is larger than %d bytes", bodyLimit))
-	case fiber.StatusRequestHeaderFieldsTooLarge:
-		return problem.New(f.Code, "headers_too_big", fmt.Sprintf("the headers are larger than %d bytes", headerBuffer))
-	case fiber.StatusRequestTimeout:
-		return problem.New(f.Code, "slow", fmt.Sprintf("the request did not come within %s", readTimeout))
-	case fiber.StatusMethodNotAllowed:
-		return problem.New(f.Code, "method", "the path does not take this method")
-	}
-	// Its own words may quote the request, credentials included.
-	return problem.New(f.Code, "bad_request", "the request is not HTTP as this server takes it")
+// Connections says how many connections are open, and how many may be.
+func (s *Server) Connections() (open, most int) {
+	return int(s.App.Server().GetOpenConnectionsCount()), connections
 }
 
-// Listen binds an address, so that a port in use is an error at start.
-func Listen(addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w (choose another with --addr or --admin-addr)", addr, err)
-	}
-	return l, nil
-}
-
-// Serve serves an app until ctx ends, then gives requests in progress a while.
-func Serve(ctx context.Context, app *fiber.App, l net.Listener, grace time.Duration) error {
+// Serve serves until ctx ends. Then requests that come are answered with 503,
+// those in progress have a while to end, then their contexts end, so that who
+// waits is told what became of the call, and the listener is closed last: no
+// connection is left without an answer.
+func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	failed := make(chan error, 1)
-	go func() { failed <- app.Listener(l) }()
+	go func() { failed <- s.App.Listener(l) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	case <-ctx.Done():
-		return app.ShutdownWithTimeout(grace)
 	}
+	s.Leave()
+	s.shut.Store(true)
+	end := time.Now().Add(grace)
+	s.settle(end.Add(-min(lastWord, grace/2)))
+	s.cut()
+	s.settle(end)
+	err := s.App.ShutdownWithTimeout(max(time.Until(end), time.Second))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop %s: requests did not end within %s", l.Addr(), grace)
+	}
+	return err
 }

@@ -169,7 +169,7 @@ func (j *judge) effects() {
 			if e := j.events[i]; e.Effect != id || e.Text != j.events[all[0]].Text {
 				j.wrong("effect id", "%s came as %q with the effect id %q, and as %q with %q", name, j.events[all[0]].Text, id, e.Text, e.Effect)
 			}
-			if n > 0 && !j.reason(all[n-1], i) {
+			if n > 0 && !j.reason(all[n-1], i) && !j.again(name, all) {
 				j.wrong("repeat", "%s was done, and without any fault again %s later", name, j.events[i].At.Sub(j.events[all[n-1]].At))
 			}
 		}
@@ -190,6 +190,18 @@ func (j *judge) reason(first, again int) bool {
 	}
 	n, _ := slices.BinarySearch(j.faults, since)
 	return n < len(j.faults) && j.faults[n] < again
+}
+
+// again says whether a call was made again for the host's own reasons: it has
+// recorded more attempts than there were bad answers, since one took too long.
+func (j *judge) again(name string, all []int) bool {
+	bad := 0
+	for _, e := range j.events {
+		if e.What == Answered && !e.Good && e.Effect == j.events[all[0]].Effect {
+			bad++
+		}
+	}
+	return j.final.Calls[name].Attempt > bad+1
 }
 
 // order: the messages of a contact never go back.
@@ -225,9 +237,12 @@ func (j *judge) plan(unit string) {
 		for _, m := range group {
 			came := false
 			for _, name := range m.names(unit) {
+				came = came || j.final.Calls[name].Late()
 				for _, i := range j.seen[name] {
 					for _, earlier := range before {
-						if all := j.seen[earlier]; len(all) == 0 || all[0] > i {
+						if all := j.seen[earlier]; j.final.Calls[earlier].Late() {
+							continue // what the host gave up may come whenever it likes
+						} else if len(all) == 0 || all[0] > i {
 							j.wrong("steps", "%s came without %s before it", name, earlier)
 						} else if all[len(all)-1] > i {
 							j.wrong("completed", "%s was repeated after %s", earlier, name)
@@ -238,7 +253,7 @@ func (j *judge) plan(unit string) {
 			}
 			optional := m.unsafe || word == WordLoud && m.send && !j.isLast(who, unit)
 			if begun && !came && !optional {
-				j.wrong("lost", "%s (%s) has begun, and %s never came", unit, word, m.step)
+				j.wrong("lost", "%s (%s) has begun, and %s never came; it was recorded as %+v", unit, word, m.step, j.final.Calls[m.names(unit)[0]])
 			}
 			if !m.send && !m.unsafe {
 				here = append(here, m.names(unit)...)

@@ -129,11 +129,11 @@ func (s *sick) Read(ctx context.Context, queue string, after store.Position, max
 	return s.Store.Read(ctx, queue, after, max)
 }
 
-func (s *sick) Due(ctx context.Context, until time.Time, max int) ([]store.Wake, error) {
+func (s *sick) Due(ctx context.Context, after store.Wake, until time.Time, max int) ([]store.Wake, error) {
 	if err := s.look(ctx, "due"); err != nil {
 		return nil, err
 	}
-	return s.Store.Due(ctx, until, max)
+	return s.Store.Due(ctx, after, until, max)
 }
 
 // Backup is not called here.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trama-run/trama/host/channel"
@@ -12,7 +13,10 @@ import (
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 // Final is what a store holds in the end.
@@ -21,10 +25,22 @@ type Final struct {
 	Count      map[string]int             // by contact: how many, as its flows counted
 	Deliveries map[string]outbox.Delivery // by effect id
 	Dead       []deadletter.Letter
-	Runs       []run.Record
+	Runs       []record.Record
+	// Calls are what runs recorded of their calls, by the name of what the peer
+	// saw, if it saw anything.
+	Calls map[string]Called
 	// Left is what is unfinished: sessions, wakes and items of queues.
 	Left []string
 }
+
+// Called is the last attempt of a call, and its error if it failed.
+type Called struct {
+	Attempt int
+	Error   *abi.Error
+}
+
+// Late says that a call took longer than the host gives it.
+func (c Called) Late() bool { return c.Error != nil && c.Error.Code == abi.CodeTimeout }
 
 // kindSession is host/run's kind of the sessions that are not over.
 const kindSession store.Kind = "session"
@@ -34,7 +50,7 @@ const everything = 100_000
 
 // Look reads what a store holds in the end of these contacts.
 func Look(ctx context.Context, s store.Store, contacts []string) (Final, error) {
-	f := Final{Seen: map[string][]string{}, Count: map[string]int{}, Deliveries: map[string]outbox.Delivery{}}
+	f := Final{Seen: map[string][]string{}, Count: map[string]int{}, Deliveries: map[string]outbox.Delivery{}, Calls: map[string]Called{}}
 	for _, who := range contacts {
 		record, err := s.Load(ctx, store.ID{Kind: run.KindContact, Key: who})
 		if errors.Is(err, store.ErrNotFound) {
@@ -71,10 +87,15 @@ func Look(ctx context.Context, s store.Store, contacts []string) (Final, error) 
 			f.Dead = append(f.Dead, l)
 			return err
 		}),
-		each(ctx, s, run.KindRecord, func(r store.Record) error {
-			var record run.Record
+		each(ctx, s, record.Kind, func(r store.Record) error {
+			var record record.Record
 			err := json.Unmarshal(r.Value, &record)
 			f.Runs = append(f.Runs, record)
+			for _, s := range slices.Concat(record.Steps, record.Last) {
+				if in, ok := s.Input.(map[string]any); ok && in["step"] != nil {
+					f.Calls[fmt.Sprintf("%v|%v", in["step"], in["unit"])] = Called{s.Attempt, s.Error}
+				}
+			}
 			return err
 		}),
 		f.left(ctx, s, contacts),
@@ -92,7 +113,7 @@ func Quiet(ctx context.Context, s store.Store) (bool, error) {
 
 // left lists what is unfinished.
 func (f *Final) left(ctx context.Context, s store.Store, contacts []string) error {
-	wakes, err := s.Due(ctx, time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), 100)
+	wakes, err := s.Due(ctx, store.Wake{}, time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), 100)
 	if err != nil {
 		return err
 	}
@@ -104,7 +125,7 @@ func (f *Final) left(ctx context.Context, s store.Store, contacts []string) erro
 		queues = append(queues, channel.PrefixIntake+":"+id)
 	}
 	for _, who := range contacts {
-		queues = append(queues, run.MailKey(contact.Key(who)), outbox.ContactKey(contact.Key(who)))
+		queues = append(queues, mail.Key(contact.Key(who)), outbox.ContactKey(contact.Key(who)))
 	}
 	for _, queue := range queues {
 		items, err := s.Read(ctx, queue, 0, 100)

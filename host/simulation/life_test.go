@@ -12,6 +12,7 @@ import (
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/memory"
@@ -57,7 +58,7 @@ func (w *world) begin() *life {
 	}})
 	l.dispatch = dispatch.New(s, log, map[string]dispatch.Handler{
 		channel.PrefixIntake: l.channels.Intake,
-		run.PrefixContact:    l.runs.Contact,
+		mail.Prefix:          l.runs.Contact,
 		run.PrefixRun:        l.runs.Alone,
 		outbox.PrefixContact: out.Work,
 	})

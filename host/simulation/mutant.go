@@ -10,7 +10,7 @@ import (
 
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/outbox"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -47,7 +47,7 @@ func (m early) Commit(ctx context.Context, b *store.Batch) (store.Result, error)
 		time.Sleep(20 * time.Millisecond)
 		m.Store.Commit(context.WithoutCancel(ctx), &late) //nolint:errcheck // nobody waits for it: that is what is wrong
 	}()
-	return store.Result{}, nil
+	return store.Result{Positions: slices.Repeat([]store.Position{1}, len(b.Append))}, nil
 }
 
 // unmarked takes the same thing twice.
@@ -136,8 +136,8 @@ func (m *forgetful) Commit(ctx context.Context, b *store.Batch) (store.Result, e
 	return result, nil
 }
 
-func (m *forgetful) Due(ctx context.Context, until time.Time, max int) ([]store.Wake, error) {
-	wakes, err := m.Store.Due(ctx, until, max)
+func (m *forgetful) Due(ctx context.Context, after store.Wake, until time.Time, max int) ([]store.Wake, error) {
+	wakes, err := m.Store.Due(ctx, after, until, max)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, w := range m.timers {
@@ -159,7 +159,7 @@ type shuffled struct{ store.Store }
 
 func (m shuffled) Read(ctx context.Context, queue string, after store.Position, max int) ([]store.Item, error) {
 	items, err := m.Store.Read(ctx, queue, after, max)
-	if len(items) > 1 && strings.HasPrefix(queue, run.PrefixContact+":") {
+	if len(items) > 1 && strings.HasPrefix(queue, mail.Prefix+":") {
 		items[0], items[1] = items[1], items[0]
 	}
 	return items, err
@@ -215,8 +215,8 @@ func (m hasty) Load(ctx context.Context, id store.ID) (store.Record, error) {
 	return r, err
 }
 
-func (m hasty) Due(ctx context.Context, until time.Time, max int) ([]store.Wake, error) {
-	wakes, err := m.Store.Due(ctx, until.Add(5*time.Second), max)
+func (m hasty) Due(ctx context.Context, after store.Wake, until time.Time, max int) ([]store.Wake, error) {
+	wakes, err := m.Store.Due(ctx, after, until.Add(5*time.Second), max)
 	for i := range wakes {
 		wakes[i].At = wakes[i].At.Add(-5 * time.Second)
 	}

@@ -34,6 +34,7 @@ func (p *plugins) Manifest(name string) (abi.Manifest, bool)      { m, ok := man
 func (p *plugins) ManifestOf(name, _ string) (abi.Manifest, bool) { return p.Manifest(name) }
 func (p *plugins) Serving(name string) string                     { return "digest of " + name }
 func (p *plugins) Ready(string) *abi.Error                        { return nil }
+func (p *plugins) Has(string, string) bool                        { return false }
 func (p *plugins) ReadyOf(string, string) *abi.Error              { return nil }
 func (p *plugins) Grant(name string) grant.Grant {
 	return grant.Grant{Plugin: name, Limits: grant.Limits{Input: 1 << 20}}

@@ -252,7 +252,7 @@ func (w *world) call(random *rand.Rand) {
 			switch kind {
 			case 0:
 				var answer run.Answer
-				answer, err = l.runs.Gateway(ctx, w.catalog.Snapshot().Flows["order"], "start", map[string]any{"body": map[string]any{"ref": ref}})
+				answer, err = l.runs.Gateway(ctx, "", w.catalog.Snapshot().Flows["order"], "start", map[string]any{"body": map[string]any{"ref": ref}}, func() {})
 				return err == nil && answer.Response != nil
 			case 1:
 				_, err = l.runs.Activate(ctx, run.Activation{Flow: "after", Contacts: []string{who}, Variables: map[string]any{"ref": ref}})

@@ -49,7 +49,7 @@ func (d *decoder) decode(n *yaml.Node, target reflect.Value, what string) {
 		d.text(n, into, what)
 		return
 	case json.Unmarshaler:
-		data, err := json.Marshal(plain(n))
+		data, err := json.Marshal(plain(n, exactScalar))
 		if err == nil {
 			err = into.UnmarshalJSON(data)
 		}
@@ -67,7 +67,7 @@ func (d *decoder) decode(n *yaml.Node, target reflect.Value, what string) {
 		target.Set(reflect.New(target.Type().Elem()))
 		d.decode(n, target.Elem(), what)
 	case reflect.Interface:
-		if v := plain(n); v != nil {
+		if v := plain(n, scalar); v != nil {
 			target.Set(reflect.ValueOf(v))
 		}
 	case reflect.Struct:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,11 @@ func (v Value) IsZero() bool { return v.node == nil }
 
 // Any gives the value as nil, bool, int64, float64, string, []any and
 // map[string]any. Each call gives a new one.
-func (v Value) Any() any { return plain(v.node) }
+func (v Value) Any() any { return plain(v.node, scalar) }
+
+// Exact gives the value as Any does, but a whole number that is no int64 as
+// the json.Number of all its digits, not as the nearest float64.
+func (v Value) Exact() any { return plain(v.node, exactScalar) }
 
 // Place is where the value stands, or, with a path of keys and indexes
 // ("body", "items", "0"), where that part of it stands: the innermost part
@@ -74,6 +79,14 @@ func (v Value) IsMapping() bool { return v.node != nil && v.node.Kind == yaml.Ma
 // IsList reports whether the value is a list.
 func (v Value) IsList() bool { return v.node != nil && v.node.Kind == yaml.SequenceNode }
 
+// Len is how many items a list has, and 0 for any other value.
+func (v Value) Len() int {
+	if !v.IsList() {
+		return 0
+	}
+	return len(v.node.Content)
+}
+
 // Keys gives the keys of a mapping in the order of the document, and nothing
 // for any other value.
 func (v Value) Keys() []string {
@@ -110,8 +123,9 @@ func (v Value) Decode(into any) Problems {
 	return decodeNode(v.file, node, into)
 }
 
-// MarshalJSON gives the value as JSON; places are lost.
-func (v Value) MarshalJSON() ([]byte, error) { return json.Marshal(v.Any()) }
+// MarshalJSON gives the value as JSON, with all digits of its whole numbers;
+// places are lost.
+func (v Value) MarshalJSON() ([]byte, error) { return json.Marshal(v.Exact()) }
 
 // UnmarshalJSON reads JSON; the places are empty.
 func (v *Value) UnmarshalJSON(data []byte) error {
@@ -151,7 +165,7 @@ func child(n *yaml.Node, step string) *yaml.Node {
 }
 
 // plain gives a checked node as a JSON-like Go value.
-func plain(n *yaml.Node) any {
+func plain(n *yaml.Node, scalar func(*yaml.Node) (any, *Problem)) any {
 	if n == nil {
 		return nil
 	}
@@ -159,13 +173,13 @@ func plain(n *yaml.Node) any {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			m[n.Content[i].Value] = plain(n.Content[i+1])
+			m[n.Content[i].Value] = plain(n.Content[i+1], scalar)
 		}
 		return m
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			list[i] = plain(item)
+			list[i] = plain(item, scalar)
 		}
 		return list
 	}
@@ -192,6 +206,18 @@ func scalar(n *yaml.Node) (any, *Problem) {
 	}
 	// Text, and what YAML 1.1 reads as a timestamp: dates are text here.
 	return n.Value, nil
+}
+
+// exactScalar gives what scalar gives, and a whole number beyond int64 as a
+// json.Number.
+func exactScalar(n *yaml.Node) (any, *Problem) {
+	v, problem := scalar(n)
+	if _, isFloat := v.(float64); isFloat {
+		if whole, ok := new(big.Int).SetString(strings.TrimPrefix(n.Value, "+"), 0); ok {
+			return json.Number(whole.String()), nil
+		}
+	}
+	return v, problem
 }
 
 // number reads a number as JSON does, and YAML's 0x, 0o, 0b and underscores.

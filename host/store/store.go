@@ -194,8 +194,9 @@ type Store interface {
 	// Read returns up to max items of a queue after a position, in order.
 	Read(ctx context.Context, queue string, after Position, max int) ([]Item, error)
 
-	// Due returns up to max wakes at or before until, earliest first.
-	Due(ctx context.Context, until time.Time, max int) ([]Wake, error)
+	// Due returns up to max wakes at or before until, earliest first and then by
+	// key. They stand behind after in this order; the zero Wake: all do.
+	Due(ctx context.Context, after Wake, until time.Time, max int) ([]Wake, error)
 
 	// Wakes returns up to max wakes of the keys that begin with prefix, in the
 	// order of the keys, after the key after. For operators' listings: Due is

@@ -1,5 +1,6 @@
-// Package telemetry counts what a host does, for Prometheus: the calls of
-// plugins, what they cost, and how the plugins are.
+// Package telemetry counts what a host does, for Prometheus: requests, runs,
+// deliveries, the calls of plugins and what they cost, and how queues, store
+// and plugins are.
 //
 // Names are a contract with dashboards: they begin with trama_, carry their
 // unit, and are not changed. Label values come from a bounded set, whatever a
@@ -36,6 +37,7 @@ type Metrics struct {
 	fuel     *prometheus.CounterVec
 	guest    *prometheus.HistogramVec
 	memory   *prometheus.GaugeVec
+	work     work
 
 	known sync.Map // plugin's name -> *series
 }
@@ -71,6 +73,7 @@ func New(plugins func() []Plugin) *Metrics {
 	}
 	m.registry.MustRegister(m.calls, m.failures, m.fuel, m.guest, m.memory, state{plugins},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.work = newWork(m.registry)
 	return m
 }
 

@@ -10,10 +10,13 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -116,11 +119,28 @@ func (q Request) suits(r *http.Request, body []byte) bool {
 	if q.Body.IsZero() {
 		return true
 	}
+	if parts, isForm := egress.Parts(r.Header.Get("Content-Type"), body); isForm {
+		return suitsParts(q.Body.Any(), parts)
+	}
 	if text, ok := q.Body.Any().(string); ok {
 		return strings.Contains(string(body), text)
 	}
 	got, err := expr.ParseJSON(body)
 	return err == nil && len(match("body", q.Body.Any(), got)) == 0
+}
+
+// suitsParts says whether a form with files is the expected one: a list of its
+// parts, or a text that one of them has.
+func suitsParts(want any, parts []abi.HTTPPart) bool {
+	if text, ok := want.(string); ok {
+		return slices.ContainsFunc(parts, func(p abi.HTTPPart) bool { return strings.Contains(p.Text, text) })
+	}
+	data, err := json.Marshal(parts)
+	if err != nil {
+		return false
+	}
+	got, err := expr.ParseJSON(data)
+	return err == nil && len(match("body", want, got)) == 0
 }
 
 // glob is an expression for a text in which * stands for anything.
@@ -207,7 +227,7 @@ func (e *CallError) abi() *abi.Error {
 
 // plugins are the bench's, with what the trial answers in their place.
 type plugins struct {
-	*plugin.Registry
+	run.Plugins
 	answers *answers
 }
 
@@ -215,7 +235,7 @@ func (p plugins) Call(ctx context.Context, c plugin.Call) (json.RawMessage, plug
 	if output, failure, ok := p.answers.call(c); ok {
 		return output, plugin.Usage{}, failure
 	}
-	return p.Registry.Call(ctx, c)
+	return p.Plugins.Call(ctx, c)
 }
 
 // ParseExchanges reads a file with a list of requests and their answers.

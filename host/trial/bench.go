@@ -30,6 +30,7 @@ import (
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/native"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/host/secret"
@@ -100,9 +101,13 @@ func Open(ctx context.Context, config Config) (_ *Bench, err error) {
 		return nil, err
 	}
 	b.grant(set.Grants)
+	operations, err := native.Operations(b.plugins.Operations)
+	if err != nil {
+		return nil, err
+	}
 	if !config.Unchecked {
 		set.Flows = slices.DeleteFunc(set.Flows, func(f *flow.Flow) bool {
-			found, held := f.Check(b.plugins.Operations)
+			found, held := f.Check(operations)
 			for _, h := range held { // a server would wait; here all plugins are there
 				found.Add(h.At, "", "%s", h.Error())
 			}

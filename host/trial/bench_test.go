@@ -27,7 +27,7 @@ func TestChannelOfATrial(t *testing.T) {
 
 // TestBroken: the flows that have no mistake are tried.
 func TestBroken(t *testing.T) {
-	config := Config{Broken: true, Cache: filepath.Join("..", "..", "build", "testcache"), Scratch: t.TempDir(), Files: workspace.Files{
+	config := Config{Broken: true, Compiler: compiler(), Cache: filepath.Join("..", "..", "build", "testcache"), Scratch: t.TempDir(), Files: workspace.Files{
 		"flows/talk.yaml":   files["flows/talk.yaml"],
 		"flows/odd.yaml":    []byte("schema: 1\nid: odd\n"),
 		"flows/lacks.yaml":  []byte("schema: 1\nid: lacks\ntriggers: [{id: a, type: gateway}]\nnodes: [{id: b, type: none.such}]\nedges: [{from: a, to: b}]\n"),

@@ -95,7 +95,8 @@ type Request struct {
 	// URL is whole, with its query; a * stands for anything.
 	URL string `json:"url" source:"required"`
 	// Headers and Body are compared as expectations are: a JSON body by the
-	// fields given, another one by a text that must be in it.
+	// fields given, a form with files as the list of its parts (name, filename,
+	// type, and text or base64), another one by a text that must be in it.
 	Headers map[string]source.Value `json:"headers,omitempty"`
 	Body    source.Value            `json:"body,omitzero"`
 }

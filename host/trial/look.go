@@ -13,6 +13,7 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 )
 
@@ -36,14 +37,14 @@ func (w *World) Wrong() []string { return w.answers.wrong }
 
 // Records gives the records of the trial's runs, in the order in which they
 // began; those that they started elsewhere are not among them.
-func (w *World) Records(ctx context.Context) ([]run.Record, error) {
-	stored, err := w.store.List(ctx, run.KindRecord, "", 10_000, false)
+func (w *World) Records(ctx context.Context) ([]record.Record, error) {
+	stored, err := w.store.List(ctx, record.Kind, "", 10_000, false)
 	if err != nil {
 		return nil, err
 	}
-	var records []run.Record
+	var records []record.Record
 	for _, s := range stored {
-		var r run.Record
+		var r record.Record
 		if err := json.Unmarshal(s.Value, &r); err != nil {
 			return nil, fmt.Errorf("record %s: %w", s.ID.Key, err)
 		}
@@ -51,7 +52,7 @@ func (w *World) Records(ctx context.Context) ([]run.Record, error) {
 			records = append(records, r)
 		}
 	}
-	slices.SortStableFunc(records, func(a, b run.Record) int { return a.Started.Compare(b.Started) })
+	slices.SortStableFunc(records, func(a, b record.Record) int { return a.Started.Compare(b.Started) })
 	return records, nil
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/trama-run/trama/host/expr"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/record"
 )
 
 // byPath gives steps with those of a group's sub-runs one sub-run after the
@@ -98,7 +98,7 @@ func compareSteps(want, got []string) []string {
 }
 
 // outputsOf gives the outputs of steps.
-func outputsOf(steps []run.Step) []any {
+func outputsOf(steps []record.Step) []any {
 	var outputs []any
 	for _, s := range steps {
 		outputs = append(outputs, expr.Numbers(s.Output))

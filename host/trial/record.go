@@ -8,16 +8,17 @@ import (
 
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/source"
 )
 
 // CaseOf makes a case of a run's record that passes as long as the flow does
 // what it did. Calls of plugins are answered by what they gave; notes say what
 // the record does not hold. Of a run that was retried, the case ends before.
-func CaseOf(r run.Record) (c Case, notes []string) {
+func CaseOf(r record.Record) (c Case, notes []string) {
 	w := caseWriter{clock: r.Started}
-	if at := slices.IndexFunc(r.Inputs, func(i run.Input) bool { return i.Kind == run.InputRetry }); at >= 0 {
+	if at := slices.IndexFunc(r.Inputs, func(i record.Input) bool { return i.Kind == record.InputRetry }); at >= 0 {
 		w.note("the run was retried at %s, which a case can't do: it ends before", r.Inputs[at].At.Format(time.RFC3339))
 		r = before(r, at)
 	}
@@ -27,9 +28,9 @@ func CaseOf(r run.Record) (c Case, notes []string) {
 		Name: "run " + r.ID, Flow: r.Flow, Trigger: r.Trigger, Run: r.ID, Now: Instant{r.Started}, Env: objectOf(r.Env),
 	}
 	w.calls()
-	who, withContact := strings.CutPrefix(r.Key, run.PrefixContact+":")
+	who, withContact := strings.CutPrefix(r.Key, mail.Prefix+":")
 	event := objectOf(r.Event)
-	if _, cut := run.CutOf(r.Event); cut {
+	if _, cut := record.CutOf(r.Event); cut {
 		w.note("the event was cut: give the whole one")
 	}
 	if withContact {
@@ -56,7 +57,7 @@ func CaseOf(r run.Record) (c Case, notes []string) {
 
 // before gives a record as it was before an input that retried the run: with
 // the failure that the last step has, if it has one.
-func before(r run.Record, at int) run.Record {
+func before(r record.Record, at int) record.Record {
 	retry := r.Inputs[at]
 	r.Inputs, r.LeftInputs = r.Inputs[:at], 0
 	r.LeftSteps = max(retry.After-len(r.Steps), 0)
@@ -79,7 +80,7 @@ func isActivation(event map[string]any, who string) bool {
 }
 
 type caseWriter struct {
-	record run.Record
+	record record.Record
 	c      Case
 	clock  time.Time
 	notes  []string
@@ -96,16 +97,20 @@ func (w *caseWriter) receive(message map[string]any) {
 // conversation adds what came later, each at its time.
 func (w *caseWriter) conversation() {
 	for _, input := range w.record.Inputs {
+		if input.Kind == record.InputMoved {
+			w.note("the run was moved from version %d of flow %s to %d, and the case is played in one", input.From, input.Flow, input.To)
+			continue
+		}
 		at := input.At
-		if input.Kind == run.InputMessage && !input.Heard.IsZero() {
+		if input.Kind == record.InputMessage && !input.Heard.IsZero() {
 			at = input.Heard
 		}
 		if at.After(w.clock) {
 			w.c.Messages = append(w.c.Messages, Step{Advance: at.Format(time.RFC3339Nano)})
 			w.clock = at
 		}
-		if input.Kind == run.InputMessage {
-			if _, cut := run.CutOf(input.Message); cut {
+		if input.Kind == record.InputMessage {
+			if _, cut := record.CutOf(input.Message); cut {
 				w.note("a message was cut: give the whole one")
 			}
 			w.receive(objectOf(input.Message))
@@ -121,7 +126,7 @@ func (w *caseWriter) conversation() {
 func (w *caseWriter) calls() {
 	var cut []string
 	for _, s := range w.record.Steps {
-		if _, is := run.CutOf(s.Output); is && s.Attempt > 0 && !slices.Contains(cut, s.Node) {
+		if _, is := record.CutOf(s.Output); is && s.Attempt > 0 && !slices.Contains(cut, s.Node) {
 			cut = append(cut, s.Node)
 			w.note("an output of node %s was cut: it is called, so that its requests need answers under http", s.Node)
 		}
@@ -135,7 +140,7 @@ func (w *caseWriter) calls() {
 			if fields, isScript := input.(map[string]any); isScript && s.Type == "run_code" {
 				input = fields["input"]
 			}
-			if _, cut := run.CutOf(s.Input); !cut {
+			if _, cut := record.CutOf(s.Input); !cut {
 				call.Input = source.ValueOf(input)
 			}
 		}
@@ -170,7 +175,7 @@ func (w *caseWriter) expect() {
 			events = append(events, kept(s.Output))
 		case s.Type == "send_alert":
 			alerts = append(alerts, kept(s.Output))
-		case s.Type == "response.json" && !strings.HasPrefix(r.Key, run.PrefixContact+":"):
+		case s.Type == "response.json" && !strings.HasPrefix(r.Key, mail.Prefix+":"):
 			want.Answer = source.ValueOf(kept(s.Output))
 		}
 	}
@@ -202,7 +207,7 @@ func (w *caseWriter) expect() {
 
 // kept is a value of a record; anything, if it was cut.
 func kept(v any) any {
-	if _, cut := run.CutOf(v); cut {
+	if _, cut := record.CutOf(v); cut {
 		return anything()
 	}
 	return valueOf(v)

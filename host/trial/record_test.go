@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/trama-run/trama/host/engine"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/workspace"
 )
 
@@ -56,7 +56,7 @@ edges:
 }
 
 // passesAgain writes the case of a record, reads it, and plays it.
-func passesAgain(t *testing.T, b *Bench, r run.Record) (Case, []string) {
+func passesAgain(t *testing.T, b *Bench, r record.Record) (Case, []string) {
 	t.Helper()
 	c, notes := CaseOf(r)
 	text, err := Write(c, notes)
@@ -108,12 +108,12 @@ func TestCaseOfARetriedRun(t *testing.T) {
 func TestCaseOfSubRunsAtOnce(t *testing.T) {
 	b := open(t, recorded)
 	r := recordOf(t, b, Case{Flow: "wide", Event: map[string]any{"body": []any{"x", "y", "z"}}})
-	subs := slices.DeleteFunc(slices.Clone(r.Steps), func(s run.Step) bool { return s.Path == "" })
+	subs := slices.DeleteFunc(slices.Clone(r.Steps), func(s record.Step) bool { return s.Path == "" })
 	if len(subs) != 6 {
 		t.Fatalf("%d steps of sub-runs", len(subs))
 	}
 	// As a server keeps it that had the last item's call back first.
-	slices.SortStableFunc(subs, func(a, b run.Step) int { return strings.Compare(b.Path, a.Path) })
+	slices.SortStableFunc(subs, func(a, b record.Step) int { return strings.Compare(b.Path, a.Path) })
 	copy(r.Steps, subs)
 	c, _ := passesAgain(t, b, r)
 	if want := []string{"all[0]/parse.next", "all[0]/news.next", "all[1]/parse.next"}; !slices.Equal(c.Expect.Steps[:3], want) {

@@ -11,7 +11,9 @@ import (
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/plugin"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/encode"
+	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -37,7 +39,7 @@ type Departure struct {
 // replay is a record that is played again.
 type replay struct {
 	bench    *Bench
-	record   run.Record
+	record   record.Record
 	programs engine.Programs
 	session  engine.Session
 	user     map[string]any
@@ -49,32 +51,32 @@ type replay struct {
 // Replay plays a record again, with the flows and plugins of the bench: what
 // came from outside is taken from the record, and pure calls are made again and
 // compared.
-func (b *Bench) Replay(ctx context.Context, record run.Record) (Replay, error) {
-	r := &replay{bench: b, record: record, programs: engine.Programs{}}
+func (b *Bench) Replay(ctx context.Context, of record.Record) (Replay, error) {
+	r := &replay{bench: b, record: of, programs: engine.Programs{}}
 	for id, f := range b.catalog.Snapshot().Flows {
 		r.programs[id] = f.Program
 	}
-	f, err := b.Flow(record.Flow)
+	f, err := b.Flow(of.Flow)
 	if err != nil {
 		return r.result, err
 	}
-	trigger, ok := f.Flow.Trigger(record.Trigger)
+	trigger, ok := f.Flow.Trigger(of.Trigger)
 	if !ok {
-		return r.result, fmt.Errorf("flow %q has no trigger %q", record.Flow, record.Trigger)
+		return r.result, fmt.Errorf("flow %q has no trigger %q", of.Flow, of.Trigger)
 	}
-	if _, cut := run.CutOf(record.Event); cut {
-		return r.result, fmt.Errorf("the event of run %s was cut in its record, so it can't be played again", record.ID)
+	if _, cut := record.CutOf(of.Event); cut {
+		return r.result, fmt.Errorf("the event of run %s was cut in its record, so it can't be played again", of.ID)
 	}
-	who, withContact := strings.CutPrefix(record.Key, run.PrefixContact+":")
+	who, withContact := strings.CutPrefix(of.Key, mail.Prefix+":")
 	if !withContact {
 		who = ""
 	}
-	r.user, r.env = objectOf(record.User), objectOf(record.Env)
+	r.user, r.env = objectOf(of.User), objectOf(of.Env)
 	r.session = engine.Session{
-		ID: record.ID, Contact: who, Caller: trigger.Type == flow.TriggerGateway && !withContact,
-		Run: &engine.Run{ID: record.ID, Flow: record.Flow, Version: f.Version},
+		ID: of.ID, Contact: who, Caller: trigger.Type == flow.TriggerGateway && !withContact,
+		Run: &engine.Run{ID: of.ID, Flow: of.Flow, Version: f.Version},
 	}
-	if err := r.advance(engine.Event{Now: record.Started, Start: &engine.Start{Trigger: record.Trigger, Value: valueOf(record.Event)}}); err != nil {
+	if err := r.advance(engine.Event{Now: of.Started, Start: &engine.Start{Trigger: of.Trigger, Value: valueOf(of.Event)}}); err != nil {
 		return r.result, err
 	}
 	for r.result.Departure == nil {
@@ -130,6 +132,10 @@ func (r *replay) next(ctx context.Context) (bool, error) {
 	if r.inputs < len(r.record.Inputs) && r.record.Inputs[r.inputs].After <= at {
 		input := r.record.Inputs[r.inputs]
 		r.inputs++
+		if input.Kind == record.InputMoved {
+			r.note("the run was moved from version %d of flow %s to %d here: the replay ends after %d steps", input.From, input.Flow, input.To, at)
+			return false, nil
+		}
 		return true, r.input(input)
 	}
 	if at >= len(r.record.Steps) {
@@ -157,18 +163,18 @@ func (r *replay) next(ctx context.Context) (bool, error) {
 }
 
 // input moves the session on by a message, a timer or a retry.
-func (r *replay) input(i run.Input) error {
+func (r *replay) input(i record.Input) error {
 	if i.User != nil {
 		r.user = objectOf(i.User)
 	}
 	event := engine.Event{Now: i.At}
 	switch i.Kind {
-	case run.InputMessage:
-		if _, cut := run.CutOf(i.Message); cut {
+	case record.InputMessage:
+		if _, cut := record.CutOf(i.Message); cut {
 			return fmt.Errorf("a message to run %s was cut in its record, so it can't be played again", r.record.ID)
 		}
 		event.Message = &engine.Message{Value: objectOf(i.Message), At: i.Heard}
-	case run.InputRetry:
+	case record.InputRetry:
 		event.Retry = true
 	default:
 		event.Tick, event.Heard = true, i.Heard
@@ -181,10 +187,10 @@ func (r *replay) input(i run.Input) error {
 
 // call moves the session on by the result of a call: that of the record, or of
 // making it again if it is pure.
-func (r *replay) call(ctx context.Context, step run.Step, call *engine.Call) (bool, error) {
+func (r *replay) call(ctx context.Context, step record.Step, call *engine.Call) (bool, error) {
 	result := engine.Result{EffectID: call.EffectID, Error: step.Error}
 	again := r.pure(call)
-	_, cut := run.CutOf(step.Output)
+	_, cut := record.CutOf(step.Output)
 	switch {
 	case again != nil:
 		output, failure := r.perform(ctx, *again, call)
@@ -252,10 +258,10 @@ func (r *replay) perform(ctx context.Context, call plugin.Call, of *engine.Call)
 }
 
 // compare compares a step with that of the record.
-func (r *replay) compare(want run.Step, got engine.Step) {
+func (r *replay) compare(want record.Step, got engine.Step) {
 	var lines []string
 	for _, field := range []struct{ name, want, got string }{
-		{"node", nameOf(run.Step{Step: engine.Step{Path: want.Path, Node: want.Node}}), nameOf(run.Step{Step: engine.Step{Path: got.Path, Node: got.Node}})},
+		{"node", nameOf(record.Step{Step: engine.Step{Path: want.Path, Node: want.Node}}), nameOf(record.Step{Step: engine.Step{Path: got.Path, Node: got.Node}})},
 		{"type", want.Type, got.Type}, {"port", want.Port, got.Port}, {"error", codeOf(want.Error), codeOf(got.Error)},
 	} {
 		if field.want != field.got {
@@ -284,11 +290,11 @@ func codeOf(e *abi.Error) string {
 // kept.
 func (r *replay) value(node, name string, recorded, now any) []string {
 	want, err := json.Marshal(valueOf(recorded))
-	got, err2 := json.Marshal(valueOf(run.Redacted(now)))
+	got, err2 := json.Marshal(valueOf(encode.Redacted(now)))
 	if err != nil || err2 != nil {
 		return []string{fmt.Sprintf("%s: %v, %v", name, err, err2)}
 	}
-	if prefix, cut := run.CutOf(recorded); cut {
+	if prefix, cut := record.CutOf(recorded); cut {
 		r.result.Cut = append(r.result.Cut, fmt.Sprintf("node %s: %s, compared by its first %d bytes", node, name, len(prefix)))
 		if strings.HasPrefix(string(got), prefix) {
 			return nil
@@ -299,7 +305,7 @@ func (r *replay) value(node, name string, recorded, now any) []string {
 		return nil
 	}
 	var lines []string
-	for _, line := range match(name, valueOf(recorded), valueOf(run.Redacted(now))) {
+	for _, line := range match(name, valueOf(recorded), valueOf(encode.Redacted(now))) {
 		line = strings.Replace(line, ": want ", ": recorded ", 1)
 		lines = append(lines, strings.Replace(line, ", got ", ", now ", 1))
 	}

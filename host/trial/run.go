@@ -11,7 +11,7 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/flow"
-	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -161,8 +161,8 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 	if err != nil {
 		return err
 	}
-	var steps []run.Step
-	last := run.Record{}
+	var steps []record.Step
+	last := record.Record{}
 	for _, r := range records {
 		steps = append(steps, r.Steps...)
 		last = r
@@ -215,7 +215,7 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 		if of.want.IsZero() {
 			continue
 		}
-		var all []run.Step
+		var all []record.Step
 		for _, s := range steps {
 			if s.Type == of.kind && s.EffectID != "" {
 				all = append(all, s)
@@ -250,7 +250,7 @@ func (p *play) nothing() string {
 }
 
 // expectRun compares how the run stands or ended.
-func (p *play) expectRun(want Expect, r run.Record) {
+func (p *play) expectRun(want Expect, r record.Record) {
 	if want.Status != "" && want.Status != string(r.Status) {
 		p.fail("status: want %s, got %s%s", want.Status, r.Status, reason(r))
 	}
@@ -266,7 +266,7 @@ func (p *play) expectRun(want Expect, r run.Record) {
 	p.failedExpected = want.Status == string(engine.Failed) || !want.Error.IsZero()
 }
 
-func reason(r run.Record) string {
+func reason(r record.Record) string {
 	if r.Error == nil {
 		return fmt.Sprintf(" at node %s", r.Node)
 	}
@@ -320,7 +320,7 @@ func (p *play) rest(ctx context.Context) error {
 
 // answered is what the gateway's caller got or, where it would have waited too
 // long, what the flow answered; nil: nothing.
-func (p *play) answered(steps []run.Step) any {
+func (p *play) answered(steps []record.Step) any {
 	a := p.answer
 	switch {
 	case a == nil:
@@ -354,7 +354,7 @@ func valueOf(v any) any {
 }
 
 // nameOf is a step in one word.
-func nameOf(s run.Step) string {
+func nameOf(s record.Step) string {
 	name := s.Node
 	if s.Path != "" {
 		name = s.Path + "/" + name

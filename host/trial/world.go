@@ -13,8 +13,10 @@ import (
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/flow"
+	"github.com/trama-run/trama/host/native"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/memory"
 	"github.com/trama-run/trama/pdk/abi"
@@ -73,16 +75,20 @@ func (b *Bench) World(ctx context.Context, c Case) (_ *World, err error) {
 			env[name] = value
 		}
 	}
+	own, err := native.Add(b.plugins, func() native.Runs { return w.runner })
+	if err != nil {
+		return nil, err
+	}
 	b.trying.Lock()
 	b.answers = w.answers
 	w.runner = run.New(run.Config{
-		Store: w.store, Catalog: func() *catalog.Catalog { return b.catalog }, Plugins: plugins{b.plugins, w.answers}, Env: env,
+		Store: w.store, Catalog: func() *catalog.Catalog { return b.catalog }, Plugins: plugins{own, w.answers}, Env: env,
 		Secret: func(string) error { return nil }, Poke: func() {}, Now: func() time.Time { return w.clock },
 		Sleep: func(_ context.Context, d time.Duration) error { w.clock = w.clock.Add(max(d, 0)); return nil },
 		ID:    w.id, InOrder: true, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	w.handlers = map[string]func(context.Context, string) (time.Time, error){
-		run.PrefixContact: w.runner.Contact, run.PrefixRun: w.runner.Alone, outbox.PrefixContact: w.deliver,
+		mail.Prefix: w.runner.Contact, run.PrefixRun: w.runner.Alone, outbox.PrefixContact: w.deliver,
 	}
 	if withContact(w.trigger, c) {
 		err = w.meet(ctx, c)
@@ -160,7 +166,7 @@ func (w *World) meet(ctx context.Context, c Case) error {
 	if err != nil {
 		return err
 	}
-	w.key = run.MailKey(w.who)
+	w.key = mail.Key(w.who)
 	who := contact.Contact{Channel: channel, Address: address, FirstSeen: w.clock}
 	who.SetScope(c.User)
 	who.Name, _ = c.User[contact.FieldProfileName].(string)
@@ -274,7 +280,7 @@ func (w *World) Advance(ctx context.Context, to time.Time) error {
 // until does what is due until an instant, in the order of its instants.
 func (w *World) until(ctx context.Context, last time.Time) error {
 	for {
-		due, err := w.store.Due(ctx, last, 1)
+		due, err := w.store.Due(ctx, store.Wake{}, last, 1)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -338,7 +344,7 @@ func (w *World) End(ctx context.Context) error {
 
 // Due is when there is work next; zero: never.
 func (w *World) Due(ctx context.Context) (time.Time, error) {
-	wakes, err := w.store.Due(ctx, w.clock.Add(10*maxTime), 1)
+	wakes, err := w.store.Due(ctx, store.Wake{}, w.clock.Add(10*maxTime), 1)
 	if err != nil || len(wakes) == 0 {
 		return time.Time{}, err
 	}

@@ -124,6 +124,18 @@ func Choose(options []Option, payload, said string) (Option, bool) {
 			return o, true
 		}
 	}
+	if o, ok := Named(options, said); ok {
+		return o, true
+	}
+	n, err := strconv.Atoi(answer(said))
+	if err != nil || n < 1 || n > len(options) {
+		return Option{}, false
+	}
+	return options[n-1], true
+}
+
+// Named gives the option that an answer names by its title, id or other words.
+func Named(options []Option, said string) (Option, bool) {
 	if len(said) > maxForm {
 		return Option{}, false
 	}
@@ -138,9 +150,5 @@ func Choose(options []Option, payload, said string) (Option, bool) {
 			}
 		}
 	}
-	n, err := strconv.Atoi(answer(said))
-	if err != nil || n < 1 || n > len(options) {
-		return Option{}, false
-	}
-	return options[n-1], true
+	return Option{}, false
 }

@@ -1,6 +1,7 @@
 // Package workspace reads the directory by which an operator configures an
 // installation: trama.yaml, flows/*.yaml, routes.yaml, channels.yaml,
-// connections.yaml, grants.yaml and alerts.yaml.
+// connections.yaml, grants.yaml, alerts.yaml, subscriptions.yaml and
+// gateway.yaml.
 //
 // Everything wrong is reported at once, each with file, line and remedy. The
 // package only reads: what is found is applied by the catalog. It must not
@@ -16,7 +17,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/source"
@@ -24,13 +27,8 @@ import (
 
 // Names of a workspace's files. Flows are in the directory flows.
 const (
-	fileSettings    = "trama.yaml"
-	fileRoutes      = "routes.yaml"
-	fileChannels    = "channels.yaml"
-	fileConnections = "connections.yaml"
-	fileGrants      = "grants.yaml"
-	fileAlerts      = "alerts.yaml"
-	dirFlows        = "flows"
+	fileSettings = "trama.yaml"
+	dirFlows     = "flows"
 )
 
 // Settings are the process's own: the file trama.yaml.
@@ -39,6 +37,21 @@ type Settings struct {
 	// Addr and AdminAddr are what the two listeners bind to.
 	Addr      string `json:"addr,omitempty"`
 	AdminAddr string `json:"admin_addr,omitempty"`
+	// PublicURL is how others reach the public listener, without a slash at its
+	// end: what is told to services that send webhooks or fetch media. Empty: it
+	// is not known.
+	PublicURL string `json:"public_url,omitempty"`
+	// TLS and AdminTLS make the listeners speak TLS. The files are read again
+	// when they change.
+	TLS      TLS `json:"tls,omitzero"`
+	AdminTLS TLS `json:"admin_tls,omitzero"`
+	// TrustedProxies are the addresses and networks of the proxies in front of
+	// the public listener: what they say of who calls is believed, and nobody
+	// else's word is.
+	TrustedProxies []access.Network `json:"trusted_proxies,omitempty"`
+	// DrainDelay is how long a host that was told to stop goes on as before,
+	// while /readyz says so to balancers.
+	DrainDelay flow.Duration `json:"drain_delay,omitempty"`
 	// Data is the directory of the store, relative to the workspace.
 	Data string `json:"data,omitempty"`
 	// Cache is the directory of compiled plugins; it may be shared by
@@ -47,11 +60,36 @@ type Settings struct {
 	// Plugins are the directories of plugins, relative to the workspace; of
 	// two plugins with one name, the earlier directory's is used.
 	Plugins []string `json:"plugins,omitempty"`
+	// TrustedKeys are those whose signatures grants may name.
+	TrustedKeys TrustedKeys `json:"trusted_keys,omitempty"`
 	// Secrets is a directory with one file for each secret.
-	Secrets string `json:"secrets,omitempty"`
+	Secrets  string   `json:"secrets,omitempty"`
+	Webhooks Webhooks `json:"webhooks,omitzero"`
+	// Media says what is kept of the media in messages.
+	Media Media `json:"media,omitzero"`
 	// Env is what flows see as "env".
 	Env map[string]any `json:"env,omitempty"`
+	// Audit says how long it is kept who changed what.
+	Audit Audit `json:"audit,omitzero"`
+	// CallLog says what is kept of calls in and out; Otel where traces go.
+	CallLog CallLog `json:"call_log,omitzero"`
+	Otel    Otel    `json:"otel,omitzero"`
 }
+
+// TLS names the files of a certificate with its chain and of its key, in PEM,
+// relative to the workspace.
+type TLS struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+}
+
+// Audit are the settings of the audit log.
+type Audit struct {
+	Days int `json:"days,omitempty"` // 0: the default, a year
+}
+
+// For gives how long entries are kept; 0: the default.
+func (a Audit) For() time.Duration { return time.Duration(max(a.Days, 0)) * 24 * time.Hour }
 
 // Defaults of the settings.
 const (
@@ -76,8 +114,19 @@ func ReadSettings(dir string) (Settings, error) {
 			return s, problems
 		}
 	}
+	if problems := append(s.checkWatching(), s.checkPublic()...); len(problems) > 0 {
+		return s, problems
+	}
 	s.Addr = defaultTo(s.Addr, DefaultAddr)
 	s.AdminAddr = defaultTo(s.AdminAddr, DefaultAdminAddr)
+	for name, t := range map[string]*TLS{"tls": &s.TLS, "admin_tls": &s.AdminTLS} {
+		if (t.Cert == "") != (t.Key == "") {
+			return s, source.Problems{{Place: s.At, Message: name + " needs both cert and key", Hint: name + ": {cert: server.pem, key: server.key}"}}
+		}
+		if t.Cert != "" {
+			t.Cert, t.Key = within(dir, t.Cert), within(dir, t.Key)
+		}
+	}
 	s.Data = within(dir, defaultTo(s.Data, "data"))
 	if s.Cache == "" {
 		s.Cache = filepath.Join(s.Data, "cache")
@@ -157,7 +206,7 @@ func IsCases(path string) bool { return strings.HasSuffix(path, CasesSuffix) }
 // Patterns lists the globs of the object files in a directory.
 func Patterns(dir string) []string {
 	patterns := []string{}
-	for _, name := range []string{fileRoutes, fileChannels, fileConnections, fileGrants, fileAlerts, dirFlows + "/*.yaml", dirFlows + "/*.yml", dirFlows + "/*.json"} {
+	for _, name := range append(listFiles(), dirFlows+"/*.yaml", dirFlows+"/*.yml", dirFlows+"/*.json") {
 		patterns = append(patterns, filepath.Join(dir, name))
 	}
 	return patterns
@@ -187,8 +236,7 @@ func sortedNames(files Files) []string {
 }
 
 func parseFile(set *catalog.Set, name string, data []byte) source.Problems {
-	switch {
-	case path.Dir(name) == dirFlows:
+	if path.Dir(name) == dirFlows {
 		f, err := flow.Parse(name, data)
 		if problems, ok := errors.AsType[source.Problems](err); ok {
 			return problems
@@ -198,36 +246,21 @@ func parseFile(set *catalog.Set, name string, data []byte) source.Problems {
 		}
 		set.Flows = append(set.Flows, f)
 		return nil
-	case name == fileRoutes:
-		return list(&set.Routes, name, data, catalog.Route.Check, func(r catalog.Route) source.Place { return r.At })
-	case name == fileChannels:
-		return list(&set.Channels, name, data, catalog.Channel.Check, func(c catalog.Channel) source.Place { return c.At })
-	case name == fileConnections:
-		return list(&set.Connections, name, data, catalog.Connection.Check, func(c catalog.Connection) source.Place { return c.At })
-	case name == fileGrants:
-		return list(&set.Grants, name, data, catalog.Grant.Check, func(g catalog.Grant) source.Place { return g.At })
-	case name == fileAlerts:
-		return list(&set.Alerts, name, data, catalog.Alert.Check, func(a catalog.Alert) source.Place { return a.At })
 	}
-	return source.Problems{{Place: source.Place{File: name}, Message: "is not a file of a workspace", Hint: "a workspace has flows/*.yaml, routes.yaml, channels.yaml, connections.yaml, grants.yaml and alerts.yaml"}}
-}
-
-// list reads a file that is a list of objects, and adds them if all are good.
-func list[T any](into *[]T, name string, data []byte, check func(T) source.Problems, at func(T) source.Place) source.Problems {
-	var items []T
-	problems := source.Decode(name, data, &items)
-	unreadable := map[int]bool{} // lines; what stands there was reported
-	for _, p := range problems {
-		unreadable[p.Line] = true
-	}
-	for _, item := range items {
-		if !unreadable[at(item).Line] {
-			problems = append(problems, check(item)...)
+	for _, k := range catalog.Kinds() {
+		if k.File == name {
+			return k.Read(set, name, data)
 		}
 	}
-	if len(problems) == 0 {
-		*into = append(*into, items...)
+	return source.Problems{{Place: source.Place{File: name}, Message: "is not a file of a workspace", Hint: "a workspace has flows/*.yaml, " + strings.Join(listFiles(), ", ")}}
+}
+
+// listFiles names the files that are lists of objects.
+func listFiles() (names []string) {
+	for _, k := range catalog.Kinds() {
+		if k.File != "" {
+			names = append(names, k.File)
+		}
 	}
-	problems.Sort()
-	return problems
+	return names
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 
@@ -84,15 +85,26 @@ func TestReadSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("addr: 127.0.0.1:9\ndata: /var/lib/trama\nplugins: [plugins, ../shared]\nenv: {CURRENCY: BRL, LIMIT: 9007199254740993}\n")
+	write("addr: 127.0.0.1:9\ntrusted_proxies: [10.0.0.0/8, \"::1\"]\ndata: /var/lib/trama\nplugins: [plugins, ../shared]\nenv: {CURRENCY: BRL, LIMIT: 9007199254740993}\n")
 	if s, err = ReadSettings(dir); err != nil {
 		t.Fatal(err)
+	}
+	if len(s.TrustedProxies) != 2 || s.TrustedProxies[0].String() != "10.0.0.0/8" || s.TrustedProxies[1].String() != "::1" {
+		t.Errorf("trusted proxies: %v", s.TrustedProxies)
 	}
 	if s.Addr != "127.0.0.1:9" || s.Data != "/var/lib/trama" || s.Plugins[1] != filepath.Join(filepath.Dir(dir), "shared") {
 		t.Errorf("settings: %+v", s)
 	}
 	if s.Env["CURRENCY"] != "BRL" || s.Env["LIMIT"] != int64(9007199254740993) {
 		t.Errorf("env: %v", s.Env)
+	}
+	write("tls: {cert: tls/server.pem, key: /etc/server.key}\ndrain_delay: 5s\n")
+	if s, err = ReadSettings(dir); err != nil || s.TLS != (TLS{filepath.Join(dir, "tls", "server.pem"), "/etc/server.key"}) || s.AdminTLS != (TLS{}) || time.Duration(s.DrainDelay) != 5*time.Second {
+		t.Errorf("TLS: %+v, %v", s, err)
+	}
+	write("admin_tls: {cert: server.pem}\n")
+	if _, err := ReadSettings(dir); err == nil || !strings.Contains(err.Error(), "admin_tls needs both") {
+		t.Errorf("half of admin_tls: %v", err)
 	}
 	write("adr: 127.0.0.1:9\n")
 	_, err = ReadSettings(dir)

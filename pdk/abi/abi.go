@@ -40,6 +40,18 @@ const (
 	// FuncSend delivers one message. Channel adapters export it.
 	// Input: [Send]. Output: [Sent].
 	FuncSend = "send"
+	// FuncFetch gets a medium that came in a message, before a flow sees the
+	// message. Channel adapters whose services hand media on by id export it.
+	// Input: [Fetch]. Output: [Fetched].
+	FuncFetch = "fetch"
+	// FuncConnect tells the service where to send its webhooks, and whatever
+	// else a channel needs there. Channel adapters may export it; it may be
+	// called again. Input: [Connect]. Output: [Connected].
+	FuncConnect = "connect"
+	// FuncCheck asks the service whether the channel's credentials and webhook
+	// are right, and changes nothing. Channel adapters may export it.
+	// Input: [Connect]. Output: [Connected].
+	FuncCheck = "check"
 	// FuncRun runs a script. Language plugins export it. Input: [Run].
 	// Output: the JSON value that the script returned.
 	FuncRun = "run"
@@ -53,7 +65,41 @@ const (
 	FuncPrepare = "prepare"
 )
 
-// Functions of [ModuleTrama]. Each has the signature (i64) -> i64: the offset
+// Functions that a plugin may export so that bytes move in one piece instead of
+// eight at a time: both of them, or neither. A host that does not know them
+// never calls them, so the same module runs there by Extism's calls.
+const (
+	// ExportInput has the signature (length i32) -> (address i32). The host
+	// calls it right before the function that it is after, within the same
+	// call, with the number of bytes of the input, which may be 0. The plugin
+	// gives the address of a buffer of that many bytes in its own memory, never
+	// 0, which the host fills; Extism's input is then empty. 0 means that the
+	// plugin can't, and the input goes by Extism's calls.
+	//
+	// It also begins a call: whatever output an earlier one has noted for
+	// ExportOutput must be forgotten here, because the image that calls start
+	// from may have been taken after such a call.
+	ExportInput = "trama_input"
+	// ExportOutput has the signature () -> i64. The host calls it after the
+	// function has returned 0, if ExportInput gave a buffer: the result is
+	// address << 32 | length of the output in the plugin's memory. 0 means that
+	// none was set this way, and what Extism's output_set was given counts.
+	ExportOutput = "trama_output"
+)
+
+// Functions of [ModuleTrama] that move the blocks of its other functions, the
+// requests and the replies, in one piece. An address is one of the plugin's
+// memory. A range that is not inside of it ends the call.
+const (
+	// BlockRead has the signature (block i64, address i32) -> (). It copies the
+	// whole block to the address; Extism's length tells how long that is.
+	BlockRead = "block_read"
+	// BlockWrite has the signature (address i32, length i32) -> (block i64). It
+	// makes a block of these bytes; 0, which is no block, for none.
+	BlockWrite = "block_write"
+)
+
+// Functions of [ModuleTrama] that ask the host for something. Each has the signature (i64) -> i64: the offset
 // of an Extism block that holds the request as JSON (0 for none), and the
 // offset of a block that holds a [Reply] as JSON. The host frees the request
 // block; the guest frees the reply block.
@@ -100,7 +146,8 @@ const (
 	HostKVList = "kv_list"
 )
 
-// HostFunctions lists every function of [ModuleTrama] that this version has.
+// HostFunctions lists every function of [ModuleTrama] that asks the host for
+// something, as this version has them.
 func HostFunctions() []string {
 	return []string{
 		HostHTTPSend, HostSecretRef, HostSign, HostVerify,

@@ -73,6 +73,9 @@ func (m Message) Check() *Error {
 		if c.present("reaction", m.Reaction != nil) {
 			c.filled("reaction.message_id", m.Reaction.MessageID)
 		}
+	case MessageTyping:
+	case MessageRead:
+		c.filled("reply_to", m.ReplyTo)
 	default:
 		c.fail("type", "%q is no type of message that can be sent", m.Type)
 	}
@@ -138,6 +141,10 @@ func (c *check) media(path string, m *Media) {
 	}
 	if !slices.Contains(MediaKinds(), m.Kind) {
 		c.fail(path+".kind", "%q is none of %s", m.Kind, strings.Join(MediaKinds(), ", "))
+	}
+	if m.Blob != nil {
+		c.filled(path+".blob.id", m.Blob.ID)
+		return
 	}
 	if m.ID != "" && m.URL != "" {
 		c.fail(path, "it has an id and a url; give one of them")

@@ -76,6 +76,11 @@ func TestCheck(t *testing.T) {
 		{`{"type":"reaction","reaction":{"message_id":"1","emoji":""}}`, ""},
 		{`{"type":"reaction"}`, "message.reaction: it is missing"},
 		{`{"type":"reaction","reaction":{"emoji":"x"}}`, "message.reaction.message_id: it is empty"},
+		{`{"type":"typing"}`, ""},
+		{`{"type":"read","reply_to":"1"}`, ""},
+		{`{"type":"read"}`, "message.reply_to: it is empty"},
+		{`{"type":"media","media":{"kind":"image","id":"1","blob":{"id":"b"}}}`, ""},
+		{`{"type":"media","media":{"kind":"image","blob":{}}}`, "message.media.blob.id: it is empty"},
 		{`{"type":"order"}`, `message.type: "order" is no type of message that can be sent`},
 		{`{}`, `message.type: "" is no type`},
 	} {

@@ -3,8 +3,9 @@ package abi
 import "encoding/json"
 
 // Manifest is what a plugin says of itself: the author's request, never a
-// permission. FuncDescribe returns it; a plugin without that export may have
-// the same document beside it as <name>.yaml.
+// permission. FuncDescribe returns it; a plugin without that export has the
+// same document in its custom section [SectionManifest], or beside it as
+// <name>.yaml. The first of them counts.
 type Manifest struct {
 	// Name is the prefix of the plugin's node types: lower-case letters,
 	// digits and underscores, starting with a letter, at most 40 characters.
@@ -15,8 +16,11 @@ type Manifest struct {
 	ABI  int  `json:"abi"`
 	Kind Kind `json:"kind"`
 
-	Title       string `json:"title,omitempty"`
-	Description string `json:"description,omitempty"`
+	// Title is English; Titles has others by language (BCP 47), such as
+	// "pt-BR".
+	Title       string            `json:"title,omitempty"`
+	Titles      map[string]string `json:"titles,omitempty"`
+	Description string            `json:"description,omitempty"`
 
 	// Operations are the functions that a node can call. A channel adapter
 	// and a language may have none.
@@ -29,6 +33,9 @@ type Manifest struct {
 	// adapter can send, so that people know before a message fails with
 	// [CodeUnsupported]. Left out, it is not said.
 	Sends []string `json:"sends,omitempty"`
+	// Bounds say how much of a message the service takes; the host keeps
+	// within them by other means that say the same.
+	Bounds Bounds `json:"bounds,omitzero"`
 	// Capabilities is what the plugin asks the operator for.
 	Capabilities Capabilities `json:"capabilities,omitzero"`
 	// Limits are the limits that the plugin wants changed; zero fields keep
@@ -42,6 +49,45 @@ type Manifest struct {
 	// none, the first example of a pure operation is taken.
 	Warm []Warm `json:"warm,omitempty"`
 }
+
+// Bounds are a service's limits, as characters or as numbers of things. Zero
+// means none that counts.
+type Bounds struct {
+	Text        int `json:"text,omitempty"`         // characters of a text
+	Caption     int `json:"caption,omitempty"`      // of a medium's text
+	Interactive int `json:"interactive,omitempty"`  // of the text above buttons or a list
+	Buttons     int `json:"buttons,omitempty"`      // in one message
+	ButtonTitle int `json:"button_title,omitempty"` // characters, of what opens a list too
+	ButtonID    int `json:"button_id,omitempty"`    // bytes
+	Rows        int `json:"rows,omitempty"`         // of a list, in all
+	RowTitle    int `json:"row_title,omitempty"`    // characters
+	RowID       int `json:"row_id,omitempty"`       // bytes
+	// RowText and SectionTitle are of what stands beside the rows of a list: a
+	// row's description and a section's title, in characters. Frame is of a header
+	// or a footer; where it is given, a file stands in a header's place. -1: the
+	// service has no place for them, and they are parts of the text.
+	RowText      int `json:"row_text,omitempty"`
+	SectionTitle int `json:"section_title,omitempty"`
+	Frame        int `json:"frame,omitempty"`
+	Cards        int `json:"cards,omitempty"` // in one message
+	// FewestCards is how many a carousel has at least. CardMedia and UniqueTitles
+	// are 1 if each card must have an image or a video, and all cards as many
+	// buttons of one sort; and if no two buttons of a message have one title.
+	FewestCards  int `json:"fewest_cards,omitempty"`
+	CardText     int `json:"card_text,omitempty"` // characters of title and subtitle
+	CardMedia    int `json:"card_media,omitempty"`
+	UniqueTitles int `json:"unique_titles,omitempty"`
+	// URLButtons are buttons that open a page, in one message, and where there
+	// is such a bound they stand beside no others; -1: none at all.
+	URLButtons int `json:"url_buttons,omitempty"`
+	// Edits is -1 if no message can replace an earlier one: it is then sent as
+	// a new one.
+	Edits int `json:"edits,omitempty"`
+}
+
+// SectionManifest is the custom section of a module that holds its manifest as
+// JSON, so that it can be read without running anything.
+const SectionManifest = "trama.manifest"
 
 // Warm is one call that is made before the image is taken. One that crashes is
 // left out; an error that it returns, such as for a request that went nowhere,
@@ -69,9 +115,10 @@ const (
 type Operation struct {
 	Name string `json:"name"`
 	// Export is the function's name in the module; empty means Name.
-	Export      string `json:"export,omitempty"`
-	Title       string `json:"title,omitempty"`
-	Description string `json:"description,omitempty"`
+	Export      string            `json:"export,omitempty"`
+	Title       string            `json:"title,omitempty"`
+	Titles      map[string]string `json:"titles,omitempty"`
+	Description string            `json:"description,omitempty"`
 	// Input and Output are JSON Schemas (2020-12).
 	Input  json.RawMessage `json:"input,omitempty"`
 	Output json.RawMessage `json:"output,omitempty"`
@@ -105,7 +152,8 @@ type Example struct {
 	Title  string          `json:"title,omitempty"`
 	Input  json.RawMessage `json:"input"`
 	Output json.RawMessage `json:"output,omitempty"`
-	// Error is compared by its code; its message must contain Error.Message.
+	// Error is compared by its code, and by its detail if that is given; its
+	// message must contain Error.Message.
 	Error *Error         `json:"error,omitempty"`
 	HTTP  []HTTPExchange `json:"http,omitempty"`
 }
@@ -146,6 +194,9 @@ type SecretRequest struct {
 	// means all that the plugin is granted. The operator may bind it closer.
 	Origins []string `json:"origins,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
+	// Optional: a channel that doesn't name the secret works without what it is
+	// for.
+	Optional bool `json:"optional,omitempty"`
 }
 
 // Limits bound one call. Zero means the host's default.
@@ -166,10 +217,27 @@ type Limits struct {
 // the guest. Secret fields name an entry of the channel's "secrets".
 type Webhook struct {
 	Signature *WebhookSignature `json:"signature,omitempty"`
+	Token     *WebhookToken     `json:"token,omitempty"`
 	Handshake *WebhookHandshake `json:"handshake,omitempty"`
 	// DeliveryID is where a delivery's id stands: "header:<Name>", or
 	// "body_sha256" for services that give none.
 	DeliveryID string `json:"delivery_id,omitempty"`
+	// Sample is a request as the service sends it, for trying a channel out.
+	Sample *WebhookSample `json:"sample,omitempty"`
+}
+
+// WebhookToken is a header whose whole value is a secret.
+type WebhookToken struct {
+	Header string `json:"header"` // such as "X-Telegram-Bot-Api-Secret-Token"
+	Secret string `json:"secret"`
+}
+
+// WebhookSample is the headers, beside what proves the request, and the body of
+// a webhook request. In a text of the body, "{config.NAME}" stands for a
+// setting of the channel.
+type WebhookSample struct {
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    json.RawMessage   `json:"body"`
 }
 
 // WebhookSignature is a keyed hash in a request header.

@@ -43,6 +43,8 @@ type Message struct {
 	Reaction    *Reaction     `json:"reaction,omitempty"`
 	// ReplyTo is the id of the message that this one answers.
 	ReplyTo string `json:"reply_to,omitempty"`
+	// Edits is the id of the earlier message that this one replaces.
+	Edits string `json:"edits,omitempty"`
 	// Referral is how the contact came here, where the service tells; inbound.
 	Referral *Referral       `json:"referral,omitempty"`
 	Raw      json.RawMessage `json:"raw,omitempty"` // as received, for type "unknown"
@@ -65,6 +67,8 @@ const (
 	MessageProduct     MessageType = "product"      // outbound: one product of a catalogue
 	MessageProductList MessageType = "product_list" // outbound: products to choose from
 	MessageTemplate    MessageType = "template"     // outbound: a text that the service has approved
+	MessageTyping      MessageType = "typing"       // outbound: shows that an answer is being written, and marks ReplyTo as read
+	MessageRead        MessageType = "read"         // outbound: marks ReplyTo as read
 	MessageButtonReply MessageType = "button_reply" // inbound: a button was pressed
 	MessageListReply   MessageType = "list_reply"   // inbound: a list row was chosen
 	MessageFormReply   MessageType = "form_reply"   // inbound: a form was filled in
@@ -87,16 +91,12 @@ func MessageKinds() []string {
 	kinds = append(kinds, MediaKinds()...)
 	for _, t := range []MessageType{
 		MessageLocation, MessageContacts, MessageButtons, MessageList, MessageForm, MessageCards,
-		MessageProduct, MessageProductList, MessageTemplate, MessageReaction,
+		MessageProduct, MessageProductList, MessageTemplate, MessageReaction, MessageTyping, MessageRead,
 	} {
 		kinds = append(kinds, string(t))
 	}
 	return kinds
 }
-
-// CodeUnsupported is the code of an adapter's error for a message that its
-// service has no form for.
-const CodeUnsupported = "unsupported"
 
 // Button is a button below a message: one with an id answers with it, one
 // with a URL opens that page.
@@ -106,14 +106,21 @@ type Button struct {
 	URL   string `json:"url,omitempty"`
 }
 
-// Media is a file by reference: the service's own id of it, or an address.
+// Media is a file by reference: the service's own id of it, an address, or
+// bytes that the host keeps. Inbound, the host fetches what came by id (see
+// [FuncFetch]) and adds Blob and, where it has a public address, a URL that
+// serves it for a short while; what could not be fetched has Error. Outbound,
+// an adapter that can takes Blob before ID, and ID before URL.
 type Media struct {
 	Kind     string `json:"kind"` // of [MediaKinds]
 	ID       string `json:"id,omitempty"`
 	URL      string `json:"url,omitempty"`
+	Blob     *Blob  `json:"blob,omitempty"`
 	MIME     string `json:"mime,omitempty"`
-	SHA256   string `json:"sha256,omitempty"`
+	SHA256   string `json:"sha256,omitempty"` // hexadecimal, or base64 where the service has it so
+	Size     int64  `json:"size,omitempty"`   // bytes
 	Filename string `json:"filename,omitempty"`
+	Error    *Error `json:"error,omitempty"`
 }
 
 // MediaKinds lists the kinds of [Media]. A voice message is audio that was

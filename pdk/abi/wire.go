@@ -61,11 +61,42 @@ type HTTPRequest struct {
 	Body       string `json:"body,omitempty"`
 	BodyBase64 string `json:"body_base64,omitempty"`
 	BodyBlob   string `json:"body_blob,omitempty"`
+	// Parts make a body of the type multipart/form-data (RFC 7578), in their
+	// order; Content-Type is then the host's to set. There is no other body
+	// beside them.
+	Parts []HTTPPart `json:"parts,omitempty"`
 	// Response says where the answer's body goes: "" into the answer, or
 	// [ResponseBlob] into a blob, whatever the status.
 	Response string `json:"response,omitempty"`
 	// TimeoutMillis bounds this request; 0 leaves it to the call's deadline.
 	TimeoutMillis int64 `json:"timeout_millis,omitempty"`
+	// WSSecurity says where in Body, which is a SOAP envelope, the host may put
+	// the credentials of a connection whose auth is ws_security. Without it
+	// such a connection refuses the request; others have no use for it.
+	WSSecurity *WSSecurity `json:"ws_security,omitempty"`
+}
+
+// WSSecurity is a place for the header wsse:Security in an envelope.
+type WSSecurity struct {
+	// At is the offset, in bytes of Body: in the envelope's header, or with
+	// NoHeader before the envelope's body, where a header could begin.
+	At       int  `json:"at"`
+	NoHeader bool `json:"no_header,omitempty"`
+	// Envelope is the namespace of the envelope, that of SOAP 1.1 or 1.2.
+	Envelope string `json:"envelope"`
+}
+
+// HTTPPart is one field or file of a multipart body. Its content is one of
+// Text, Base64 and Blob, as in [HTTPRequest]; none of them is an empty text.
+type HTTPPart struct {
+	Name     string `json:"name"`
+	Filename string `json:"filename,omitempty"`
+	// Type is its Content-Type; empty: none for a field, and for a file the
+	// blob's or application/octet-stream.
+	Type   string `json:"type,omitempty"`
+	Text   string `json:"text,omitempty"`
+	Base64 string `json:"base64,omitempty"`
+	Blob   string `json:"blob,omitempty"` // id of a [Blob]
 }
 
 // HTTPResponse is the answer to an [HTTPRequest]. Any status is an answer,
@@ -107,14 +138,32 @@ type SecretHandle struct {
 	Handle string `json:"handle"`
 }
 
-// Algorithms of [Sign] and [Verify] (RFC 7518 and RFC 8037). The key decides
-// which one it serves: a request that names another is refused.
+// Algorithms of [Sign] and [Verify] (RFC 7518, 3.1 and RFC 8037, 3.1). What a
+// key is decides which of them it serves: a request that names another is
+// refused. Package jwa beside this one computes them.
 const (
-	AlgHS256 = "HS256" // HMAC with SHA-256; keys of at least 32 bytes
-	AlgRS256 = "RS256" // RSASSA-PKCS1-v1_5 with SHA-256; at least 2048 bits
-	AlgES256 = "ES256" // ECDSA on P-256 with SHA-256; R and S, 32 bytes each
+	AlgHS256 = "HS256" // HMAC with SHA-256, 384 and 512; keys at least as long as the hash
+	AlgHS384 = "HS384"
+	AlgHS512 = "HS512"
+	AlgRS256 = "RS256" // RSASSA-PKCS1-v1_5; at least 2048 bits
+	AlgRS384 = "RS384"
+	AlgRS512 = "RS512"
+	AlgPS256 = "PS256" // RSASSA-PSS, the salt as long as the hash; at least 2048 bits
+	AlgPS384 = "PS384"
+	AlgPS512 = "PS512"
+	AlgES256 = "ES256" // ECDSA on P-256, P-384 and P-521; R and S, each as long as the field
+	AlgES384 = "ES384"
+	AlgES512 = "ES512"
 	AlgEdDSA = "EdDSA" // Ed25519
 )
+
+// SignAlgorithms lists them.
+func SignAlgorithms() []string {
+	return []string{
+		AlgHS256, AlgHS384, AlgHS512, AlgRS256, AlgRS384, AlgRS512, AlgPS256, AlgPS384, AlgPS512,
+		AlgES256, AlgES384, AlgES512, AlgEdDSA,
+	}
+}
 
 // Sign asks for a signature of Data with the host's key Key. []byte fields
 // travel as standard base64.

@@ -1,6 +1,7 @@
 package pdk
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -9,12 +10,23 @@ import (
 
 // Each function below is one of abi.ModuleTrama. Calling one makes the module
 // import it, and so need a Trama host. What a host refuses comes back as an
-// *abi.Error.
+// *abi.Error, whose code says why: abi.CodeDenied, abi.CodeUnreachable.
 
 // HTTPSend sends one request through the host's egress. Any status is an
 // answer, not an error.
 func HTTPSend(request abi.HTTPRequest) (abi.HTTPResponse, error) {
-	return ask[abi.HTTPResponse](hostHTTPSend, request)
+	data, ok := writeRequest(request)
+	if !ok {
+		var err error
+		if data, err = encode(request); err != nil {
+			return abi.HTTPResponse{}, Errorf(abi.CodeInvalid, "request to the host: %v", err)
+		}
+	}
+	reply := exchange(hostHTTPSend, data)
+	if answer, ok := readResponse(reply); ok {
+		return answer, nil
+	}
+	return answerOf[abi.HTTPResponse](reply)
 }
 
 // SecretRef gives a handle that stands for the named secret in requests of
@@ -34,13 +46,6 @@ func Sign(key, algorithm string, data []byte) ([]byte, error) {
 func Verify(key, algorithm string, data, signature []byte) (bool, error) {
 	reply, err := ask[abi.Verified](hostVerify, abi.Verify{Key: key, Algorithm: algorithm, Data: data, Signature: signature})
 	return reply.Valid, err
-}
-
-// Log writes one line to the run's trace; level is "debug", "info", "warn" or
-// "error".
-func Log(level, text string) error {
-	_, err := ask[struct{}](hostLog, abi.Log{Level: level, Text: text})
-	return err
 }
 
 // EffectID gives the id of the effect that this call performs. It is the same
@@ -102,14 +107,27 @@ func ask[Answer any](function hostFunction, request any) (answer Answer, err err
 			return answer, Errorf(abi.CodeInvalid, "request to the host: %v", err)
 		}
 	}
-	var reply abi.Reply
-	if err := json.Unmarshal(exchange(function, data), &reply); err != nil {
-		return answer, Errorf(CodeError, "reply of the host: %v", err)
+	return answerOf[Answer](exchange(function, data))
+}
+
+// answerOf takes an abi.Reply apart. An answer is read once: as one that is
+// unlike the host's it is found out then.
+func answerOf[Answer any](reply []byte) (answer Answer, err error) {
+	ok, plain := bytes.CutPrefix(reply, []byte(replyOK))
+	if plain {
+		ok, plain = bytes.CutSuffix(ok, []byte{'}'})
 	}
-	if reply.Error != nil {
-		return answer, reply.Error
+	if !plain {
+		var of abi.Reply
+		if err := json.Unmarshal(reply, &of); err != nil {
+			return answer, Errorf(CodeError, "reply of the host: %v", err)
+		}
+		if of.Error != nil {
+			return answer, of.Error
+		}
+		ok = of.OK
 	}
-	if err := json.Unmarshal(reply.OK, &answer); err != nil {
+	if err := json.Unmarshal(ok, &answer); err != nil {
 		return answer, Errorf(CodeError, "reply of the host: %v", err)
 	}
 	return answer, nil

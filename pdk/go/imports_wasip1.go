@@ -2,8 +2,16 @@
 
 package pdk
 
+import "unsafe"
+
 // The functions of abi.ModuleTrama under the names that abi gives them. The
 // linker leaves out those that a plugin never reaches.
+
+//go:wasmimport trama:host/v1 block_read
+func blockRead(block uint64, address unsafe.Pointer)
+
+//go:wasmimport trama:host/v1 block_write
+func blockWrite(address unsafe.Pointer, length uint32) uint64
 
 //go:wasmimport trama:host/v1 http_send
 func hostHTTPSend(request uint64) uint64
@@ -16,9 +24,6 @@ func hostSign(request uint64) uint64
 
 //go:wasmimport trama:host/v1 verify
 func hostVerify(request uint64) uint64
-
-//go:wasmimport trama:host/v1 log
-func hostLog(request uint64) uint64
 
 //go:wasmimport trama:host/v1 effect_id
 func hostEffectID(request uint64) uint64

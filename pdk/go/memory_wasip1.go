@@ -2,7 +2,12 @@
 
 package pdk
 
-import "encoding/binary"
+//lint:file-ignore U1000 the exports are called by the host
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // The Extism ABI, as far as plugins need it. Offsets and lengths count bytes
 // of the host's block memory, which is not the plugin's own.
@@ -46,16 +51,78 @@ func errorSet(offset uint64)
 //go:wasmimport extism:host/env config_get
 func configGet(key uint64) uint64
 
+//go:wasmimport extism:host/env log_debug
+func extismDebug(text uint64)
+
+//go:wasmimport extism:host/env log_info
+func extismInfo(text uint64)
+
+//go:wasmimport extism:host/env log_warn
+func extismWarn(text uint64)
+
+//go:wasmimport extism:host/env log_error
+func extismError(text uint64)
+
+// bulk is what one call moves in one piece, if the host does that: it then
+// fills in, and reads out after the call. The variables keep the bytes alive.
+// A call may start from an image that was taken after another one, so all of it
+// is set anew by takeInput, and nothing of it is looked at in a host that never
+// calls that.
+var bulk struct {
+	on      bool // the input of this call came this way
+	in, out []byte
+}
+
+// empty is where a buffer of no bytes lies.
+var empty [1]byte
+
+// takeInput gives the host a buffer for the input; see abi.ExportInput.
+//
+//go:wasmexport trama_input
+func takeInput(length uint32) uint32 {
+	bulk.on, bulk.out = true, nil
+	bulk.in = make([]byte, length)
+	return address(bulk.in)
+}
+
+// giveOutput tells the host where the output lies; see abi.ExportOutput.
+//
+//go:wasmexport trama_output
+func giveOutput() uint64 {
+	if bulk.out == nil {
+		return 0
+	}
+	return uint64(address(bulk.out))<<32 | uint64(len(bulk.out))
+}
+
+// address gives the place of bytes in the plugin's memory, never 0.
+func address(data []byte) uint32 {
+	first := unsafe.SliceData(data)
+	if len(data) == 0 {
+		first = &empty[0]
+	}
+	return uint32(uintptr(unsafe.Pointer(first)))
+}
+
 // Input gives the call's input.
 func Input() []byte {
+	if bulk.on {
+		return bulk.in
+	}
 	data := make([]byte, inputLength())
 	read(data, 0, inputLoadU64, inputLoadU8)
 	return data
 }
 
-// Output sets the call's output. The block stays: the host reads it after the
-// call.
+// Output sets the call's output, which is not to be changed after that.
 func Output(data []byte) {
+	if bulk.on {
+		bulk.out = data
+		if data == nil {
+			bulk.out = empty[:0]
+		}
+		return
+	}
 	outputSet(store(data), uint64(len(data)))
 }
 
@@ -70,11 +137,25 @@ func Config(key string) (value string, ok bool) {
 	return string(take(block)), true
 }
 
+// The host frees the block.
+func logDebug(text []byte) { extismDebug(store(text)) }
+func logInfo(text []byte)  { extismInfo(store(text)) }
+func logWarn(text []byte)  { extismWarn(store(text)) }
+func logError(text []byte) { extismError(store(text)) }
+
 func setError(text []byte) { errorSet(store(text)) }
 
 // exchange passes a request block, which the host frees, and takes the reply.
+// A host that has the function has those too that move blocks in one piece.
 func exchange(function hostFunction, request []byte) []byte {
-	return take(function(store(request)))
+	block := function(blockWrite(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request))))
+	if block == 0 {
+		return nil
+	}
+	reply := make([]byte, blockLength(block))
+	blockRead(block, unsafe.Pointer(unsafe.SliceData(reply)))
+	free(block)
+	return reply
 }
 
 // store copies data into a new block; no data gives 0, no block.

@@ -16,6 +16,11 @@ func Output(data []byte) { panic(noHost) }
 // Config gives a setting that the host has for this plugin.
 func Config(key string) (value string, ok bool) { panic(noHost) }
 
+func logDebug(text []byte) { panic(noHost) }
+func logInfo(text []byte)  { panic(noHost) }
+func logWarn(text []byte)  { panic(noHost) }
+func logError(text []byte) { panic(noHost) }
+
 func setError(text []byte) { panic(noHost) }
 
 func exchange(function hostFunction, request []byte) []byte { panic(noHost) }
@@ -24,7 +29,6 @@ func hostHTTPSend(request uint64) uint64  { panic(noHost) }
 func hostSecretRef(request uint64) uint64 { panic(noHost) }
 func hostSign(request uint64) uint64      { panic(noHost) }
 func hostVerify(request uint64) uint64    { panic(noHost) }
-func hostLog(request uint64) uint64       { panic(noHost) }
 func hostEffectID(request uint64) uint64  { panic(noHost) }
 func hostDeadline(request uint64) uint64  { panic(noHost) }
 func hostRandom(request uint64) uint64    { panic(noHost) }

@@ -1,30 +1,57 @@
 // Package pdk is for writing Trama plugins in Go.
 //
-// An exported function is a few lines around ordinary Go:
+// An exported function is a line around ordinary Go:
 //
 //	//go:wasmexport to_json
 //	func toJSON() int32 { return pdk.Handle(convert) }
 //
 //	func convert(in Input) (Output, error) { ... }
 //
+//	func main() {}
+//
+// It is built by GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared, with Go
+// 1.24 or later; trama plugin build does that, and puts the project's
+// manifest.json into the file. A plugin may also tell its manifest itself:
+//
+//	//go:embed manifest.json
+//	var manifest []byte
+//
 //	//go:wasmexport describe
 //	func describe() int32 { return pdk.Describe(manifest) }
 //
-//	func main() {}
+// # What there is
 //
-// It is built by GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared.
-// The functions of host.go reach outside; a plugin that calls none of them
-// imports nothing but Extism's ABI and WASI, and so runs in any Extism host.
+//   - [Handle] and [HandleOpen] take the JSON input and give the JSON output;
+//     [Input], [Output] and [Fail] are there for bytes.
+//   - [Errorf] makes an error with a code; its fields Retryable,
+//     RetryAfterMillis and Detail may be set. A panic is a crash, as it is in
+//     every language: the host makes of it the error trap, with its message,
+//     file and line, the calls under way, and the last lines of the log.
+//   - [HTTPSend] sends a request, [JSONRequest] makes one, with [Body] and [StatusError] for the
+//     answer; [MayRetry] and [RetryAfterMillis] are parts of the latter.
+//   - [KVGet], [KVSet], [KVDelete] and [KVList] are the plugin's memory of the
+//     contact; [SecretRef], [Sign] and [Verify] use what the host keeps for
+//     itself; [EffectID] is the idempotency key; [Deadline], [Random].
+//   - [Config] and [Log] are Extism's own, as are input and output: a plugin
+//     that calls nothing of host.go imports nothing but Extism's ABI and WASI,
+//     and so runs in any Extism host.
+//
+// Input and output move in one piece in a Trama host, and eight bytes at a time
+// in another; the module is the same, and nothing has to be done for it.
+//
 // A call may start from an image of the plugin's memory, taken before it: what
 // one call leaves in a variable no other sees, and random numbers are [Rand]'s
 // or crypto/rand's, since those of math/rand repeat.
 //
+// # Tests
+//
 // Outside WebAssembly the host is absent: logic takes what it needs of the
-// host as function values, and tests give it those of [pdktest].
+// host as function values, and tests give it those of
+// [github.com/trama-run/trama/pdk/go/pdktest]. [Call] runs a function as Handle
+// does, from input bytes to output bytes.
 //
-// The package knows pdk/abi and the standard library, and nothing of flows.
-//
-// [pdktest]: https://pkg.go.dev/github.com/trama-run/trama/pdk/go/pdktest
+// The package knows pdk/abi and the standard library, and nothing of flows. It
+// keeps to what TinyGo has too.
 package pdk
 
 import (
@@ -38,14 +65,9 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// Codes of the errors that this package itself reports, beside those of abi.
-const (
-	// CodeError is for errors that carry no code of their own.
-	CodeError = "error"
-	// CodePanic says that the plugin's code panicked. The call ends as an
-	// error; what the panic left behind is gone with the instance's memory.
-	CodePanic = "panic"
-)
+// CodeError is the code of errors that carry none of their own. The others that
+// this package reports are those of abi.
+const CodeError = "error"
 
 // Handle answers a call of an operation: it decodes the JSON input, calls f,
 // and sets the JSON output or the error. A field that In doesn't have is an
@@ -69,8 +91,25 @@ func Describe(manifest []byte) int32 {
 	return 0
 }
 
-// Call is [Handle] without a host: from input bytes to output bytes. A panic
-// of f comes back as an error with [CodePanic].
+// Log writes one line to the run's log; level is "debug", "info", "warn" or
+// "error". It is Extism's log, so it works in every host.
+func Log(level, text string) error {
+	switch level {
+	case "debug":
+		logDebug([]byte(text))
+	case "info":
+		logInfo([]byte(text))
+	case "warn":
+		logWarn([]byte(text))
+	case "error":
+		logError([]byte(text))
+	default:
+		return Errorf(abi.CodeInvalid, "log: level %q: want debug, info, warn or error", level)
+	}
+	return nil
+}
+
+// Call is [Handle] without a host: from input bytes to output bytes.
 func Call[In, Out any](f func(In) (Out, error), input []byte) ([]byte, *abi.Error) {
 	return call(f, input, decodeStrictly)
 }
@@ -86,12 +125,7 @@ func Errorf(code, format string, args ...any) *abi.Error {
 	return &abi.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-func call[In, Out any](f func(In) (Out, error), input []byte, decode func([]byte, any) error) (output []byte, failure *abi.Error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			output, failure = nil, Errorf(CodePanic, "the plugin panicked: %v", reason)
-		}
-	}()
+func call[In, Out any](f func(In) (Out, error), input []byte, decode func([]byte, any) error) ([]byte, *abi.Error) {
 	var in In
 	if err := decode(input, &in); err != nil {
 		return nil, Errorf(abi.CodeInvalid, "input: %s", strings.TrimPrefix(err.Error(), "json: "))
@@ -100,7 +134,7 @@ func call[In, Out any](f func(In) (Out, error), input []byte, decode func([]byte
 	if err != nil {
 		return nil, asError(err)
 	}
-	output, err = encode(out)
+	output, err := encode(out)
 	if err != nil {
 		return nil, Errorf(abi.CodeBadOutput, "output: %v", err)
 	}
@@ -128,7 +162,8 @@ func Fail(err error) int32 {
 }
 
 func asError(err error) *abi.Error {
-	if known, ok := errors.AsType[*abi.Error](err); ok && known != nil {
+	var known *abi.Error
+	if errors.As(err, &known) && known != nil {
 		return known
 	}
 	return &abi.Error{Code: CodeError, Message: err.Error()}

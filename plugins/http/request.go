@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -11,8 +10,8 @@ import (
 	pdk "github.com/trama-run/trama/pdk/go"
 )
 
-// Get is the input of get.
-type Get struct {
+// Common is what all operations take.
+type Common struct {
 	// URL is absolute, or begins with "/" or "?" (or is empty) and continues
 	// the base URL of the node's connection.
 	URL     string            `json:"url"`
@@ -21,21 +20,41 @@ type Get struct {
 	// arrays of them, which repeat the name; null leaves it out.
 	Query         map[string]json.RawMessage `json:"query"`
 	TimeoutMillis int64                      `json:"timeout_millis"`
+}
+
+// Wanted says what becomes of the answer.
+type Wanted struct {
+	// As is "auto" (or nothing), "json", "text", "base64" or "blob".
+	As string `json:"as"`
+	// Output is "response" (or nothing), or "body", which is that alone and makes
+	// every status but 2xx an error.
+	Output string `json:"output"`
 	// ErrorOnStatus makes every status but 2xx an error.
 	ErrorOnStatus bool `json:"error_on_status"`
 }
 
+// Get is the input of get.
+type Get struct {
+	Common
+	Wanted
+	Pages *Pages `json:"pages"`
+}
+
+// Outgoing is what describes a request: the input of preview and test.
+type Outgoing struct {
+	Common
+	Method string `json:"method"`
+	Bodies
+}
+
 // Request is the input of request.
 type Request struct {
-	Get
-	Method string `json:"method"`
-	// JSON or Text is the body; null is none.
-	JSON json.RawMessage `json:"json"`
-	Text *string         `json:"text"`
+	Outgoing
+	Wanted
 }
 
 // prepare makes the request that goes out.
-func prepare(in Request) (abi.HTTPRequest, error) {
+func prepare(in Outgoing) (abi.HTTPRequest, error) {
 	out := abi.HTTPRequest{Method: in.Method, TimeoutMillis: in.TimeoutMillis, Headers: map[string]string{}}
 	if !isToken(in.Method) || strings.ToUpper(in.Method) != in.Method {
 		return out, pdk.Errorf(abi.CodeInvalid, "method: %q is not an HTTP method in upper case, such as POST", in.Method)
@@ -44,11 +63,13 @@ func prepare(in Request) (abi.HTTPRequest, error) {
 		return out, pdk.Errorf(abi.CodeInvalid, "timeout_millis: %d is negative; leave it out to wait as long as the node may", in.TimeoutMillis)
 	}
 	for name, value := range in.Headers {
-		if !isToken(name) {
+		switch {
+		case !isToken(name):
 			return out, pdk.Errorf(abi.CodeInvalid, "headers: %q can't be a header's name", name)
-		}
-		if strings.ContainsFunc(value, isControl) {
+		case strings.ContainsFunc(value, isControl):
 			return out, pdk.Errorf(abi.CodeInvalid, "headers.%s: the value has a control character, such as a line end", name)
+		case hasHeader(out.Headers, name):
+			return out, pdk.Errorf(abi.CodeInvalid, "headers: %s is given twice; names of headers have no case", name)
 		}
 		out.Headers[name] = value
 	}
@@ -56,18 +77,7 @@ func prepare(in Request) (abi.HTTPRequest, error) {
 	if out.URL, err = address(in.URL, in.Query); err != nil {
 		return out, err
 	}
-	hasJSON := len(in.JSON) > 0 && !bytes.Equal(in.JSON, []byte("null"))
-	switch {
-	case hasJSON && in.Text != nil:
-		return out, pdk.Errorf(abi.CodeInvalid, `both "json" and "text" are given; a request has one body`)
-	case hasJSON:
-		out.Body = string(in.JSON)
-		setDefault(out.Headers, "Content-Type", "application/json")
-	case in.Text != nil:
-		out.Body = *in.Text
-		setDefault(out.Headers, "Content-Type", "text/plain; charset=utf-8")
-	}
-	return out, nil
+	return out, in.Bodies.put(&out)
 }
 
 // address checks the URL and adds the query, sorted by name.
@@ -140,12 +150,18 @@ func texts(value json.RawMessage) ([]string, error) {
 }
 
 func setDefault(headers map[string]string, name, value string) {
+	if !hasHeader(headers, name) {
+		headers[name] = value
+	}
+}
+
+func hasHeader(headers map[string]string, name string) bool {
 	for known := range headers {
 		if strings.EqualFold(known, name) {
-			return
+			return true
 		}
 	}
-	headers[name] = value
+	return false
 }
 
 // isToken says whether text is a token (RFC 9110, 5.6.2).

@@ -28,6 +28,7 @@ func at(seconds int64) func() time.Time {
 
 func TestExamples(t *testing.T) {
 	pdktest.Examples(t, manifest, func(host *pdktest.Host) map[string]pdktest.Handler {
+		host.AddKey("partner", []byte("trama-test-key-trama-test-key-32")) // the HS256 key of trama plugin test
 		return map[string]pdktest.Handler{
 			"sign":   pdktest.Handle(signer{host.Sign, time.Now}.run),
 			"verify": pdktest.Handle(verifier{host.Verify, time.Now}.run),
@@ -58,11 +59,24 @@ func newKeyring(t *testing.T) keyring {
 		t.Fatal(err)
 	}
 	k := keyring{pdktest.NewHost(t), map[string]string{}}
-	k.host.AddKey("HS256", []byte("0123456789abcdef0123456789abcdef"))
-	k.host.AddKey("RS256", rsaKey)
-	k.host.AddKey("ES256", ecKey)
+	public := map[string]any{"EdDSA": edPublic, "ES256": &ecKey.PublicKey}
 	k.host.AddKey("EdDSA", edKey)
-	for name, key := range map[string]any{"RS256": &rsaKey.PublicKey, "ES256": &ecKey.PublicKey, "EdDSA": edPublic} {
+	k.host.AddKey("ES256", ecKey)
+	for i, bits := range []string{"256", "384", "512"} {
+		k.host.AddKey("HS"+bits, []byte("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"[:32+16*i]))
+		k.host.AddKey("RS"+bits, rsaKey)
+		k.host.AddKey("PS"+bits, rsaKey)
+		public["RS"+bits], public["PS"+bits] = &rsaKey.PublicKey, &rsaKey.PublicKey
+	}
+	for name, curve := range map[string]elliptic.Curve{"ES384": elliptic.P384(), "ES512": elliptic.P521()} {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.host.AddKey(name, key)
+		public[name] = &key.PublicKey
+	}
+	for name, key := range public {
 		k.public[name] = toPEM(t, key)
 	}
 	return k
@@ -121,7 +135,7 @@ func checkCode(t *testing.T, output []byte, failure *abi.Error, code string) {
 
 func TestSignThenVerify(t *testing.T) {
 	k := newKeyring(t)
-	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
+	for _, algorithm := range abi.SignAlgorithms() {
 		t.Run(algorithm, func(t *testing.T) {
 			token := k.sign(t, `{"key":"`+algorithm+`","algorithm":"`+algorithm+`","header":{"kid":"k-1"},
 				"claims":{"z": 9007199254740993, "a":"<ç>"},"expires_in":60,"not_before_in":-5}`)
@@ -159,8 +173,8 @@ func TestSignRefuses(t *testing.T) {
 	for _, test := range []struct{ name, input, code, message string }{
 		{"no key", `{"algorithm":"ES256","claims":{}}`, abi.CodeInvalid, "name of a key"},
 		{"a key that is not granted", `{"key":"other","algorithm":"ES256","claims":{}}`, abi.CodeDenied, "other"},
-		{"a key of another algorithm", `{"key":"RS256","algorithm":"HS256","claims":{}}`, abi.CodeInvalid, "serves RS256"},
-		{"HS512", `{"key":"HS256","algorithm":"HS512","claims":{}}`, codeAlgorithm, "HS512"},
+		{"a key of another algorithm", `{"key":"RS256","algorithm":"HS256","claims":{}}`, abi.CodeInvalid, "serves RS256, RS384"},
+		{"HS512", `{"key":"HS256","algorithm":"HS512","claims":{}}`, abi.CodeInvalid, "serves HS256, not HS512"},
 		{"no claims", `{"key":"ES256","algorithm":"ES256"}`, abi.CodeInvalid, "claims: missing"},
 		{"claims that are no object", `{"key":"ES256","algorithm":"ES256","claims":[1]}`, abi.CodeInvalid, "not a JSON object"},
 		{"null claims", `{"key":"ES256","algorithm":"ES256","claims":null}`, abi.CodeInvalid, "not a JSON object"},
@@ -225,6 +239,7 @@ func TestVerifyTimesAndNames(t *testing.T) {
 		{"audience is a number", `{"aud":1}`, map[string]any{"audience": "1"}, codeMalformed},
 		{"required", `{"sub":"a"}`, map[string]any{"require": []string{"sub"}}, ""},
 		{"required and missing", `{}`, map[string]any{"require": []string{"exp"}}, codeMissing},
+		{"required and null", `{"sub":null}`, map[string]any{"require": []string{"sub"}}, codeMissing},
 		{"claims that are no object", `[]`, nil, codeMalformed},
 		{"claims that are no JSON", `{"a":`, nil, codeMalformed},
 		{"a claim twice", `{"sub":"a","sub":"b"}`, nil, codeMalformed},
@@ -359,7 +374,7 @@ func TestES256Form(t *testing.T) {
 		"zeros":       {make([]byte, 64), false},
 		"order twice": {append(elliptic.P256().Params().N.FillBytes(make([]byte, 32)), good[32:]...), false},
 	} {
-		if valid, err := verifyInline(public, "ES256", []byte(text), test.signature); err != nil || valid != test.valid {
+		if valid, err := (verifier{}).valid(VerifyInput{PublicKey: public}, token{signed: []byte(text), signature: test.signature}, "ES256"); err != nil || valid != test.valid {
 			t.Errorf("%s: %v, %v", name, valid, err)
 		}
 	}
@@ -371,22 +386,25 @@ func TestPublicKeysRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	private, err := x509.MarshalPKCS8PrivateKey(p384)
 	if err != nil {
 		t.Fatal(err)
 	}
-	quote := func(text string) string { data, _ := json.Marshal(text); return string(data) }
 	for _, test := range []struct{ name, key, message string }{
 		{"text", `"hello"`, "not PEM"},
 		{"number", `1`, "neither a PEM text nor a JWK"},
-		{"private PEM", quote(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))), "never stand in a flow"},
-		{"two PEM blocks", quote(toPEM(t, &p384.PublicKey) + toPEM(t, &p384.PublicKey)), "one key"},
-		{"broken PEM", quote("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "public_key"},
-		{"P-384", quote(toPEM(t, &p384.PublicKey)), "P-384"},
-		{"short RSA", quote(toPEM(t, small)), "1024 bits"},
+		{"private PEM", quoted(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))), "never stand in a flow"},
+		{"two PEM blocks", quoted(toPEM(t, &p384.PublicKey) + toPEM(t, &p384.PublicKey)), "one key"},
+		{"broken PEM", quoted("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "public_key"},
+		{"P-224", quoted(toPEM(t, &p224.PublicKey)), "P-224"},
+		{"short RSA", quoted(toPEM(t, small)), "1024 bits"},
 		{"HMAC as JWK", `{"kty":"oct","k":"AAAA"}`, `secret field "k"`},
 		{"private JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"x"}`, `secret field "d"`},
-		{"encryption JWK", `{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}`, "use"},
+		{"encryption JWK", `{"kty":"OKP","use":"enc","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "use"},
 		{"JWK of another alg", `{"kty":"OKP","crv":"Ed25519","alg":"ES256","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "alg"},
 		{"no point", `{"kty":"EC","crv":"P-256","x":"` + encodePart(make([]byte, 32)) + `","y":"` + encodePart(make([]byte, 32)) + `"}`, "no point"},
 		{"short x", `{"kty":"EC","crv":"P-256","x":"AQAB","y":"AQAB"}`, "3 bytes"},
@@ -406,6 +424,52 @@ func TestPublicKeysRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestSets: the token's key id names the key; what is not for signatures is
+// passed over; a set is no way around the rules for keys.
+func TestSets(t *testing.T) {
+	const x = `"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`
+	seed, err := decodePart("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newKeyring(t)
+	k.host.AddKey("rfc", ed25519.NewKeyFromSeed(seed))
+	signed := func(header string) string {
+		text := encodePart([]byte(header)) + "." + encodePart([]byte(`{"sub":"1"}`))
+		signature, err := k.host.Sign("rfc", "EdDSA", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text + "." + encodePart(signature)
+	}
+	const other = `"kty":"OKP","crv":"Ed25519","x":"` + "2d4ZK0LSTWFC1cvNLyOJkFpxmZ7gGh5sLoXXU2Bj9wE" + `"`
+	plain, named := signed(`{"alg":"EdDSA"}`), signed(`{"alg":"EdDSA","kid":"b"}`)
+	for _, test := range []struct{ name, token, set, code string }{
+		{"by id", named, `{"keys":[{"kid":"a",` + other + `},{"kid":"b",` + x + `}]}`, ""},
+		{"a set as text", named, quoted(`{"keys":[{"kid":"b",` + x + `}]}`), ""},
+		{"no id in the token", plain, `{"keys":[{"kid":"a",` + other + `},{"kid":"b",` + x + `}]}`, ""},
+		{"unknown id", named, `{"keys":[{"kid":"c",` + x + `}]}`, codeUnknownKey},
+		{"an id for a key without one", named, `{"keys":[{` + x + `}]}`, codeUnknownKey},
+		{"another key under the id", named, `{"keys":[{"kid":"b",` + other + `}]}`, codeSignature},
+		{"strange keys", plain, `{"keys":[{"kty":"new"},{"kty":"RSA","use":"enc"},{"kid":1},7,{` + x + `}]}`, ""},
+		{"for encryption", plain, `{"keys":[{"use":"enc",` + x + `}]}`, codeUnknownKey},
+		{"to sign with", plain, `{"keys":[{"key_ops":["sign"],` + x + `}]}`, codeUnknownKey},
+		{"a private key", plain, `{"keys":[{"d":"x",` + x + `}]}`, codeUnknownKey},
+		{"another algorithm", plain, `{"keys":[{"alg":"ES256",` + x + `}]}`, codeUnknownKey},
+		{"no set", plain, `{` + x + `}`, codeKey},
+		{"no JSON", plain, `"keys"`, codeKey},
+		{"an id that is no text", signed(`{"alg":"EdDSA","kid":1}`), `{"keys":[{` + x + `}]}`, codeMalformed},
+		{"too many", plain, `{"keys":[` + strings.Repeat(`{},`, maxKeys) + `{}]}`, codeKey},
+	} {
+		output, failure := k.verify(start, map[string]any{"token": test.token, "jwks": json.RawMessage(test.set), "algorithms": []string{"EdDSA"}})
+		t.Run(test.name, func(t *testing.T) { checkCode(t, output, failure, test.code) })
+	}
+	output, failure := k.verify(start, map[string]any{"token": plain, "jwks": json.RawMessage(`{"keys":[]}`), "algorithms": []string{"HS384"}})
+	checkCode(t, output, failure, codeAlgorithm)
+}
+
+func quoted(text string) string { data, _ := json.Marshal(text); return string(data) }
 
 // FuzzParseToken: whatever is taken has one spelling, and nothing panics.
 func FuzzParseToken(f *testing.F) {

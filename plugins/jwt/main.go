@@ -1,5 +1,5 @@
 // Command jwt is the plugin "jwt": JSON Web Tokens (RFC 7519) signed with
-// HS256, RS256, ES256 or EdDSA.
+// HMAC, RSA (PKCS #1 v1.5 and PSS), ECDSA or Ed25519.
 //
 // Keys that sign, and HMAC keys, are named in the host and stay there. Only a
 // public key may be given inline; checking with it happens here.

@@ -66,7 +66,7 @@ func TestRFC8037(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if valid, err := verifyInline(key, "EdDSA", parsed.signed, parsed.signature); err != nil || !valid {
+	if valid, err := (verifier{}).valid(VerifyInput{PublicKey: key}, parsed, "EdDSA"); err != nil || !valid {
 		t.Errorf("got %v, %v", valid, err)
 	}
 	k := keyring{host: pdktest.NewHost(t)}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/trama-run/trama/pdk/abi"
@@ -25,6 +26,8 @@ const (
 	codeAudience  = "audience_mismatch"
 	codeIssuer    = "issuer_mismatch"
 	codeMissing   = "claim_missing"
+
+	codeUnknownKey = "key_unknown"
 )
 
 // object is a JSON object with its members' exact names: a struct would take
@@ -145,13 +148,12 @@ func malformed(format string, args ...any) *abi.Error {
 	return pdk.Errorf(codeMalformed, "token: "+format, args...)
 }
 
-// known refuses algorithms other than the four, "none" among them.
+// known refuses algorithms other than the contract's, "none" among them.
 func known(algorithm string) error {
-	switch algorithm {
-	case abi.AlgHS256, abi.AlgRS256, abi.AlgES256, abi.AlgEdDSA:
+	if slices.Contains(abi.SignAlgorithms(), algorithm) {
 		return nil
 	}
-	return pdk.Errorf(codeAlgorithm, "algorithm %q is refused; use HS256, RS256, ES256 or EdDSA", algorithm)
+	return pdk.Errorf(codeAlgorithm, "algorithm %.40q is refused; use one of %s", algorithm, strings.Join(abi.SignAlgorithms(), ", "))
 }
 
 // DecodeInput is the input of decode.

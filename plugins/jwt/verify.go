@@ -5,19 +5,23 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/pdk/abi/jwa"
 	pdk "github.com/trama-run/trama/pdk/go"
 )
 
-// VerifyInput is the input of verify. One of Key and PublicKey is given.
+// VerifyInput is the input of verify. One of Key, PublicKey and Keys is given.
 type VerifyInput struct {
 	Token string `json:"token"`
 	// Key is the name of a key in the host.
 	Key string `json:"key"`
 	// PublicKey is a PEM text or a JWK object, asymmetric only.
 	PublicKey json.RawMessage `json:"public_key"`
+	// Keys is a JWK Set, of which the token's key id names one.
+	Keys json.RawMessage `json:"jwks"`
 	// Algorithms are those that a token may be signed with.
 	Algorithms []string `json:"algorithms"`
 	Issuer     *string  `json:"issuer"`
@@ -64,12 +68,7 @@ func (v verifier) run(in VerifyInput) (Decoded, error) {
 	if err != nil {
 		return Decoded{}, err
 	}
-	var valid bool
-	if in.Key != "" {
-		valid, err = v.verify(in.Key, algorithm, t.signed, t.signature)
-	} else {
-		valid, err = verifyInline(in.PublicKey, algorithm, t.signed, t.signature)
-	}
+	valid, err := v.valid(in, t, algorithm)
 	if err != nil {
 		return Decoded{}, err
 	}
@@ -86,11 +85,33 @@ func (v verifier) run(in VerifyInput) (Decoded, error) {
 	return Decoded{Verified: true, Header: t.headerRaw, Claims: t.payload}, nil
 }
 
+// valid checks the signature.
+func (v verifier) valid(in VerifyInput, t token, algorithm string) (bool, error) {
+	if in.Key != "" {
+		return v.verify(in.Key, algorithm, t.signed, t.signature)
+	}
+	keys, err := in.inline(t.header, algorithm)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range keys {
+		if valid, err := jwa.Verify(algorithm, k.key, t.signed, t.signature); valid || err != nil {
+			return valid, err
+		}
+	}
+	return false, nil
+}
+
 func (in VerifyInput) check() error {
-	inline := len(in.PublicKey) > 0 && string(in.PublicKey) != "null"
+	given := 0
+	for _, is := range []bool{in.Key != "", isSet(in.PublicKey), isSet(in.Keys)} {
+		if is {
+			given++
+		}
+	}
 	switch {
-	case inline == (in.Key != ""):
-		return pdk.Errorf(abi.CodeInvalid, `give either "key", the name of a key in the host, or "public_key", a PEM text or JWK`)
+	case given != 1:
+		return pdk.Errorf(abi.CodeInvalid, `give one of "key", the name of a key in the host, "public_key", a PEM text or JWK, and "jwks", a JWK Set`)
 	case len(in.Algorithms) == 0:
 		return pdk.Errorf(abi.CodeInvalid, `algorithms: name those that you expect, such as ["RS256"]; a token must not choose its own`)
 	case in.Leeway < 0 || in.Leeway > maxLeeway:
@@ -100,8 +121,8 @@ func (in VerifyInput) check() error {
 		if err := known(algorithm); err != nil {
 			return err
 		}
-		if inline && algorithm == abi.AlgHS256 {
-			return pdk.Errorf(codeAlgorithm, `HS256 with a public key is refused: anyone could sign; name an HMAC key of the host in "key"`)
+		if in.Key == "" && strings.HasPrefix(algorithm, "HS") {
+			return pdk.Errorf(codeAlgorithm, `%s with a public key is refused: anyone could sign; name an HMAC key of the host in "key"`, algorithm)
 		}
 	}
 	return nil
@@ -134,7 +155,7 @@ func acceptHeader(header object, algorithms []string) (string, error) {
 func (in VerifyInput) checkClaims(claims object, at time.Time) error {
 	now, leeway := float64(at.UnixMilli())/1000, float64(in.Leeway)
 	for _, name := range in.Require {
-		if claims[name] == nil {
+		if c := claims[name]; c == nil || string(c) == "null" {
 			return pdk.Errorf(codeMissing, "the token has no claim %q", name)
 		}
 	}

@@ -19,7 +19,7 @@ func over(host *pdktest.Host) client {
 
 func TestExamples(t *testing.T) {
 	pdktest.Examples(t, manifest, func(host *pdktest.Host) map[string]pdktest.Handler {
-		return map[string]pdktest.Handler{"call": pdktest.Handle(over(host).call)}
+		return map[string]pdktest.Handler{"call": pdktest.Handle(over(host).call), "wsdl": pdktest.Handle(read)}
 	})
 }
 
@@ -33,7 +33,7 @@ func TestEnvelope(t *testing.T) {
 	tests := []struct{ name, input, want string }{
 		{"no body", `{"operation":"Ping"}`, `<soap:Body><Ping/></soap:Body>`},
 		{"null body and headers", `{"operation":"Ping","body":null,"headers":null}`, `<soap:Body><Ping/></soap:Body>`},
-		{"empty headers", `{"operation":"Ping","headers":{}}`, `<soap:Header/><soap:Body><Ping/></soap:Body>`},
+		{"empty headers", `{"operation":"Ping","headers":{}}`, `<soap:Body><Ping/></soap:Body>`},
 		{"order of members", `{"operation":"A","namespace":"urn:a","body":{"z":1,"a":{"y":true,"b":"2"},"m":[1,2]}}`,
 			`<soap:Body><A xmlns="urn:a"><z>1</z><a><y>true</y><b>2</b></a><m>1</m><m>2</m></A></soap:Body>`},
 		{"nothing is markup", `{"operation":"A","body":{"x":"</x></A>&<!--","@k":"\"><x"}}`,
@@ -52,12 +52,16 @@ func TestEnvelope(t *testing.T) {
 			if err := json.Unmarshal([]byte(test.input), &in); err != nil {
 				t.Fatal(err)
 			}
-			got, err := in.envelope()
+			got, security, err := in.envelope(soap11)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if want := opening + test.want + closing; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if before, after := got[:security.At], got[security.At:]; security.NoHeader == strings.Contains(got, "<soap:Header") ||
+				security.NoHeader && !strings.HasPrefix(after, "<soap:Body") || !security.NoHeader && (!strings.HasPrefix(after, "</soap:Header>") || !strings.Contains(before, "<soap:Header>")) {
+				t.Errorf("credentials would stand before %s", after)
 			}
 			if _, err := xmljson.Parse(got); err != nil {
 				t.Errorf("it doesn't parse: %v", err)
@@ -99,8 +103,10 @@ func ask(t *testing.T, input string, answer abi.HTTPResponse) ([]byte, *abi.Erro
 	return pdk.Call(over(host).call, []byte(input))
 }
 
-func envelope(content string) string {
-	return `<s:Envelope xmlns:s="` + soap11 + `">` + content + `</s:Envelope>`
+func envelope(content string) string { return envelopeOf(soap11, content) }
+
+func envelopeOf(space, content string) string {
+	return `<s:Envelope xmlns:s="` + space + `">` + content + `</s:Envelope>`
 }
 
 func xmlType(charset string) map[string]string {
@@ -147,14 +153,17 @@ func TestFaults(t *testing.T) {
 		want      string
 		retryable bool
 	}{
-		{"500", 500, full, `{"status":500,"faultcode":"s:Server","faultstring":"out of stock","faultactor":"urn:x","detail":{"a":["1","2"]}}`, false},
-		{"200", 200, full, `{"status":200,"faultcode":"s:Server","faultstring":"out of stock","faultactor":"urn:x","detail":{"a":["1","2"]}}`, false},
-		{"503", 503, `<s:Body><s:Fault><faultcode>s:Server</faultcode><faultstring>busy</faultstring></s:Fault></s:Body>`, `{"status":503,"faultcode":"s:Server","faultstring":"busy","detail":null}`, true},
-		{"qualified, detail is text", 500, `<s:Body><s:Fault><s:faultcode>c</s:faultcode><s:faultstring>f</s:faultstring><s:detail>why</s:detail></s:Fault></s:Body>`, `{"status":500,"faultcode":"c","faultstring":"f","detail":"why"}`, false},
+		{"500", 500, full, `{"status":500,"code":"Server","reason":"out of stock","role":"urn:x","detail":{"a":["1","2"]}}`, false},
+		{"200", 200, full, `{"status":200,"code":"Server","reason":"out of stock","role":"urn:x","detail":{"a":["1","2"]}}`, false},
+		{"503", 503, `<s:Body><s:Fault><faultcode>s:Server</faultcode><faultstring>busy</faultstring></s:Fault></s:Body>`, `{"status":503,"code":"Server","reason":"busy","detail":null}`, true},
+		{"qualified, detail is text", 500, `<s:Body><s:Fault><s:faultcode>c</s:faultcode><s:faultstring>f</s:faultstring><s:detail>why</s:detail></s:Fault></s:Body>`, `{"status":500,"code":"c","reason":"f","detail":"why"}`, false},
+		{"1.2", 500, `<s:Body><e:Fault xmlns:e="` + soap12 + `"><e:Code><e:Value>e:Receiver</e:Value><e:Subcode><e:Value>m:A</e:Value><e:Subcode><e:Value>m:B</e:Value></e:Subcode></e:Subcode></e:Code>` +
+			`<e:Reason><e:Text xml:lang="en">late</e:Text><e:Text xml:lang="pt">tarde</e:Text></e:Reason><e:Node>urn:n</e:Node><e:Role>urn:r</e:Role><e:Detail><x>1</x></e:Detail></e:Fault></s:Body>`,
+			`{"status":500,"code":"Receiver","subcodes":["A","B"],"reason":"late","node":"urn:n","role":"urn:r","detail":{"x":"1"}}`, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			output, failure := ask(t, `{"operation":"a"}`, abi.HTTPResponse{Status: test.status, Headers: map[string]string{"retry-after": "2"}, Body: envelope(test.body)})
+			output, failure := ask(t, `{"operation":"a"}`, abi.HTTPResponse{Status: test.status, Headers: map[string]string{"retry-after": "2"}, Body: envelopeOf(map[bool]string{true: soap12, false: soap11}[test.name == "1.2"], test.body)})
 			if failure == nil || failure.Code != codeFault {
 				t.Fatalf("got %s, %v", output, failure)
 			}
@@ -178,8 +187,8 @@ func TestBadAnswers(t *testing.T) {
 		{"HTML", abi.HTTPResponse{Status: 401, Body: "<html><br></html>"}, "xml line 1"},
 		{"long text", abi.HTTPResponse{Status: 200, Body: long}, "…"},
 		{"empty under 500", abi.HTTPResponse{Status: 500}, "no root element"},
-		{"another document", abi.HTTPResponse{Status: 200, Body: "<order/>"}, "<order> is no SOAP 1.1 envelope"},
-		{"SOAP 1.2", abi.HTTPResponse{Status: 200, Body: `<e:Envelope xmlns:e="` + soap12 + `"/>`}, "SOAP 1.2"},
+		{"another document", abi.HTTPResponse{Status: 200, Body: "<order/>"}, "<order> is no SOAP envelope"},
+		{"SOAP 1.2 without a body", abi.HTTPResponse{Status: 200, Body: `<e:Envelope xmlns:e="` + soap12 + `"/>`}, "no body"},
 		{"no body", abi.HTTPResponse{Status: 200, Body: envelope("")}, "no body"},
 		{"500 without a fault", abi.HTTPResponse{Status: 500, Body: envelope("<s:Body/>")}, "no fault"},
 		{"DTD", abi.HTTPResponse{Status: 200, Body: "<!DOCTYPE a>" + envelope("<s:Body/>")}, "DTD"},

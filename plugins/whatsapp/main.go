@@ -29,7 +29,24 @@ func receive() int32 {
 
 //go:wasmexport send
 func send() int32 {
-	return pdk.HandleOpen(sender{send: pdk.HTTPSend, now: time.Now}.deliver)
+	return pdk.HandleOpen(outward().deliver)
 }
+
+//go:wasmexport fetch
+func fetch() int32 {
+	return pdk.HandleOpen(fetcher{outward(), pdk.SecretRef}.fetch)
+}
+
+//go:wasmexport connect
+func connect() int32 {
+	return pdk.HandleOpen(operator{outward(), pdk.SecretRef}.connect)
+}
+
+//go:wasmexport check
+func check() int32 {
+	return pdk.HandleOpen(operator{outward(), pdk.SecretRef}.check)
+}
+
+func outward() sender { return sender{send: pdk.HTTPSend, now: time.Now} }
 
 func main() {}

@@ -98,10 +98,11 @@ func TestReceiveRefuses(t *testing.T) {
 		{"empty body", testConfig, ``, "webhook body"},
 		{"another object", testConfig, `{"object":"page","entry":[]}`, `object is "page"`},
 		{"message without id", testConfig, hook(`"messages":[{"from":"1","type":"text"}]`), "entry[0].changes[0].value: messages[0]: it has no id"},
-		{"message without sender", testConfig, hook(`"messages":[{"id":"w","from":"1"},{"id":"w"}]`), "messages[1]"},
+		{"messages without sender", testConfig, hook(`"messages":[{"id":"w"},{"id":"w2"}]`), "messages[1]"},
 		{"message that is no object", testConfig, hook(`"messages":["x"]`), "messages[0]"},
 		{"id that is a fraction", testConfig, hook(`"messages":[{"id":"w","from":1.5}]`), "1.5 is no id"},
-		{"status without recipient", testConfig, hook(`"statuses":[{"id":"w","status":"sent"}]`), "statuses[0]"},
+		{"status without state", testConfig, hook(`"statuses":[{"id":"w"}]`), "statuses[0]"},
+		{"no number", testConfig, strings.Replace(hook(`"messages":[]`), `"phone_number_id":"106540352242922"`, "", 1), "entry[0].changes[0].value: metadata.phone_number_id is missing"},
 		{"no config", ``, hook(`"messages":[]`), "config.phone_number_id"},
 		{"config that is a path", `{"phone_number_id":"../me"}`, hook(`"messages":[]`), "config.phone_number_id"},
 	} {
@@ -109,6 +110,51 @@ func TestReceiveRefuses(t *testing.T) {
 			output, failure, _ := receiveBody(t, test.config, test.body)
 			if failure == nil || failure.Code != abi.CodeInvalid || !strings.Contains(failure.Message, test.message) {
 				t.Errorf("got %s, %v, want %q", output, failure, test.message)
+			}
+		})
+	}
+}
+
+// TestReceiveBeside: what can't be read does not take down what stands beside
+// it, be it of another contact, and is said.
+func TestReceiveBeside(t *testing.T) {
+	const good = `{"id":"w9","from":"9","type":"text","text":{"body":"hi"}}`
+	for _, test := range []struct {
+		name, value string
+		units       string // id and kind of each
+		unread      int
+	}{
+		{"message", `"messages":["x",null,{"id":"w"},{"id":"w","from":1.5},` + good + `]`, "w9 text", 4},
+		{"message of a known sender", `"messages":[{"id":"w1","from":"1","timestamp":[],"type":"text","text":{"body":"a"}},{"id":"w2","from":"1","type":7},` + good + `]`, "w1 unknown, w2 unknown, w9 text", 0},
+		{"ids that are numbers", `"messages":[{"id":12345678901234567890,"from":"1","type":"text","text":{"body":"a"},"context":{"id":77}},` + good + `]`, "12345678901234567890 text, w9 text", 0},
+		{"profile", `"contacts":["x",{"profile":{"name":7},"wa_id":"9"}],"messages":[` + good + `]`, "w9 text", 0},
+		{"contacts that are no list", `"contacts":{},"messages":[` + good + `]`, "w9 text", 0},
+		{"status and error", `"statuses":["x",{"id":"w"}],"errors":["x"],"messages":[` + good + `]`, "w9 text", 3},
+		{"statuses that are no list", `"statuses":{},"errors":7,"messages":[` + good + `]`, "w9 text", 2},
+		{"messages that are no list", `"messages":"x","statuses":[{"id":"w","status":"failed","errors":[{"code":131026,"error_data":"gone"}]}]`, "w:failed status", 1},
+		{"another change without its number", `"messages":[` + good + `]}},{"field":"messages","value":{"messages":[` + good + `]`, "w9 text", 1},
+		{"another change of another number", `"messages":[` + good + `]}},{"field":"messages","value":{"metadata":{"phone_number_id":"1"},"messages":[` + good + `]`, "w9 text", 0},
+		{"another change of another shape", `"messages":[` + good + `]}},{"field":"messages","value":{"metadata":7,"messages":[` + good + `]`, "w9 text", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			output, failure, _ := receiveBody(t, testConfig, `{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"106540352242922"},`+test.value+`}}]}]}`)
+			if failure != nil {
+				t.Fatal(failure)
+			}
+			var got abi.Received
+			if err := json.Unmarshal(output, &got); err != nil {
+				t.Fatal(err)
+			}
+			var list []string
+			for _, u := range got.Units {
+				kind := "status"
+				if u.Message != nil {
+					kind = string(u.Message.Type)
+				}
+				list = append(list, u.ID+" "+kind)
+			}
+			if strings.Join(list, ", ") != test.units || len(got.Unread) != test.unread {
+				t.Errorf("units %q, unread %q", list, got.Unread)
 			}
 		})
 	}
@@ -129,10 +175,9 @@ func TestAccountErrorsAreLogged(t *testing.T) {
 	}
 }
 
-// FuzzReceive: a body gives units that can be told apart and answered, or an
-// error, and never a panic.
-func FuzzReceive(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.json")
+// seed adds a field of each file's JSON object to a fuzz target.
+func seed(f *testing.F, pattern, field string) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no seeds: %v", err)
 	}
@@ -141,12 +186,18 @@ func FuzzReceive(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		var test struct{ Body json.RawMessage }
+		var test map[string]json.RawMessage
 		if err := json.Unmarshal(data, &test); err != nil {
 			f.Fatal(err)
 		}
-		f.Add([]byte(test.Body))
+		f.Add([]byte(test[field]))
 	}
+}
+
+// FuzzReceive: a body gives units that can be told apart and answered, or an
+// error, and never a panic.
+func FuzzReceive(f *testing.F) {
+	seed(f, "testdata/*.json", "body")
 	quiet := receiver{log: func(string, string) error { return nil }}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		received, err := quiet.receive(abi.Receive{Config: json.RawMessage(testConfig), Body: body})
@@ -157,7 +208,7 @@ func FuzzReceive(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, unit := range received.Units {
-			if unit.ID == "" || unit.From.Path == "" || (unit.Message == nil) == (unit.Status == nil) {
+			if unit.ID == "" || unit.From.Path == "" && unit.Status == nil || (unit.Message == nil) == (unit.Status == nil) {
 				t.Fatalf("unit %+v", unit)
 			}
 		}

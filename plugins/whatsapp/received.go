@@ -11,18 +11,18 @@ import (
 // (developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/messages).
 func (m message) content(raw json.RawMessage) abi.Message {
 	unknown := abi.Message{Type: abi.MessageUnknown, Raw: raw}
-	var parts parts
-	if json.Unmarshal(raw, &parts) != nil {
+	var body body
+	if json.Unmarshal(raw, &body) != nil {
 		return unknown
 	}
-	out, ok := parts.content(m.Type)
+	out, ok := body.content(m.Type)
 	if !ok {
 		out = unknown
 	}
-	if p := parts.Context.Product; p != nil {
+	if p := body.Context.Product; p != nil {
 		out.Product = &abi.Product{CatalogID: string(p.CatalogID), ProductID: string(p.ProductID)}
 	}
-	if r := parts.Referral; r != nil {
+	if r := body.Referral; r != nil {
 		out.Referral = &abi.Referral{
 			SourceType: r.SourceType, SourceID: string(r.SourceID), SourceURL: r.SourceURL,
 			Headline: r.Headline, Body: r.Body, ClickID: r.ClickID,
@@ -31,8 +31,8 @@ func (m message) content(raw json.RawMessage) abi.Message {
 	return out
 }
 
-// parts is what a message may have, by its type and beside it.
-type parts struct {
+// body is what a message may have, by its type and beside it.
+type body struct {
 	Text *struct {
 		Body string `json:"body"`
 	} `json:"text"`
@@ -74,7 +74,7 @@ type parts struct {
 	} `json:"referral"`
 }
 
-func (p parts) content(kind string) (out abi.Message, ok bool) {
+func (p body) content(kind string) (out abi.Message, ok bool) {
 	files := map[string]*media{
 		"image": p.Image, "audio": p.Audio, "video": p.Video,
 		"document": p.Document, "sticker": p.Sticker, "voice": p.Voice,

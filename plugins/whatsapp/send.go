@@ -31,6 +31,19 @@ func (s sender) deliver(in abi.Send) (abi.Sent, error) {
 	if err != nil {
 		return abi.Sent{}, err
 	}
+	if problem := in.Message.Check(); problem != nil {
+		return abi.Sent{}, problem
+	}
+	switch in.Message.Type {
+	case abi.MessageTyping, abi.MessageRead:
+		return s.mark(config, in.Message)
+	}
+	if err := s.inWindow(in); err != nil {
+		return abi.Sent{}, err
+	}
+	if in.Message, err = s.upload(config, in.Message); err != nil {
+		return abi.Sent{}, err
+	}
 	message, err := compose(in)
 	if err != nil {
 		return abi.Sent{}, err
@@ -39,16 +52,62 @@ func (s sender) deliver(in abi.Send) (abi.Sent, error) {
 	if err != nil {
 		return abi.Sent{}, err
 	}
-	answer, err := s.send(abi.HTTPRequest{
-		Method:  "POST",
-		URL:     "/" + string(config.PhoneNumberID) + "/messages",
-		Headers: map[string]string{"Content-Type": "application/json"},
-		Body:    string(body),
-	})
+	answer, err := s.post(config, body)
 	if err != nil {
 		return abi.Sent{}, err
 	}
 	return s.outcome(answer)
+}
+
+// window is how long after a contact's last message any message is taken.
+const window = 24 * time.Hour
+
+// inWindow refuses a message that WhatsApp would take and then fail
+// (developers.facebook.com/docs/whatsapp/pricing#customer-service-windows).
+func (s sender) inWindow(in abi.Send) error {
+	if in.HeardMillis == 0 || in.Message.Type == abi.MessageTemplate {
+		return nil // who never wrote: WhatsApp knows best
+	}
+	ago := s.now().Sub(time.UnixMilli(in.HeardMillis))
+	if ago <= window {
+		return nil
+	}
+	return pdk.Errorf(abi.CodeWindowClosed, "the contact wrote %d hours ago last; after 24 hours whatsapp takes templates alone: send a message of the kind template", int(ago.Hours()))
+}
+
+// mark marks a message as read, and shows for 25 seconds at most that an answer
+// is being written
+// (developers.facebook.com/documentation/business-messaging/whatsapp/typing-indicators).
+func (s sender) mark(c config, m abi.Message) (abi.Sent, error) {
+	if m.ReplyTo == "" { // typing, which whatsapp shows together with that alone
+		return abi.Sent{}, nil
+	}
+	body := map[string]any{"messaging_product": "whatsapp", "status": "read", "message_id": m.ReplyTo}
+	if m.Type == abi.MessageTyping {
+		body["typing_indicator"] = map[string]string{"type": "text"}
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return abi.Sent{}, err
+	}
+	answer, err := s.post(c, data)
+	if err != nil {
+		return abi.Sent{}, err
+	}
+	var done struct {
+		Success bool `json:"success"`
+	}
+	return abi.Sent{}, s.read(answer, "that a message was read", &done)
+}
+
+// post sends a body to the number's messages.
+func (s sender) post(c config, body []byte) (abi.HTTPResponse, error) {
+	return s.send(abi.HTTPRequest{
+		Method:  "POST",
+		URL:     "/" + string(c.PhoneNumberID) + "/messages",
+		Headers: map[string]string{"Content-Type": "application/json"},
+		Body:    string(body),
+	})
 }
 
 // compose gives the body of POST /{phone_number_id}/messages.
@@ -75,9 +134,6 @@ func compose(in abi.Send) (map[string]any, error) {
 	}
 	if in.Message.ReplyTo != "" && in.Message.Type != abi.MessageReaction {
 		body["context"] = map[string]string{"message_id": in.Message.ReplyTo}
-	}
-	if problem := in.Message.Check(); problem != nil {
-		return nil, problem
 	}
 	kind, content, err := contentOf(in.Message)
 	if err != nil {
@@ -113,19 +169,26 @@ func (s sender) outcome(answer abi.HTTPResponse) (abi.Sent, error) {
 		Messages []struct {
 			ID string `json:"id"`
 		} `json:"messages"`
+	}
+	success := answer.Status >= 200 && answer.Status <= 299
+	if json.Unmarshal([]byte(answer.Body), &body) == nil && success && len(body.Messages) > 0 && body.Messages[0].ID != "" {
+		return abi.Sent{MessageID: body.Messages[0].ID}, nil
+	}
+	return abi.Sent{}, s.refusal(answer)
+}
+
+// refusal reads an answer that is not what was asked for.
+func (s sender) refusal(answer abi.HTTPResponse) error {
+	var body struct {
 		Error *graphError `json:"error"`
 	}
 	err := json.Unmarshal([]byte(answer.Body), &body)
-	success := answer.Status >= 200 && answer.Status <= 299
-	if success && len(body.Messages) > 0 && body.Messages[0].ID != "" {
-		return abi.Sent{MessageID: body.Messages[0].ID}, nil
-	}
-	wait := pdk.RetryAfterMillis(answer, s.now())
+	wait := pdk.RetryAfterMillisAt(answer, s.now())
 	if err == nil && body.Error != nil {
 		failure := body.Error.abi()
 		failure.Retryable = failure.Retryable || answer.Status == 429 || answer.Status == 503
 		failure.RetryAfterMillis = max(wait, failure.RetryAfterMillis)
-		return abi.Sent{}, &failure
+		return &failure
 	}
 	failure := &abi.Error{
 		Code:             abi.CodeUnknown,
@@ -140,5 +203,5 @@ func (s sender) outcome(answer abi.HTTPResponse) (abi.Sent, error) {
 		failure.Code = "whatsapp_refused"
 		failure.Message = fmt.Sprintf("whatsapp answered %d without an error that can be read; check the connection's base URL", answer.Status)
 	}
-	return abi.Sent{}, failure
+	return failure
 }

@@ -17,10 +17,33 @@ type Input struct {
 	// Arrays are paths of elements that are arrays however many there are.
 	Arrays []string `json:"arrays"`
 
+	Shape
+	Trim            *bool `json:"trim"`
+	StripNamespaces bool  `json:"strip_namespaces"`
+	// Typed makes numbers and booleans of texts that look like them.
+	Typed bool `json:"typed"`
+}
+
+// Shape says how attributes and text appear in JSON: a convention, and what
+// differs from it.
+type Shape struct {
+	Convention      string  `json:"convention"`
 	AttributePrefix *string `json:"attribute_prefix"`
 	TextKey         *string `json:"text_key"`
-	Trim            *bool   `json:"trim"`
-	StripNamespaces bool    `json:"strip_namespaces"`
+}
+
+func (s Shape) style() (xmljson.Style, error) {
+	style, ok := xmljson.Convention(s.Convention)
+	if !ok {
+		return style, pdk.Errorf(abi.CodeInvalid, "convention: %q is not known; use xml2js, fast-xml-parser or badgerfish, or leave it out", s.Convention)
+	}
+	if s.AttributePrefix != nil {
+		style.AttributePrefix, style.AttributesKey = *s.AttributePrefix, ""
+	}
+	if s.TextKey != nil {
+		style.TextKey = *s.TextKey
+	}
+	return style, nil
 }
 
 // convert gives the document as a JSON object with the root element's name as
@@ -34,13 +57,11 @@ func convert(in Input) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	style := xmljson.DefaultStyle()
-	if in.AttributePrefix != nil {
-		style.AttributePrefix = *in.AttributePrefix
+	style, err := in.style()
+	if err != nil {
+		return nil, err
 	}
-	if in.TextKey != nil {
-		style.TextKey = *in.TextKey
-	}
+	style.Typed = in.Typed
 	style.KeepSpace = in.Trim != nil && !*in.Trim
 	style.StripPrefixes = in.StripNamespaces
 	style.Arrays = in.Arrays

@@ -1,4 +1,4 @@
-// Command xml is the plugin "xml": XML documents to JSON.
+// Command xml is the plugin "xml": XML documents to JSON, and back.
 //
 // It imports nothing of Trama and so runs in any Extism host.
 package main
@@ -19,5 +19,8 @@ func describe() int32 { return pdk.Describe(manifest) }
 
 //go:wasmexport to_json
 func toJSON() int32 { return pdk.Handle(convert) }
+
+//go:wasmexport from_json
+func fromJSON() int32 { return pdk.Handle(build) }
 
 func main() {}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"path"
 	"regexp"
 	"strconv"
 	"sync"
@@ -137,10 +138,13 @@ const (
 
 var phonePattern = regexp.MustCompile(`^\+?[0-9]{7,15}$`)
 
-// ServeHTTP takes one message.
+// ServeHTTP takes one message, or says who the number is.
 func (g *Graph) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
+	case r.Method == http.MethodGet && r.URL.Path+"/messages" == g.path && r.Header.Get("Authorization") == "Bearer "+g.token:
+		fmt.Fprintf(w, `{"id": %q, "display_phone_number": "+55 11 4000-0000", "verified_name": "Quickstart", "quality_rating": "GREEN", "status": "CONNECTED"}`, path.Base(r.URL.Path))
+		return
 	case r.URL.Path != g.path:
 		g.refuse(w, 404, "GraphMethodException", 100, "Unsupported request: no object at "+r.URL.Path)
 		return

@@ -5,8 +5,8 @@
 // The secrets that it needs are named there; it opens them through the
 // request's [Scope], which also hides them, and what is made of them, from
 // everything that comes back. Tokens that another system issues live in a
-// [Keeper]. What a SOAP message carries in its own headers (WS-Security) is a
-// part of the body and the business of whoever makes that. The package must not
+// [Keeper]. What a SOAP message carries in its own headers (WS-Security) is made
+// here too, and goes into the body where its maker says. The package must not
 // know plugins, grants or which addresses may be reached.
 package auth
 
@@ -34,6 +34,7 @@ const (
 	SigV4          = "sigv4"           // AWS Signature Version 4
 	HMAC           = "hmac"            // a keyed hash over parts of the request
 	WSSE           = "wsse"            // X-WSSE: UsernameToken, with a password digest
+	WSSecurity     = "ws_security"     // a UsernameToken inside of a SOAP envelope
 )
 
 // Auth says how requests of a connection are authenticated: the field "auth" of
@@ -44,7 +45,7 @@ type Auth struct {
 	// Secret names the token, password, key, client secret, key file (JSON),
 	// or secret access key.
 	Secret string `json:"secret,omitempty"`
-	// Username is that of basic and wsse; in hmac, what {username} stands for.
+	// Username is that of basic, wsse and ws_security; in hmac, what {username} stands for.
 	Username string `json:"username,omitempty"`
 	// Header or Query names where an api_key goes; Header where an hmac goes.
 	Header string `json:"header,omitempty"`
@@ -73,6 +74,13 @@ type Auth struct {
 	Region       string `json:"region,omitempty"`
 	Service      string `json:"service,omitempty"`
 	SessionToken string `json:"session_token,omitempty"`
+
+	// Password of ws_security is sent as "digest" (the default) or "text".
+	Password string `json:"password,omitempty"`
+	// ExpiresSeconds of ws_security adds a Timestamp that ends then;
+	// MustUnderstand makes a service refuse the call if it knows neither.
+	ExpiresSeconds int  `json:"expires_seconds,omitempty"`
+	MustUnderstand bool `json:"must_understand,omitempty"`
 
 	// Algorithm of hmac is "sha256" (the default) or "sha512"; Encoding of its
 	// result "hex" (the default) or "base64".
@@ -136,7 +144,7 @@ type Scope interface {
 // never its value.
 func (k *Keeper) Apply(ctx context.Context, a Auth, s Scope, r *http.Request) error {
 	switch a.Type {
-	case "":
+	case "", WSSecurity: // whose credentials are in the body: SecurityHeader
 		return nil
 	case OAuth2, ServiceAccount:
 		token, err := k.token(ctx, a, s)

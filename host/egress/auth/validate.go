@@ -19,7 +19,10 @@ var kinds = map[string]struct{ needs, takes []string }{
 	SigV4:          {needs: []string{"secret", "access_key", "region", "service"}, takes: []string{"session_token"}},
 	HMAC:           {needs: []string{"secret", "header", "signed"}, takes: []string{"username", "algorithm", "encoding", "format", "timestamp_header", "timestamp"}},
 	WSSE:           {needs: []string{"secret", "username"}},
+	WSSecurity:     {needs: []string{"secret", "username"}, takes: []string{"password", "expires_seconds", "must_understand"}},
 }
+
+const maxExpires = 24 * 60 * 60 // seconds
 
 // meanings says what a field holds, for the remedy.
 var meanings = map[string]string{
@@ -49,6 +52,7 @@ func (a Auth) fields() []string {
 		{"access_key", a.AccessKey != ""}, {"region", a.Region != ""}, {"service", a.Service != ""}, {"session_token", a.SessionToken != ""},
 		{"algorithm", a.Algorithm != ""}, {"encoding", a.Encoding != ""}, {"signed", a.Signed != ""}, {"format", a.Format != ""},
 		{"timestamp_header", a.TimestampHeader != ""}, {"timestamp", a.Timestamp != ""},
+		{"password", a.Password != ""}, {"expires_seconds", a.ExpiresSeconds != 0}, {"must_understand", a.MustUnderstand},
 	} {
 		if f.set {
 			set = append(set, f.name)
@@ -66,7 +70,7 @@ func (a Auth) Validate(checkURL func(string) error) []string {
 	}
 	kind, known := kinds[a.Type]
 	if !known {
-		report("type %q is not known: use bearer, basic, api_key, oauth2, service_account, sigv4, hmac or wsse", a.Type)
+		report("type %q is not known: use bearer, basic, api_key, oauth2, service_account, sigv4, hmac, wsse or ws_security", a.Type)
 		return problems
 	}
 	set := a.fields()
@@ -99,6 +103,14 @@ func (a Auth) Validate(checkURL func(string) error) []string {
 	case Basic, WSSE:
 		if a.Type == Basic && strings.Contains(a.Username, ":") || strings.ContainsFunc(a.Username, isControl) || strings.Contains(a.Username, `"`) && a.Type == WSSE {
 			report("username %q can't hold a colon (RFC 7617), quotes or control characters", a.Username)
+		}
+	case WSSecurity:
+		oneOf("password", a.Password, passwordDigest, passwordText)
+		if strings.ContainsFunc(a.Username, isControl) {
+			report("username %q can't hold control characters", a.Username)
+		}
+		if a.ExpiresSeconds < 0 || a.ExpiresSeconds > maxExpires {
+			report("expires_seconds %d is not between 1 and %d", a.ExpiresSeconds, maxExpires)
 		}
 	case APIKey:
 		if (a.Header == "") == (a.Query == "") {

@@ -31,6 +31,8 @@ func TestValidate(t *testing.T) {
 		"service account":            {Auth{Type: ServiceAccount, Secret: "s", Scopes: []string{"x"}}, nil},
 		"sigv4":                      {v4, nil},
 		"hmac":                       {mac, nil},
+		"ws_security":                {Auth{Type: WSSecurity, Username: "u", Secret: "s", Password: "text", ExpiresSeconds: 600, MustUnderstand: true}, nil},
+		"a password in no form":      {Auth{Type: WSSecurity, Username: "u", Secret: "s", Password: "hash", ExpiresSeconds: -1}, []string{"digest or text", "expires_seconds"}},
 		"wsse":                       {Auth{Type: WSSE, Username: "u", Secret: "s"}, nil},
 		"unknown type":               {Auth{Type: "ntlm", Secret: "s"}, []string{`type "ntlm" is not known: use bearer`}},
 		"a field without a type":     {Auth{Secret: "s"}, []string{"secret has no meaning"}},
@@ -96,5 +98,6 @@ func (Auth) everything() []string {
 		Secret: "x", Username: "x", Header: "x", Query: "x", Grant: "x", TokenURL: "x", ClientID: "x", ClientAuth: "x", RefreshToken: "x",
 		Scopes: []string{"x"}, Params: map[string]string{"x": "x"}, Subject: "x", AccessKey: "x", Region: "x", Service: "x", SessionToken: "x",
 		Algorithm: "x", Encoding: "x", Signed: "x", Format: "x", TimestampHeader: "x", Timestamp: "x",
+		Password: "x", ExpiresSeconds: 1, MustUnderstand: true,
 	}.fields()
 }

@@ -57,10 +57,16 @@ func (s *Set) matcher() *matcher {
 	return s.made
 }
 
+// Absent says whether Redact gives a text as it is.
+func (s *Set) Absent(text string) bool {
+	m := s.matcher()
+	return m == nil || m.absent(text)
+}
+
 // Redact takes the hidden texts out of a text.
 func (s *Set) Redact(text string) string {
 	m := s.matcher()
-	if m == nil {
+	if m == nil || m.absent(text) {
 		return text
 	}
 	var out strings.Builder

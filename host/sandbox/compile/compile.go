@@ -58,7 +58,7 @@ func RuntimeConfig(compiler bool) wazero.RuntimeConfig {
 		config = wazero.NewRuntimeConfigCompiler()
 	}
 	return config.WithCoreFeatures(api.CoreFeaturesV2).WithMemoryLimitPages(maxMemoryPages).
-		WithCloseOnContextDone(false).WithDebugInfoEnabled(false)
+		WithCloseOnContextDone(false).WithDebugInfoEnabled(true) // of the few modules that have some
 }
 
 // ErrModule: the module can't be compiled, or not within the bounds. To try

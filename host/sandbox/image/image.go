@@ -6,7 +6,8 @@
 // takes follows what the guest changed, not the memory's size. On Linux the
 // image is mapped copy-on-write, and the kernel says which pages are no longer
 // the image's; those are copied back. Pages are never dropped, because each
-// would fault again in the next call. Elsewhere everything is copied.
+// would fault again in the next call; of what a call let grow, a few megabytes
+// are cleared and held. Elsewhere everything is copied.
 //
 //	space, err := image.Open()
 //	memory, err := space.Reserve(limit)

@@ -120,36 +120,38 @@ func TestMemoriesAreApart(t *testing.T) {
 	})
 }
 
-// TestGrow: grown memory is zero, isn't restored, and loading it again gives
-// the image without what had grown.
+// TestGrow: grown memory is zero, whatever stood there before, and restoring or
+// loading gives the image without what had grown.
 func TestGrow(t *testing.T) {
 	each(t, func(t *testing.T, s *Space) {
 		want := content(mib)
-		m, kept := loaded(t, s, want, 3*mib)
-		for range 3 {
-			grown := m.Resize(2 * mib)
-			if len(grown) != 2*mib || !bytes.Equal(grown[:mib], want) || !bytes.Equal(grown[mib:], make([]byte, mib)) {
+		m, kept := loaded(t, s, want, 12*mib)
+		back := map[string]func() error{"restore": m.Restore, "load": func() error { return m.Load(kept) }}
+		for i, size := range []uint64{2, 10, 3, 7, 2, 9} { // within what is held, and beyond
+			grown := m.Resize(size * mib)
+			if uint64(len(grown)) != size*mib || !bytes.Equal(grown[:mib], want) || !bytes.Equal(grown[mib:], make([]byte, (size-1)*mib)) {
 				t.Fatal("growing does not keep the content and add zeros")
 			}
-			for i := range grown {
-				grown[i] = 0xaa
+			for n := 0; n < len(grown); n += 1 + n%(3*pageSize) {
+				grown[n] = 0xaa
 			}
-			if m.Restore() == nil {
-				t.Error("a grown memory is restored without an error")
-			}
-			if err := m.Load(kept); err != nil {
-				t.Fatal(err)
+			by := []string{"restore", "restore", "load"}[i%3]
+			if err := back[by](); err != nil {
+				t.Fatal(by, err)
 			}
 			if !bytes.Equal(m.Bytes(), want) {
-				t.Error("a loaded memory is not the image")
+				t.Errorf("%s: the content is not the image's", by)
+			}
+			if held := m.Kept(); held > 4*mib {
+				t.Errorf("%s: it holds %d bytes", by, held)
 			}
 		}
-		for _, size := range []uint64{4 * mib, 3*mib + pageSize, 2*mib + 1, mib / 2} {
+		for _, size := range []uint64{13 * mib, 12*mib + pageSize, 2*mib + 1, mib / 2} {
 			if m.Resize(size) != nil {
 				t.Errorf("%d bytes are given", size)
 			}
 		}
-		if got := m.Resize(3 * mib); len(got) != 3*mib {
+		if got := m.Resize(12 * mib); len(got) != 12*mib {
 			t.Error("the limit itself is refused")
 		}
 	})

@@ -29,6 +29,7 @@ const (
 	pageIsFile       = 1 << 2
 	pageIsPresent    = 1 << 3
 	pageIsSwapped    = 1 << 4
+	pageIsZero       = 1 << 5 // the page of zeros that all share
 
 	entryPresent = 1 << 63 // of /proc/self/pagemap
 	entrySwapped = 1 << 62
@@ -55,6 +56,8 @@ var (
 	scanWritten = scanRequest{allOf: pageIsWritten, returnedCategory: pageIsWritten}
 	// scanPrivate: there or swapped out, and not the file's.
 	scanPrivate = scanRequest{inverted: pageIsFile, allOf: pageIsFile, anyOf: pageIsPresent | pageIsSwapped, returnedCategory: pageIsFile}
+	// scanHeld: there or swapped out, and not a page of zeros that was only read.
+	scanHeld = scanRequest{inverted: pageIsZero, allOf: pageIsZero, anyOf: pageIsPresent | pageIsSwapped, returnedCategory: pageIsPresent}
 )
 
 // openFaults opens a userfaultfd that lifts protections by itself.
@@ -89,14 +92,15 @@ func (s *Space) protect(memory []byte) error {
 	return nil
 }
 
-// scanned copies back the pages that a scan reports.
-func (m *Memory) scanned(request scanRequest) (pages int, err error) {
+// scan does something with the pages of [from, to), offsets in bytes, that a scan
+// reports, and counts them.
+func (m *Memory) scan(request scanRequest, from, to int, do func(from, to int)) (pages int, err error) {
 	if m.regions == nil {
 		m.regions = make([]region, 64)
 	}
 	base := address(m.room)
 	request.size = uint64(unsafe.Sizeof(request))
-	request.start, request.end = base, base+uint64(m.size)
+	request.start, request.end = base+uint64(from), base+uint64(to)
 	request.regions, request.room = uint64(uintptr(unsafe.Pointer(&m.regions[0]))), uint64(len(m.regions))
 	for request.start < request.end {
 		n, _, errno := unix.Syscall(unix.SYS_IOCTL, m.space.pagemap.Fd(), ioctlPagemapScan, uintptr(unsafe.Pointer(&request)))
@@ -104,7 +108,8 @@ func (m *Memory) scanned(request scanRequest) (pages int, err error) {
 			return pages, fmt.Errorf("pagemap scan: %w", errno)
 		}
 		for _, r := range m.regions[:n] {
-			pages += m.copyBack(int(r.start-base), int(r.end-base))
+			do(int(r.start-base), int(r.end-base))
+			pages += int(r.end-r.start) / pageSize
 		}
 		request.start = request.walkEnd
 	}
@@ -126,7 +131,8 @@ func (m *Memory) looked() (pages int, err error) {
 		for i := 0; i+8 <= n; i += 8 {
 			entry := binary.LittleEndian.Uint64(m.entries[i:])
 			if entry&(entryPresent|entrySwapped) != 0 && entry&entryFile == 0 {
-				pages += m.copyBack(at, at+pageSize)
+				m.copyBack(at, at+pageSize)
+				pages++
 			}
 			at += pageSize
 		}

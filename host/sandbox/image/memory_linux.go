@@ -107,6 +107,7 @@ type Memory struct {
 	space *Space
 	room  []byte // reserved; unreadable from size on
 	size  int
+	kept  int    // bytes behind the image that are held, as zeros, while nothing has grown over them
 	image *Image // nil before Load
 
 	regions []region // room for the kernel's answers
@@ -129,7 +130,7 @@ func (s *Space) Reserve(limit uint64) (*Memory, error) {
 func (m *Memory) Bytes() []byte { return m.room[:m.size:m.size] }
 
 // Resize makes a memory larger, with zeros, and gives all of it; nil if there
-// is no room. A memory that has grown can't be restored: load it again.
+// is no room.
 func (m *Memory) Resize(size uint64) []byte {
 	if size > uint64(len(m.room)) || size%pageSize != 0 || int(size) < m.size {
 		return nil
@@ -152,23 +153,44 @@ func (m *Memory) Load(i *Image) error {
 	if err := mapOver(m.room[:n], unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE, i.file); err != nil {
 		return fmt.Errorf("map an image: %w", err)
 	}
-	if m.size > n {
-		if err := mapOver(m.room[n:m.size], unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE, -1); err != nil {
-			return fmt.Errorf("give back grown memory: %w", err)
+	if end := max(m.size, m.imageSize()+m.kept); end > n {
+		if err := m.drop(n, end); err != nil {
+			return err
 		}
 	}
-	m.image, m.size, m.usual = i, n, 0
+	m.image, m.size, m.kept, m.usual = i, n, 0, 0
 	if m.space.method == Userfaultfd {
 		return m.space.watch(m.room[:n])
 	}
 	return nil
 }
 
-// Restore makes the content the image's again. After an error the content is
-// undefined.
+// imageSize is where growth begins.
+func (m *Memory) imageSize() int {
+	if m.image == nil {
+		return 0
+	}
+	return len(m.image.view)
+}
+
+// maxKept bounds what a memory holds for its next growth. A fault takes longer
+// than to clear a page.
+const maxKept = 4 << 20
+
+// Kept is how many bytes a memory that was restored holds beyond its content.
+func (m *Memory) Kept() int { return m.kept }
+
+// Restore makes the content the image's again, of its size. After an error the
+// content is undefined.
 func (m *Memory) Restore() error {
-	if m.image == nil || m.size != len(m.image.view) {
+	if m.image == nil || m.size < len(m.image.view) {
 		return fmt.Errorf("restore a memory of %d bytes: it is not of its image's size", m.size)
+	}
+	if grown := m.size; grown > len(m.image.view) {
+		m.size = len(m.image.view)
+		if err := m.shrink(grown); err != nil {
+			return fmt.Errorf("restore a memory: %w", err)
+		}
 	}
 	pages, err := m.restore()
 	if err != nil {
@@ -195,9 +217,9 @@ func (m *Memory) Restore() error {
 func (m *Memory) restore() (pages int, err error) {
 	switch m.space.method {
 	case Userfaultfd:
-		return m.scanned(scanWritten)
+		return m.scan(scanWritten, 0, m.size, m.copyBack)
 	case Scan:
-		return m.scanned(scanPrivate)
+		return m.scan(scanPrivate, 0, m.size, m.copyBack)
 	case Pagemap:
 		return m.looked()
 	}
@@ -205,14 +227,42 @@ func (m *Memory) restore() (pages int, err error) {
 }
 
 // copyBack restores the pages in [from, to), offsets in bytes.
-func (m *Memory) copyBack(from, to int) int {
-	return copy(m.room[from:to], m.image.view[from:to]) / pageSize
+func (m *Memory) copyBack(from, to int) { copy(m.room[from:to], m.image.view[from:to]) }
+
+// shrink takes away what has grown up to an end, and holds a part of it, cleared.
+func (m *Memory) shrink(end int) error {
+	if m.space.method != Userfaultfd && m.space.method != Scan { // nothing says which pages are to be cleared
+		return m.drop(m.size, end)
+	}
+	keep := min(end, m.size+maxKept)
+	if end > keep {
+		if err := m.drop(keep, end); err != nil {
+			return err
+		}
+	}
+	written := m.size
+	if _, err := m.scan(scanHeld, m.size, keep, func(from, to int) {
+		clear(m.room[from:to])
+		written = to
+	}); err != nil {
+		return err
+	}
+	m.kept = max(m.kept, written-m.size)
+	return unix.Mprotect(m.room[m.size:keep], unix.PROT_NONE)
+}
+
+// drop gives memory back that has grown.
+func (m *Memory) drop(from, to int) error {
+	if err := mapOver(m.room[from:to], unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE, -1); err != nil {
+		return fmt.Errorf("give back grown memory: %w", err)
+	}
+	return nil
 }
 
 // Release gives the address space back. Nothing may run in it any more.
 func (m *Memory) Release() error {
 	room := m.room
-	m.room, m.size, m.image = nil, 0, nil
+	m.room, m.size, m.kept, m.image = nil, 0, 0, nil
 	return unix.Munmap(room)
 }
 

@@ -53,7 +53,7 @@ func (s *Space) Reserve(limit uint64) (*Memory, error) {
 func (m *Memory) Bytes() []byte { return m.buf }
 
 // Resize makes a memory larger, with zeros, and gives all of it; nil if there
-// is no room. A memory that has grown can't be restored: load it again.
+// is no room.
 func (m *Memory) Resize(size uint64) []byte {
 	if size > m.limit || size%pageSize != 0 || size < uint64(len(m.buf)) {
 		return nil
@@ -76,10 +76,16 @@ func (m *Memory) Load(i *Image) error {
 	return nil
 }
 
-// Restore makes the content the image's again.
+// Kept is how many bytes a memory that was restored holds beyond its content.
+func (m *Memory) Kept() int { return 0 }
+
+// Restore makes the content the image's again, of its size.
 func (m *Memory) Restore() error {
-	if m.image == nil || len(m.buf) != len(m.image.view) {
+	switch {
+	case m.image == nil || len(m.buf) < len(m.image.view):
 		return fmt.Errorf("restore a memory of %d bytes: it is not of its image's size", len(m.buf))
+	case len(m.buf) > len(m.image.view):
+		return m.Load(m.image)
 	}
 	copy(m.buf, m.image.view)
 	return nil

@@ -57,13 +57,21 @@ func frame(m *wasm.Module, i int) int {
 }
 
 func (w *writer) codeSection() {
+	for _, s := range w.m.Sections {
+		if s.ID == wasm.SectionCode {
+			w.origin = int(s.Offset)
+		}
+	}
+	start := len(w.out)
 	w.u32(uint32(len(w.m.Bodies)))
 	for i := range w.m.Bodies {
 		if err := w.plan(i); err != nil {
 			w.err = err
 			return
 		}
-		w.sized(func() { w.write(i) })
+		first := len(w.moved)
+		n := w.sized(func() { w.write(i) })
+		w.moved.shift(min(first, len(w.moved)), len(w.out)-n-start)
 		if len(w.out) > maxWasm {
 			w.err = fmt.Errorf("the module grows over %d MiB when it is metered: it has too many branches and loops for its size", maxWasm>>20)
 			return
@@ -139,6 +147,7 @@ func costs(op opcode.Op) bool {
 // write writes the body with its edits.
 func (w *writer) write(i int) {
 	m := w.m
+	began := len(w.out)
 	b := m.Bodies[i]
 	t := m.Functions[m.ImportedFunctions+i]
 	scratch := uint32(len(m.Types[t].Params)) + b.Locals
@@ -159,11 +168,12 @@ func (w *writer) write(i int) {
 		w.blockType(t)
 	}
 	for _, e := range w.body.edits[1:] {
-		w.raw(at, e.at)
+		w.keep(at, e.at, began)
+		w.note(e.at, began)
 		w.edit(e, scratch, counted)
 		at = e.at + e.skip
 	}
-	w.raw(at, b.End)
+	w.keep(at, b.End, began)
 	if counted {
 		w.take(-int64(size))
 		w.bytes(byte(opcode.End))
@@ -248,7 +258,7 @@ func (w *writer) charge(cost uint32) {
 	}
 	w.global(getOp, w.fuel)
 	w.bytes(i64Const)
-	w.out = appendS64(w.out, int64(cost))
+	w.out = wasm.AppendS64(w.out, int64(cost))
 	w.bytes(i64Sub)
 	w.global(setOp, w.fuel)
 }
@@ -271,7 +281,7 @@ func (w *writer) take(size int64) {
 	}
 	w.global(getOp, w.stack)
 	w.bytes(i32Const)
-	w.out = appendS64(w.out, size)
+	w.out = wasm.AppendS64(w.out, size)
 	w.bytes(i32Sub)
 	w.global(setOp, w.stack)
 }
@@ -312,6 +322,6 @@ func (w *writer) blockType(t uint32) {
 	case 1:
 		w.bytes(results[0])
 	default:
-		w.out = appendS64(w.out, int64(w.index[wasm.Signature{Results: results}]))
+		w.out = wasm.AppendS64(w.out, int64(w.index[wasm.Signature{Results: results}]))
 	}
 }

@@ -93,6 +93,8 @@ type Result struct {
 	// Fresh says why an instance can't be brought back to a kept state by its
 	// memory and globals alone; empty if it can.
 	Fresh string
+	// Moved says where code came from, for a module that has line tables.
+	Moved Moved
 }
 
 // Global is an exported mutable global. Type is [wasm.I32], I64, F32 or F64.
@@ -122,7 +124,7 @@ func rewrite(m *wasm.Module, counting bool) (Result, error) {
 	if err := refuse(m); err != nil {
 		return Result{}, err
 	}
-	w := writer{m: m, counting: counting, shift: uint32(m.ImportedFunctions)}
+	w := writer{m: m, counting: counting, shift: uint32(m.ImportedFunctions), traced: hasLines(m)}
 	w.fuel = uint32(len(m.Globals))
 	w.stack = w.fuel + 1
 	w.types()
@@ -130,7 +132,7 @@ func rewrite(m *wasm.Module, counting bool) (Result, error) {
 	if w.err != nil {
 		return Result{}, w.err
 	}
-	r := Result{Wasm: w.out, Globals: w.globals, Data: w.data, Fresh: fresh(m)}
+	r := Result{Wasm: w.out, Globals: w.globals, Data: w.data, Fresh: fresh(m), Moved: w.moved}
 	if m.Start >= 0 {
 		r.Start = ExportStart
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/trama-run/trama/host/sandbox/wasm"
 )
 
 // maxName is what is kept of a function's name, in bytes: an engine's trace has
@@ -34,7 +36,7 @@ func moveNames(content []byte, move func(uint32) uint32) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	moved := appendU32(make([]byte, 0, len(content)+len(content)/8), n)
+	moved := wasm.AppendU32(make([]byte, 0, len(content)+len(content)/8), n)
 	last := int64(-1)
 	for range n {
 		index, rest, ok := number(content)
@@ -45,7 +47,7 @@ func moveNames(content []byte, move func(uint32) uint32) ([]byte, bool) {
 		if !ok || !utf8.Valid(name) {
 			return nil, false
 		}
-		moved = appendName(appendU32(moved, move(index)), shown(name))
+		moved = wasm.AppendName(wasm.AppendU32(moved, move(index)), shown(name))
 		content, last = rest, int64(index)
 	}
 	return moved, len(content) == 0

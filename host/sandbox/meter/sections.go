@@ -19,8 +19,11 @@ type writer struct {
 	stack uint32
 
 	counting bool
+	traced   bool // moved is wanted
+	origin   int  // of the code section's contents, in the file
 
 	out     []byte
+	moved   Moved
 	globals []Global
 	data    []Segment
 	err     error
@@ -49,6 +52,7 @@ func (w *writer) module() {
 	}
 	w.section(wasm.SectionData, w.dataSection)
 	w.nameSection()
+	w.offsetSections()
 }
 
 // section writes a section, unless it has no contents.
@@ -67,7 +71,7 @@ func (w *writer) sized(contents func()) int {
 	behind := len(w.out)
 	contents()
 	n := len(w.out) - behind
-	front := appendU32(w.out[:start], uint32(n))
+	front := wasm.AppendU32(w.out[:start], uint32(n))
 	w.out = append(front, w.out[behind:]...)
 	return n
 }
@@ -78,7 +82,7 @@ func (w *writer) copy(id byte) {
 	}
 }
 
-func (w *writer) u32(v uint32)     { w.out = appendU32(w.out, v) }
+func (w *writer) u32(v uint32)     { w.out = wasm.AppendU32(w.out, v) }
 func (w *writer) bytes(b ...byte)  { w.out = append(w.out, b...) }
 func (w *writer) raw(from, to int) { w.out = append(w.out, w.m.Bytes[from:to]...) }
 
@@ -119,8 +123,8 @@ func (w *writer) typeSection() {
 	w.u32(uint32(len(w.signatures)))
 	for _, s := range w.signatures {
 		w.bytes(0x60)
-		w.out = appendName(w.out, s.Params)
-		w.out = appendName(w.out, s.Results)
+		w.out = wasm.AppendName(w.out, s.Params)
+		w.out = wasm.AppendName(w.out, s.Results)
 	}
 }
 
@@ -131,7 +135,7 @@ func (w *writer) importSection() {
 		entries, _ := skipU32(content)
 		w.bytes(entries...)
 	}
-	w.out = appendName(appendName(w.out, TripModule), TripName)
+	w.out = wasm.AppendName(wasm.AppendName(w.out, TripModule), TripName)
 	w.bytes(0)
 	w.u32(w.index[tripType()])
 }
@@ -197,7 +201,7 @@ func (w *writer) exportSection() {
 	}
 	w.u32(uint32(n))
 	export := func(name string, kind byte, index uint32) {
-		w.out = appendName(w.out, name)
+		w.out = wasm.AppendName(w.out, name)
 		w.bytes(kind)
 		w.u32(index)
 	}
@@ -300,7 +304,7 @@ func (w *writer) nameSection() {
 		_, content, _ := sized(w.m.Bytes[s.Offset : s.Offset+s.Bytes])
 		if names, ok := functionNames(content, w.function); ok {
 			w.section(wasm.SectionCustom, func() {
-				w.out = appendName(w.out, "name")
+				w.out = wasm.AppendName(w.out, "name")
 				w.bytes(1)
 				w.u32(uint32(len(names)))
 				w.bytes(names...)

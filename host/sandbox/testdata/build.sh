@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")"
 out=${1:-.}
-mkdir -p "$out/rust"
+mkdir -p "$out/rust" "$out/debug"
 for source in *.wat; do
   wat2wasm "$source" -o "$out/${source%.wat}.wasm"
 done
@@ -19,4 +19,9 @@ for source in rust/*.rs; do
   /usr/bin/rustc --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -C opt-level=3 -C panic=abort -C lto=fat -C strip=symbols \
     -C linker=wasm-ld-19 -C linker-flavor=wasm-ld -C link-arg=--no-fatal-warnings -o "$out/${source%.rs}.wasm" "$source"
 done
-chmod 644 "$out"/*.wasm "$out"/rust/*.wasm
+# With line tables, whose paths must not be this machine's.
+clang-19 --target=wasm32-unknown-unknown -O1 -g -Wall -Werror -Wno-unused-function -nostdlib -ffreestanding -fno-builtin "-ffile-prefix-map=$PWD=." \
+  -fuse-ld=lld -Wl,--no-entry,-z,stack-size=16384 -o "$out/debug/c.wasm" debug/crash.c
+/usr/bin/rustc --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -C opt-level=1 -g -C lto=fat -C panic=abort "--remap-path-prefix=$PWD=." \
+  -C linker=wasm-ld-19 -C linker-flavor=wasm-ld -C link-arg=--no-fatal-warnings -o "$out/debug/rust.wasm" debug/crash.rs
+chmod 644 "$out"/*.wasm "$out"/debug/*.wasm "$out"/rust/*.wasm

@@ -51,6 +51,16 @@ var sectionOrder = []byte{SectionType, SectionImport, SectionFunction, SectionTa
 
 func (p *parser) module() {
 	r := &p.r
+	r.head()
+	last := -1
+	for r.err == nil && r.at < r.end {
+		last = p.section(last)
+	}
+	p.finish()
+}
+
+// head reads what every module begins with.
+func (r *reader) head() {
 	if r.end > MaxModule {
 		r.refuse("%s is over the limit of %s for one plugin", Size(int64(r.end)), Size(MaxModule))
 		return
@@ -65,11 +75,6 @@ func (p *parser) module() {
 		r.fail("the file does not begin with \\0asm, so it is not WebAssembly")
 	}
 	r.at = 8
-	last := -1
-	for r.err == nil && r.at < r.end {
-		last = p.section(last)
-	}
-	p.finish()
 }
 
 // section reads one section; last is the rank of the one before it.

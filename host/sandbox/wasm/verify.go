@@ -59,20 +59,24 @@ const (
 // Offered is what the host offers: functions by module and name.
 type Offered map[string]map[string]Signature
 
+// Group is functions that the host calls by name where a module exports them:
+// all of them, or none.
+type Group map[string]Signature
+
 // Inspect parses a module and checks that it is a plugin which the host
 // takes. An error holds a [ModuleError]; the module then has what was read
 // until there, and is never nil.
-func Inspect(data []byte, offered Offered) (*Module, error) {
+func Inspect(data []byte, offered Offered, optional Group) (*Module, error) {
 	m, err := Parse(data)
 	if err != nil {
 		return m, err
 	}
-	return m, Verify(m, offered)
+	return m, Verify(m, offered, optional)
 }
 
 // Verify checks that a module is a plugin which the host takes. An error
 // holds a [ModuleError].
-func Verify(m *Module, offered Offered) error {
+func Verify(m *Module, offered Offered, optional Group) error {
 	v := reader{index: -1, place: "module"}
 	for i, im := range m.Imports {
 		v.place, v.index, v.name = "import", i, im.Module+"."+im.Name
@@ -87,6 +91,7 @@ func Verify(m *Module, offered Offered) error {
 		v.refuseAt(m.Memories[0].offset, "memory starts with %d pages of 64 KiB, over the limit of %d", m.Memories[0].Min, maxMemory)
 	}
 	v.exports(m)
+	v.group(m, optional)
 	v.code(m)
 	v.custom(m)
 	return v.err
@@ -112,6 +117,29 @@ func (v *reader) exports(m *Module) {
 	if !slices.ContainsFunc(m.Exports, Export.Callable) {
 		v.reading("module")
 		v.refuseAt(len(m.Bytes), "it exports no function () -> i32, so there is nothing to call: this is not an Extism plugin")
+	}
+}
+
+// group refuses functions of a group that have other signatures, or lack one of
+// their number.
+func (v *reader) group(m *Module, group Group) {
+	var found []string
+	for i, e := range m.Exports {
+		want, known := group[e.Name]
+		if !known {
+			continue
+		}
+		v.place, v.index, v.name = "export", i, e.Name
+		if e.Signature != want.String() {
+			v.refuseAt(e.offset, "it is a %s; want a function %s", strings.TrimSpace(e.Kind+" "+e.Signature), want)
+		}
+		found = append(found, e.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(group)) {
+		if len(found) > 0 && !slices.Contains(found, name) {
+			v.place, v.index, v.name = "export", -1, name
+			v.refuseAt(len(m.Bytes), "there is none; a module with %q needs it too, as a function %s", found[0], group[name])
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func imp(module, name string, desc ...byte) []byte {
 }
 
 func TestInspectRefuses(t *testing.T) {
-	if _, err := wasm.Inspect(mod(typ, fun, exp, code), offered()); err != nil {
+	if _, err := wasm.Inspect(mod(typ, fun, exp, code), offered(), nil); err != nil {
 		t.Fatalf("the least plugin: %v", err)
 	}
 	u32max := []byte{0xff, 0xff, 0xff, 0xff, 0x0f}
@@ -168,7 +168,7 @@ func TestInspectRefuses(t *testing.T) {
 		{"wrong signature", mod(typ, imp("extism:host/env", "alloc", 0, 0)), "verify", `import 0 "extism:host/env.alloc" at offset 18: its signature is () -> i32, but the host's is (i64) -> i64`},
 		{"wrong WASI signature", mod(typ, imp("wasi_snapshot_preview1", "proc_exit", 0, 0)), "verify", "its signature is () -> i32, but the host's is (i32) -> ()"},
 	} {
-		_, err := wasm.Inspect(test.wasm, offered())
+		_, err := wasm.Inspect(test.wasm, offered(), nil)
 		var e *wasm.ModuleError
 		if !errors.As(err, &e) || e.Stage != test.stage || !strings.Contains(err.Error(), test.text) {
 			t.Errorf("%s: %v; want %s: ...%s", test.name, err, test.stage, test.text)
@@ -202,7 +202,7 @@ func TestInspectTruncations(t *testing.T) {
 		}
 		own[im.Module][im.Name] = m.Type(uint32(i))
 	}
-	if err := wasm.Verify(m, own); err != nil || len(m.Imports) < 3 {
+	if err := wasm.Verify(m, own, nil); err != nil || len(m.Imports) < 3 {
 		t.Fatalf("%d imports, %v", len(m.Imports), err)
 	}
 	whole := map[int]bool{} // what follows the code may be missing
@@ -215,7 +215,7 @@ func TestInspectTruncations(t *testing.T) {
 		if whole[n] {
 			continue
 		}
-		if _, err := wasm.Inspect(data[:n], own); err == nil {
+		if _, err := wasm.Inspect(data[:n], own, nil); err == nil {
 			t.Fatalf("the first %d of %d bytes are taken", n, len(data))
 		}
 	}
@@ -270,7 +270,7 @@ func FuzzInspect(f *testing.F) {
 	f.Add(mod(typ, imp("env", "memory", 2, 0, 1)))
 	f.Add(around(0x0b))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := wasm.Inspect(data, offered())
+		m, err := wasm.Inspect(data, offered(), nil)
 		info := m.Info()
 		if info.Size != int64(len(data)) || len(info.SHA256) != 64 {
 			t.Fatalf("%+v", info)

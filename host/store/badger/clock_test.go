@@ -46,7 +46,7 @@ func TestClockJumps(t *testing.T) {
 		if err != nil || len(items) != len(ttl) {
 			t.Errorf("%s: %d items, %v; want %d", when, len(items), err, len(ttl))
 		}
-		due, err := s.Due(ctx, until, 9)
+		due, err := s.Due(ctx, store.Wake{}, until, 9)
 		if err != nil || len(due) != len(wakes) {
 			t.Fatalf("%s: due %v, %v; want %v", when, due, err, wakes)
 		}

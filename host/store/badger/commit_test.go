@@ -84,7 +84,7 @@ func TestMergedGroup(t *testing.T) {
 	if err != nil || len(items) != 2 || string(items[0].Value)+string(items[1].Value) != "02" {
 		t.Errorf("items %v, %v", items, err)
 	}
-	wakes, err := s.Due(ctx, time.Unix(9, 0), 9)
+	wakes, err := s.Due(ctx, store.Wake{}, time.Unix(9, 0), 9)
 	if err != nil || len(wakes) != 1 || wakes[0].At.Unix() != 1 || wakes[0].Revision != a[3].result.Revision {
 		t.Errorf("wakes %v, %v", wakes, err)
 	}

@@ -98,8 +98,18 @@ type change struct {
 	*committer
 	txn    *badgerdb.Txn
 	now    uint64
-	lowest []byte // key of the earliest wake set
-	err    error  // the first failed read or write; nothing is applied then
+	wakes  map[string]*wakeChange // by key
+	order  []*wakeChange          // the same, in the order in which they came first
+	lowest []byte                 // key of the earliest wake set
+	err    error                  // the first failed read or write; nothing is applied then
+}
+
+// wakeChange is what a transaction makes of the wake of a key; an entry without
+// a revision is none. Many of its batches may set the same one, and only what the
+// last of them leaves is written.
+type wakeChange struct {
+	key     string
+	was, is wakeEntry
 }
 
 // commit applies a group of batches and answers each.
@@ -128,6 +138,7 @@ func (c *committer) commit(group []*request) {
 	for i, r := range group {
 		answers[i] = w.apply(r)
 	}
+	w.setWakes()
 	if c.seq == before && w.err == nil {
 		return // all lost
 	}
@@ -288,34 +299,52 @@ func (w *change) remove(ref store.ItemRef) (old blobName) {
 	return blob.name
 }
 
-// wake sets or clears the wake of a key, under both of its entries.
+// wake sets or clears the wake of a key.
 func (w *change) wake(wake store.Wake, rev store.Revision) {
-	key := nameKey(keyWake, wake.Key)
-	raw, found := w.get(key)
-	var old wakeEntry
-	if found {
-		var err error
-		old, err = parseWake(raw)
-		w.note(err)
-	}
-	if wake.Revision != 0 && wake.Revision != old.revision {
-		return
-	}
-	if found {
-		w.delete(dueKey(old.at, wake.Key))
-	}
-	if wake.At.IsZero() {
-		if found {
-			w.delete(key)
+	of := w.wakes[wake.Key]
+	if of == nil {
+		of = &wakeChange{key: wake.Key}
+		if raw, found := w.get(nameKey(keyWake, wake.Key)); found {
+			var err error
+			of.was, err = parseWake(raw)
+			w.note(err)
 		}
-		return
+		of.is = of.was
+		if w.wakes == nil {
+			w.wakes = map[string]*wakeChange{}
+		}
+		w.wakes[wake.Key] = of
+		w.order = append(w.order, of)
 	}
-	entry := wakeEntry{at: instant(wake.At), revision: rev}
-	w.set(key, entry.bytes(), 0)
-	due := dueKey(entry.at, wake.Key)
-	w.set(due, number(uint64(rev)), 0)
-	if w.lowest == nil || string(due) < string(w.lowest) {
-		w.lowest = due
+	switch {
+	case wake.Revision != 0 && wake.Revision != of.is.revision:
+	case wake.At.IsZero():
+		of.is = wakeEntry{}
+	default:
+		of.is = wakeEntry{at: instant(wake.At), revision: rev}
+	}
+}
+
+// setWakes writes what has become of wakes, each under both of its entries.
+func (w *change) setWakes() {
+	for _, of := range w.order {
+		if of.is == of.was {
+			continue
+		}
+		if of.was.revision != 0 && (of.is.revision == 0 || of.is.at != of.was.at) {
+			w.delete(dueKey(of.was.at, of.key))
+		}
+		key := nameKey(keyWake, of.key)
+		if of.is.revision == 0 {
+			w.delete(key)
+			continue
+		}
+		w.set(key, of.is.bytes(), 0)
+		due := dueKey(of.is.at, of.key)
+		w.set(due, number(uint64(of.is.revision)), 0)
+		if w.lowest == nil || string(due) < string(w.lowest) {
+			w.lowest = due
+		}
 	}
 }
 

@@ -177,7 +177,7 @@ func verifyCrash(t *testing.T, s *Store, acked map[string]bool) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wakes, err := s.Due(ctx, time.Unix(1e6, 0), 1e6)
+	wakes, err := s.Due(ctx, store.Wake{}, time.Unix(1e6, 0), 1e6)
 	if err != nil {
 		t.Fatal(err)
 	}

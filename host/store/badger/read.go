@@ -224,7 +224,7 @@ func (v view) number(key []byte) (store.Position, error) {
 }
 
 // Due implements store.Store.
-func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake, error) {
+func (s *Store) Due(ctx context.Context, after store.Wake, until time.Time, max int) ([]store.Wake, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
@@ -234,7 +234,12 @@ func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake
 	}
 	var lowest []byte // of the wakes there are
 	from := s.cursors.dueFrom()
-	defer func() { s.cursors.dueSeen(lowest) }()
+	behind := after != (store.Wake{})
+	if behind {
+		from = append(dueKey(instant(after.At), after.Key), 0) // the next key that there may be
+	} else {
+		defer func() { s.cursors.dueSeen(lowest) }()
+	}
 	v := s.view()
 	defer v.close()
 	end := instant(until)

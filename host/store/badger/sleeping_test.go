@@ -67,7 +67,7 @@ func BenchmarkSleeping(b *testing.B) {
 				}
 				b.StopTimer()
 				began := time.Now()
-				wakes, err := s.Due(context.Background(), first.Add(99*time.Second), 1000)
+				wakes, err := s.Due(context.Background(), store.Wake{}, first.Add(99*time.Second), 1000)
 				due += time.Since(began)
 				if err != nil || len(wakes) != 100 {
 					b.Fatalf("%d wakes, %v", len(wakes), err)

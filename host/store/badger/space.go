@@ -91,3 +91,7 @@ func (g *guard) check(bytes uint64, intake bool) error {
 }
 
 func mib(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// FreeSpace returns the bytes that can still be written to the volume of a
+// directory.
+func FreeSpace(dir string) (uint64, error) { return freeSpace(dir) }

@@ -153,7 +153,7 @@ func (s *Store) Read(ctx context.Context, queue string, after store.Position, ma
 }
 
 // Due implements store.Store.
-func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake, error) {
+func (s *Store) Due(ctx context.Context, after store.Wake, until time.Time, max int) ([]store.Wake, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -163,9 +163,13 @@ func (s *Store) Due(ctx context.Context, until time.Time, max int) ([]store.Wake
 		return nil, nil
 	}
 	var out []store.Wake
-	s.disk.due.up(dueKey{at: store.Instant(time.Time{})}, func(k dueKey) bool {
+	from := dueKey{at: store.Instant(after.At), key: after.Key}
+	s.disk.due.up(from, func(k dueKey) bool {
 		if k.at.After(until) {
 			return false
+		}
+		if k.key == from.key && k.at.Equal(from.at) {
+			return true
 		}
 		out = append(out, store.Wake{Key: k.key, At: k.at, Revision: s.disk.wakes[k.key].Revision})
 		return len(out) < max

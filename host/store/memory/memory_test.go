@@ -163,7 +163,7 @@ func TestDeterministic(t *testing.T) {
 				Remove: []store.ItemRef{{Queue: name(), Position: store.Position(r.IntN(6000))}},
 				Wake:   []store.Wake{{Key: name(), At: now.Add(time.Duration(r.IntN(9)) * time.Second)}},
 			})
-			due, dueErr := s.Due(context.Background(), now, 10)
+			due, dueErr := s.Due(context.Background(), store.Wake{}, now, 10)
 			list, listErr := s.List(context.Background(), "k", name(), 10, r.IntN(2) == 0)
 			items, readErr := s.Read(context.Background(), name(), 0, 5)
 			log = append(log, res, err, due, dueErr, list, listErr, items, readErr)

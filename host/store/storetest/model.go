@@ -112,14 +112,17 @@ func (m *model) read(queue string, after store.Position, max int) []store.Item {
 	return out[:min(max, len(out))]
 }
 
-func (m *model) due(until time.Time, max int) []store.Wake {
+func (m *model) due(after store.Wake, until time.Time, max int) []store.Wake {
+	order := func(a, b store.Wake) int {
+		return cmp.Or(store.Instant(a.At).Compare(store.Instant(b.At)), cmp.Compare(a.Key, b.Key))
+	}
 	var out []store.Wake
 	for _, w := range m.wakes {
-		if !w.At.After(until) {
+		if !w.At.After(until) && order(w, after) > 0 {
 			out = append(out, w)
 		}
 	}
-	slices.SortFunc(out, func(a, b store.Wake) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key)) })
+	slices.SortFunc(out, order)
 	return out[:min(max, len(out))]
 }
 
@@ -275,10 +278,14 @@ func testModel(t *testing.T, f *fixture) {
 			},
 			"due": func(rt *rapid.T) {
 				until, max := someTime.Draw(rt, "until"), rapid.IntRange(0, 5).Draw(rt, "max")
-				got, err := run.Due(ctx, until, max)
-				want := m.due(until, max)
+				var after store.Wake
+				if rapid.Bool().Draw(rt, "behind one") {
+					after = store.Wake{At: someTime.Draw(rt, "its time"), Key: rapid.SampledFrom([]string{"", "a", "b", "bb", "d"}).Draw(rt, "its key")}
+				}
+				got, err := run.Due(ctx, after, until, max)
+				want := m.due(after, until, max)
 				if err != nil || !slices.EqualFunc(got, want, sameWake) {
-					rt.Fatalf("due: %v, %v; want %v", got, err, want)
+					rt.Fatalf("due after %v: %v, %v; want %v", after, got, err, want)
 				}
 			},
 			"wakes": func(rt *rapid.T) {

@@ -383,7 +383,7 @@ func testContexts(t *testing.T, f *fixture) {
 		"load":    func() error { _, err := f.Load(done, id("k", "a")); return err },
 		"list":    func() error { _, err := f.List(done, "k", "", 1, false); return err },
 		"read":    func() error { _, err := f.Read(done, "q", 0, 1); return err },
-		"due":     func() error { _, err := f.Due(done, time.Now(), 1); return err },
+		"due":     func() error { _, err := f.Due(done, store.Wake{}, time.Now(), 1); return err },
 		"wakes":   func() error { _, err := f.Wakes(done, "", "", 1); return err },
 		"resolve": func() error { _, err := f.Resolve(done, "t"); return err },
 	} {

@@ -138,7 +138,7 @@ func (f *fixture) read(t *testing.T, queue string, after store.Position, max int
 
 func (f *fixture) due(t *testing.T, until time.Time, max int) []store.Wake {
 	t.Helper()
-	wakes, err := f.Due(ctx, until, max)
+	wakes, err := f.Due(ctx, store.Wake{}, until, max)
 	if err != nil {
 		t.Fatalf("due: %v", err)
 	}

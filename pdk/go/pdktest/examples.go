@@ -93,6 +93,10 @@ func compareEnd(example abi.Example, output []byte, failure *abi.Error) string {
 		return fmt.Sprintf("gave the output %s, want the error %v", output, want)
 	case failure.Code != want.Code || !strings.Contains(failure.Message, want.Message):
 		return fmt.Sprintf("failed with %v, want %v", failure, want)
+	case want.Retryable && !failure.Retryable, want.RetryAfterMillis != 0 && want.RetryAfterMillis != failure.RetryAfterMillis:
+		return fmt.Sprintf("failed with retryable %t after %d ms, want %t after %d ms", failure.Retryable, failure.RetryAfterMillis, want.Retryable, want.RetryAfterMillis)
+	case want.Detail != nil && !equalJSON(want.Detail, failure.Detail):
+		return fmt.Sprintf("failed with the detail %s, want %s", failure.Detail, want.Detail)
 	}
 	return ""
 }

@@ -4,7 +4,9 @@
 package pdktest
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -25,12 +27,15 @@ type Host struct {
 	sent      []abi.HTTPRequest
 	keys      map[string]key
 	rand      *rand.Rand
+	blobs     int // that were made
+	state
 }
 
 // NewHost gives a host that expects the exchanges, in order. The test fails
 // if the call sends something else, or ends before the last of them.
 func NewHost(t testing.TB, exchanges ...abi.HTTPExchange) *Host {
-	host := &Host{t: t, exchanges: exchanges, keys: map[string]key{}, rand: rand.New(rand.NewPCG(1, 2))}
+	host := &Host{t: t, exchanges: exchanges, keys: map[string]key{}, rand: rand.New(rand.NewPCG(1, 2)),
+		state: state{config: map[string]string{}, secrets: map[string]bool{}, memory: map[string][]byte{}}}
 	t.Cleanup(func() {
 		if missing := len(exchanges) - len(host.sent); missing > 0 && !t.Failed() {
 			t.Errorf("%d of %d expected HTTP requests were not sent", missing, len(exchanges))
@@ -59,7 +64,28 @@ func (h *Host) HTTPSend(request abi.HTTPRequest) (abi.HTTPResponse, error) {
 	if difference := compareRequest(exchange.Request, request); difference != "" {
 		h.t.Errorf("request %d: %s", len(h.sent), difference)
 	}
+	if request.Response == abi.ResponseBlob && exchange.Response.Blob == nil {
+		return h.blobOf(exchange.Response), nil
+	}
 	return exchange.Response, nil
+}
+
+// blobOf keeps an answer's body as a blob, which is called "blob-1" and so on,
+// in the order in which they come.
+func (h *Host) blobOf(answer abi.HTTPResponse) abi.HTTPResponse {
+	content := []byte(answer.Body)
+	if answer.BodyBase64 != "" {
+		var err error
+		if content, err = base64.StdEncoding.DecodeString(answer.BodyBase64); err != nil {
+			h.t.Fatalf("the body of an answer: %v", err)
+		}
+	}
+	h.blobs++
+	sum := sha256.Sum256(content)
+	mime, _ := header(answer.Headers, "content-type")
+	answer.Body, answer.BodyBase64 = "", ""
+	answer.Blob = &abi.Blob{ID: fmt.Sprint("blob-", h.blobs), Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), MIME: mime}
+	return answer
 }
 
 // compareRequest says how got differs from want, whose empty fields are not
@@ -79,6 +105,12 @@ func compareRequest(want, got abi.HTTPRequest) string {
 			return fmt.Sprintf("header %s %q, want %q", name, value, want.Headers[name])
 		}
 	}
+	if want.BodyBlob != "" && want.BodyBlob != got.BodyBlob {
+		return fmt.Sprintf("body_blob %q, want %q", got.BodyBlob, want.BodyBlob)
+	}
+	if want.Parts != nil && !slices.EqualFunc(want.Parts, got.Parts, samePart) {
+		return fmt.Sprintf("parts\n%+v\nwant\n%+v", got.Parts, want.Parts)
+	}
 	wantBody, err := body(want)
 	if err != nil {
 		return "the expected body: " + err.Error()
@@ -94,6 +126,14 @@ func compareRequest(want, got abi.HTTPRequest) string {
 		return fmt.Sprintf("timeout %d ms, want %d ms", got.TimeoutMillis, want.TimeoutMillis)
 	}
 	return ""
+}
+
+// samePart compares parts; a type that is not expected is not compared.
+func samePart(want, got abi.HTTPPart) bool {
+	if want.Type == "" {
+		got.Type = ""
+	}
+	return want == got
 }
 
 func header(headers map[string]string, name string) (string, bool) {

@@ -77,6 +77,8 @@ func TestRandRepeats(t *testing.T) {
 func TestCompareEnd(t *testing.T) {
 	output := func(text string) abi.Example { return abi.Example{Output: json.RawMessage(text)} }
 	failing := abi.Example{Error: &abi.Error{Code: "c", Message: "part"}}
+	detailed := abi.Example{Error: &abi.Error{Code: "c", Detail: json.RawMessage(`{ "status": 404 }`)}}
+	repeated := abi.Example{Error: &abi.Error{Code: "c", Retryable: true, RetryAfterMillis: 5}}
 	for _, test := range []struct {
 		name    string
 		example abi.Example
@@ -92,6 +94,12 @@ func TestCompareEnd(t *testing.T) {
 		{"another code", failing, ``, &abi.Error{Code: "d", Message: "part"}, false},
 		{"another message", failing, ``, &abi.Error{Code: "c", Message: "whole"}, false},
 		{"no error", failing, `1`, nil, false},
+		{"same detail", detailed, ``, &abi.Error{Code: "c", Detail: json.RawMessage(`{"status":404}`)}, true},
+		{"repeated as it says", repeated, ``, &abi.Error{Code: "c", Retryable: true, RetryAfterMillis: 5}, true},
+		{"not to be repeated", repeated, ``, &abi.Error{Code: "c", RetryAfterMillis: 5}, false},
+		{"repeated sooner", repeated, ``, &abi.Error{Code: "c", Retryable: true, RetryAfterMillis: 4}, false},
+		{"another detail", detailed, ``, &abi.Error{Code: "c", Detail: json.RawMessage(`{"status":400}`)}, false},
+		{"no detail", detailed, ``, &abi.Error{Code: "c"}, false},
 	} {
 		if difference := compareEnd(test.example, []byte(test.output), test.failure); (difference == "") != test.equal {
 			t.Errorf("%s: %q", test.name, difference)

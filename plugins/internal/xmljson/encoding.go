@@ -89,3 +89,7 @@ func decodeBytes(data []byte, table []rune) string {
 func unsupported(charset string) error {
 	return &abi.Error{Code: CodeEncoding, Message: "xml: encoding \"" + charset + "\" is not supported; use UTF-8, ISO-8859-1, windows-1252 or US-ASCII"}
 }
+
+func unwritable(encoding string) error {
+	return &abi.Error{Code: CodeEncoding, Message: "xml: encoding \"" + encoding + "\" can't be written; use UTF-8 or ISO-8859-1"}
+}

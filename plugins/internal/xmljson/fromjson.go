@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -23,13 +22,21 @@ import (
 // skipped. It is for senders whose objects lose their order and receivers
 // that want one (xs:sequence), and is never written.
 func FromJSON(place, name string, value json.RawMessage) ([]*Element, error) {
-	b := builder{decoder: json.NewDecoder(bytes.NewReader(value))}
+	return DefaultStyle().FromJSON(place, name, value)
+}
+
+// FromJSON is [FromJSON] in another style: what AppendJSON of the style has
+// made becomes the same elements again.
+func (s Style) FromJSON(place, name string, value json.RawMessage) ([]*Element, error) {
+	b := builder{style: s, decoder: json.NewDecoder(bytes.NewReader(value))}
 	b.decoder.UseNumber()
 	return b.elements(place, name, 0)
 }
 
 type builder struct {
+	style   Style
 	decoder *json.Decoder
+	nodes   int // elements and attributes so far
 }
 
 // elements reads one value.
@@ -46,6 +53,9 @@ func (b *builder) elements(place, name string, depth int) ([]*Element, error) {
 	}
 	if depth > MaxDepth {
 		return nil, &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%s: nested deeper than %d", place, MaxDepth)}
+	}
+	if b.nodes++; b.nodes > MaxNodes {
+		return nil, &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("%s: more than %d elements and attributes; send it in parts", place, MaxNodes)}
 	}
 	switch token {
 	case json.Delim('['):
@@ -93,38 +103,106 @@ func (b *builder) object(place, name string, depth int) (*Element, error) {
 			}
 			continue
 		}
-		attribute, isAttribute := strings.CutPrefix(member, "@")
-		if !isAttribute && member != "#text" {
-			children, err := b.elements(at, member, depth+1)
-			if err != nil {
-				return nil, err
+		switch name, isAttribute := b.attribute(member); {
+		case b.style.AttributesKey != "" && member == b.style.AttributesKey:
+			err = b.group(element, at, "")
+		case b.style.SplitNamespaces && isAttribute && name == "xmlns":
+			err = b.group(element, at, "xmlns")
+		case isAttribute:
+			err = b.setAttribute(element, at, name)
+		case member == b.style.TextKey:
+			var text *string
+			if text, err = b.text(at); text != nil {
+				element.Text += *text
 			}
+		default:
+			var children []*Element
+			children, err = b.elements(at, member, depth+1)
 			element.Children = append(element.Children, children...)
-			continue
 		}
-		token, err := b.decoder.Token()
 		if err != nil {
-			return nil, invalid(at, "%v", err)
+			return nil, err
 		}
-		if token == nil {
-			continue
-		}
-		text, err := scalar(token)
-		if err != nil {
-			return nil, invalid(at, "%v", err)
-		}
-		if !isAttribute {
-			element.Text += text
-			continue
-		}
-		if err := checkName(attribute); err != nil {
-			return nil, invalid(at, "%v", err)
-		}
-		element.Attributes = append(element.Attributes, Attribute{Name: attribute, Value: text})
 	}
 	element.reorder(order)
 	_, err := b.decoder.Token()
 	return element, err
+}
+
+// attribute says whether a key is an attribute's, and whose.
+func (b *builder) attribute(key string) (name string, ok bool) {
+	if b.style.AttributesKey != "" || b.style.AttributePrefix == "" {
+		return "", false
+	}
+	return strings.CutPrefix(key, b.style.AttributePrefix)
+}
+
+// group reads an object of attributes, or of the namespaces that a "xmlns"
+// gathers: a text there is the default one alone.
+func (b *builder) group(element *Element, place, kind string) error {
+	token, err := b.decoder.Token()
+	if err != nil {
+		return invalid(place, "%v", err)
+	}
+	if text, ok := token.(string); ok && kind != "" {
+		element.Attributes = append(element.Attributes, Attribute{Name: kind, Value: text})
+		return nil
+	}
+	if token == nil {
+		return nil
+	}
+	if token != json.Delim('{') {
+		return invalid(place, "want an object with a member for each attribute")
+	}
+	for b.decoder.More() {
+		key, err := b.decoder.Token()
+		if err != nil {
+			return invalid(place, "%v", err)
+		}
+		name := key.(string) // encoding/json gives only strings here
+		at := place + "." + name
+		switch {
+		case kind != "" && name == b.style.TextKey:
+			name = kind
+		case kind != "":
+			name = kind + ":" + name
+		}
+		if err := b.setAttribute(element, at, name); err != nil {
+			return err
+		}
+	}
+	_, err = b.decoder.Token()
+	return err
+}
+
+// setAttribute reads the value of an attribute; null leaves it out.
+func (b *builder) setAttribute(element *Element, place, name string) error {
+	text, err := b.text(place)
+	if err != nil || text == nil {
+		return err
+	}
+	if err := checkName(name); err != nil {
+		return invalid(place, "%v", err)
+	}
+	b.nodes++
+	element.Attributes = append(element.Attributes, Attribute{Name: name, Value: *text})
+	return nil
+}
+
+// text reads a scalar; nil for null.
+func (b *builder) text(place string) (*string, error) {
+	token, err := b.decoder.Token()
+	if err != nil {
+		return nil, invalid(place, "%v", err)
+	}
+	if token == nil {
+		return nil, nil
+	}
+	text, err := scalar(token)
+	if err != nil {
+		return nil, invalid(place, "%v", err)
+	}
+	return &text, nil
 }
 
 // order reads the value of "#order".
@@ -171,113 +249,6 @@ func scalar(token json.Token) (string, error) {
 		return "false", nil
 	}
 	return "", fmt.Errorf("an object or array where text belongs")
-}
-
-// AppendXML appends the element as XML. Its prefixes must be declared by it,
-// an element around it inside this tree, or be among declared.
-func (e *Element) AppendXML(dst []byte, declared ...string) ([]byte, error) {
-	names := &scope{prefix: "xml", space: spaceXML}
-	for _, prefix := range declared {
-		names = &scope{prefix: prefix, space: "declared", outer: names}
-	}
-	return e.appendXML(dst, names)
-}
-
-func (e *Element) appendXML(dst []byte, outer *scope) ([]byte, error) {
-	names, err := resolve(e, outer)
-	if err != nil {
-		return nil, invalid("<"+e.Name+">", "%v", err)
-	}
-	dst = append(append(dst, '<'), e.Name...)
-	for _, attribute := range e.Attributes {
-		dst = append(append(append(dst, ' '), attribute.Name...), `="`...)
-		dst = append(appendEscaped(dst, attribute.Value, true), '"')
-	}
-	if e.Text == "" && len(e.Children) == 0 {
-		return append(dst, "/>"...), nil
-	}
-	dst = appendEscaped(append(dst, '>'), e.Text, false)
-	for _, child := range e.Children {
-		if dst, err = child.appendXML(dst, names); err != nil {
-			return nil, err
-		}
-	}
-	dst = append(append(dst, "</"...), e.Name...)
-	return append(dst, '>'), nil
-}
-
-// appendEscaped writes text so that a parser gives it back unchanged: also
-// the whitespace that parsers normalise (XML 1.0, 2.11 and 3.3.3).
-func appendEscaped(dst []byte, text string, attribute bool) []byte {
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '&':
-			dst = append(dst, "&amp;"...)
-		case c == '<':
-			dst = append(dst, "&lt;"...)
-		case c == '>':
-			dst = append(dst, "&gt;"...)
-		case c == '\r':
-			dst = append(dst, "&#13;"...)
-		case attribute && c == '"':
-			dst = append(dst, "&quot;"...)
-		case attribute && c == '\n':
-			dst = append(dst, "&#10;"...)
-		case attribute && c == '\t':
-			dst = append(dst, "&#9;"...)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-// checkName refuses what is no qualified name (Namespaces in XML, 4).
-func checkName(name string) error {
-	parts := strings.Split(name, ":")
-	for _, part := range parts {
-		if len(parts) > 2 || !isNCName(part) {
-			return fmt.Errorf("%q can't be the name of an XML element or attribute", name)
-		}
-	}
-	return nil
-}
-
-func isNCName(name string) bool {
-	if name == "" || !utf8.ValidString(name) {
-		return false
-	}
-	for i, r := range name {
-		if !isNameStart(r) && (i == 0 || !isNameRest(r)) {
-			return false
-		}
-	}
-	return true
-}
-
-// isNameStart and isNameRest are NameStartChar and NameChar of XML 1.0 (fifth
-// edition), 2.3, without the colon.
-func isNameStart(r rune) bool {
-	switch {
-	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r == '_':
-		return true
-	case r < 0xc0, r == 0xd7, r == 0xf7, r == 0x37e, r >= 0x300 && r <= 0x36f:
-		return false
-	}
-	return r <= 0x1fff || r >= 0x200c && r <= 0x200d || r >= 0x2070 && r <= 0x218f ||
-		r >= 0x2c00 && r <= 0x2fef || r >= 0x3001 && r <= 0xd7ff || r >= 0xf900 && r <= 0xfdcf ||
-		r >= 0xfdf0 && r <= 0xfffd || r >= 0x10000 && r <= 0xeffff
-}
-
-func isNameRest(r rune) bool {
-	return r == '-' || r == '.' || r >= '0' && r <= '9' || r == 0xb7 ||
-		r >= 0x300 && r <= 0x36f || r >= 0x203f && r <= 0x2040
-}
-
-// isChar is Char of XML 1.0, 2.2.
-func isChar(r rune) bool {
-	return r >= ' ' && r <= 0xd7ff || r == '\t' || r == '\n' || r == '\r' ||
-		r >= 0xe000 && r <= 0xfffd || r >= 0x10000 && r <= 0x10ffff
 }
 
 func invalid(place, format string, args ...any) error {

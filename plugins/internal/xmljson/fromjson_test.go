@@ -125,6 +125,45 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// TestDocument: in each form, what is written is read back as it was.
+func TestDocument(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tree := drawElement(t, "root", 0)
+		form := Form{
+			Encoding: rapid.SampledFrom([]string{"", "ISO-8859-1"}).Draw(t, "encoding"), Declaration: true,
+			Indent: rapid.IntRange(0, 2).Draw(t, "indent"), CDATA: []string{"b", "x.y-1"},
+		}
+		written, err := tree.Document(form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := Decode(written, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := Parse(text)
+		if err != nil {
+			t.Fatalf("%s: %v", written, err)
+		}
+		style := DefaultStyle()
+		style.KeepSpace = true
+		want, _ := tree.AppendJSON(nil, style)
+		got, err := parsed.AppendJSON(nil, style)
+		if err != nil || string(got) != string(want) {
+			t.Fatalf("%s\ngave %s\nwant %s\n%v", written, got, want, err)
+		}
+	})
+	if got, err := (&Element{Name: "a", Text: "x]]>y"}).Document(Form{CDATA: []string{"a"}}); err != nil || string(got) != "<a><![CDATA[x]]]]>&gt;<![CDATA[y]]></a>" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := (&Element{Name: "a€"}).Document(Form{Encoding: "ISO-8859-1"}); err == nil {
+		t.Error("a name that ISO-8859-1 lacks was written")
+	}
+	if _, err := (&Element{Name: "a"}).Document(Form{Encoding: "UTF-16"}); err == nil {
+		t.Error("UTF-16 was written")
+	}
+}
+
 // TestOrder: an object whose members were sorted makes the same XML as the
 // object itself, if "#order" tells how they stood. It needs not tell of those
 // at the end that sorting puts there too.

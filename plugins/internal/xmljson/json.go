@@ -1,9 +1,8 @@
 package xmljson
 
 import (
-	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -14,10 +13,23 @@ import (
 // other is an object: its attributes under AttributePrefix + name, its text
 // (if any) under TextKey, its children under their names in the order of
 // their first appearance, and children of one name as an array. Values are
-// always strings: XML has no numbers.
+// strings, since XML has no numbers, unless Typed is set.
 type Style struct {
 	AttributePrefix string // such as "@"
 	TextKey         string // such as "#text"
+	// AttributesKey, if it is set, holds the attributes as an object of their
+	// own, such as "$"; AttributePrefix then has no meaning.
+	AttributesKey string
+	// EveryArray makes arrays of all child elements, EveryObject objects of
+	// all elements, also of those with text alone.
+	EveryArray, EveryObject bool
+	everyBelow              bool // the root alone is no array
+	// SplitNamespaces gathers namespace declarations in "<prefix>xmlns", with
+	// the default one under TextKey.
+	SplitNamespaces bool
+	// Typed makes numbers and booleans of texts that are written as JSON
+	// writes them, as far as no digit is lost: "007" and "1.50" stay strings.
+	Typed bool
 	// KeepSpace leaves whitespace at both ends of text.
 	KeepSpace bool
 	// StripPrefixes drops prefixes from names, and namespace declarations.
@@ -30,8 +42,33 @@ type Style struct {
 // DefaultStyle is the usual one: "@" and "#text", trimmed, prefixes kept.
 func DefaultStyle() Style { return Style{AttributePrefix: "@", TextKey: "#text"} }
 
+// Names of [Convention].
+const (
+	XML2JS        = "xml2js"
+	FastXMLParser = "fast-xml-parser"
+	BadgerFish    = "badgerfish"
+)
+
+// Convention gives the style of a library's defaults: that of npm's xml2js
+// ("$", "_", every child an array) and fast-xml-parser ("@_", "#text"), and
+// BadgerFish (http://www.sklar.com/badgerfish/), or for "" the default one.
+func Convention(name string) (Style, bool) {
+	switch name {
+	case "":
+		return DefaultStyle(), true
+	case XML2JS:
+		return Style{AttributesKey: "$", TextKey: "_", EveryArray: true}, true
+	case FastXMLParser:
+		return Style{AttributePrefix: "@_", TextKey: "#text"}, true
+	case BadgerFish:
+		return Style{AttributePrefix: "@", TextKey: "$", EveryObject: true, SplitNamespaces: true}, true
+	}
+	return Style{}, false
+}
+
 // AppendJSON appends {"<name>": <element>} to dst.
 func (e *Element) AppendJSON(dst []byte, style Style) ([]byte, error) {
+	style.EveryArray, style.everyBelow = false, style.EveryArray // a document has one root
 	root := &Element{Children: []*Element{e}}
 	return root.AppendContentJSON(dst, style)
 }
@@ -119,6 +156,7 @@ func (w *writer) key(name string) string {
 }
 
 func (w *writer) element(e *Element, declared *arrays) error {
+	w.style.EveryArray = w.style.EveryArray || w.style.everyBelow
 	attributes := e.Attributes
 	if w.style.StripPrefixes {
 		attributes = nil
@@ -132,32 +170,91 @@ func (w *writer) element(e *Element, declared *arrays) error {
 	if !w.style.KeepSpace {
 		text = strings.Trim(text, " \t\r\n")
 	}
-	if len(attributes) == 0 && len(e.Children) == 0 && !declared.declaresChildren() {
-		w.out = AppendString(w.out, text)
+	if len(attributes) == 0 && len(e.Children) == 0 && !declared.declaresChildren() && !w.style.EveryObject {
+		w.value(text)
 		return nil
 	}
 	w.out = append(w.out, '{')
 	var taken keys // what no child may be called
-	for _, attribute := range attributes {
-		key := w.style.AttributePrefix + w.key(attribute.Name)
-		if !taken.add(key) {
-			return collision(key, e)
-		}
-		w.member(key)
-		w.out = AppendString(w.out, attribute.Value)
+	if err := w.attributes(e, attributes, &taken); err != nil {
+		return err
 	}
 	if text != "" {
 		if !taken.add(w.style.TextKey) {
 			return collision(w.style.TextKey, e)
 		}
 		w.member(w.style.TextKey)
-		w.out = AppendString(w.out, text)
+		w.value(text)
 	}
 	if err := w.children(e, declared, &taken); err != nil {
 		return err
 	}
 	w.out = append(w.out, '}')
 	return nil
+}
+
+// attributes writes the members that stand for e's attributes.
+func (w *writer) attributes(e *Element, attributes []Attribute, taken *keys) error {
+	prefix, outer := w.style.AttributePrefix, taken
+	if w.style.AttributesKey != "" && len(attributes) > 0 {
+		outer.add(w.style.AttributesKey)
+		w.member(w.style.AttributesKey)
+		w.out = append(w.out, '{')
+		defer func() { w.out = append(w.out, '}') }()
+		prefix, taken = "", &keys{}
+	}
+	var declarations []Attribute
+	for _, attribute := range attributes {
+		if _, ok := attribute.declares(); ok && w.style.SplitNamespaces {
+			declarations = append(declarations, attribute)
+			continue
+		}
+		key := prefix + w.key(attribute.Name)
+		if !taken.add(key) {
+			return collision(key, e)
+		}
+		w.member(key)
+		w.value(attribute.Value)
+	}
+	if declarations == nil {
+		return nil
+	}
+	key := prefix + "xmlns"
+	if !taken.add(key) {
+		return collision(key, e)
+	}
+	w.member(key)
+	w.out = append(w.out, '{')
+	for _, attribute := range declarations {
+		name, _ := attribute.declares()
+		if name == "" {
+			name = w.style.TextKey
+		}
+		w.member(name)
+		w.out = AppendString(w.out, attribute.Value)
+	}
+	w.out = append(w.out, '}')
+	return nil
+}
+
+// value writes a text, as a number or boolean if the style wants that.
+func (w *writer) value(text string) {
+	if w.style.Typed && (text == "true" || text == "false" || exactNumber(text)) {
+		w.out = append(w.out, text...)
+		return
+	}
+	w.out = AppendString(w.out, text)
+}
+
+// exactNumber says whether text is what JSON writes for a number that comes
+// back as the same text: an integer of 64 bits, or a decimal that a float64
+// holds and that is written in its shortest form.
+func exactNumber(text string) bool {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return strconv.FormatInt(n, 10) == text
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return err == nil && strings.Contains(text, ".") && strconv.FormatFloat(n, 'f', -1, 64) == text
 }
 
 // children writes the members that stand for e's children.
@@ -180,7 +277,7 @@ func (w *writer) children(e *Element, declared *arrays, taken *keys) error {
 		}
 		w.member(key)
 		inner := declared.child(key)
-		if len(group) == 1 && (inner == nil || !inner.always) {
+		if len(group) == 1 && !w.style.EveryArray && (inner == nil || !inner.always) {
 			if err := w.element(group[0], inner); err != nil {
 				return err
 			}
@@ -209,44 +306,6 @@ func (w *writer) children(e *Element, declared *arrays, taken *keys) error {
 	return nil
 }
 
-// keys is a set of keys in the order of their arrival. Few are searched one
-// by one, which beats a map for nearly every element.
-type keys struct {
-	list  []string
-	index map[string]int // from manyKeys on
-}
-
-const manyKeys = 16
-
-// find gives a key's place, or -1.
-func (k *keys) find(key string) int {
-	if k.index == nil {
-		return slices.Index(k.list, key)
-	}
-	if at, ok := k.index[key]; ok {
-		return at
-	}
-	return -1
-}
-
-// add says whether the key is new.
-func (k *keys) add(key string) bool {
-	if k.find(key) >= 0 {
-		return false
-	}
-	k.list = append(k.list, key)
-	switch {
-	case k.index != nil:
-		k.index[key] = len(k.list) - 1
-	case len(k.list) == manyKeys:
-		k.index = make(map[string]int, 2*manyKeys)
-		for i, known := range k.list {
-			k.index[known] = i
-		}
-	}
-	return true
-}
-
 // member writes a key, and a comma before it unless it is the object's first.
 func (w *writer) member(key string) {
 	if w.out[len(w.out)-1] != '{' {
@@ -258,48 +317,4 @@ func (w *writer) member(key string) {
 func collision(key string, e *Element) error {
 	return &abi.Error{Code: CodeCollision, Message: "element <" + e.Name + ">: two things would have the JSON key \"" + key +
 		"\"; choose another attribute_prefix or text_key, or keep the namespace prefixes"}
-}
-
-// AppendString appends text as a JSON string. Bytes that are not UTF-8 become
-// U+FFFD.
-func AppendString(dst []byte, text string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			if r, size = utf8.DecodeRuneInString(text[i:]); r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
-		}
-		dst = append(dst, text[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			if c < ' ' {
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			} else {
-				dst = append(dst, "\ufffd"...)
-			}
-		}
-		i += size
-		start = i
-	}
-	dst = append(dst, text[start:]...)
-	return append(dst, '"')
 }

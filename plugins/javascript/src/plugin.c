@@ -57,26 +57,7 @@ static const uint8_t dayjs_code[] = {
 static JSContext *context;
 static JSValue result_function, report_function; // of prelude.js
 
-// Promises that were rejected while nobody listened.
-static struct rejection {
-    JSValue promise, reason;
-} *rejections;
-static int rejection_count;
-
-static void track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
-{
-    if (is_handled) {
-        for (int i = 0; i < rejection_count; i++)
-            if (JS_IsStrictEqual(ctx, rejections[i].promise, promise))
-                rejections[i] = rejections[--rejection_count];
-        return;
-    }
-    struct rejection *more = realloc(rejections, (rejection_count + 1) * sizeof *more);
-    if (!more)
-        return; // out of memory fails the script in its next allocation
-    rejections = more;
-    rejections[rejection_count++] = (struct rejection){JS_DupValue(ctx, promise), JS_DupValue(ctx, reason)};
-}
+#include "rejection.h"
 
 // host.call(name, request) -> reply
 static JSValue host_call(JSContext *ctx, JSValueConst this, int argc, JSValueConst *argv)

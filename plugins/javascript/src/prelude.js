@@ -4,7 +4,8 @@
 // stays as it was whatever a script does to them.
 //
 // host.call(name, text) calls a function of trama:host/v1 and gives its reply,
-// host.random(n) gives n random bytes, host.library(name) runs a library.
+// host.random(n) gives n random bytes, host.library(name) runs a library. What
+// this engine and that of plugins share is in globals.js, put in by build.sh.
 (function (host) {
   "use strict";
   const { parse, stringify } = JSON;
@@ -120,58 +121,7 @@
   }
   global("console", console);
 
-  // ---- crypto: the two functions that scripts make ids and tokens with
-
-  global("crypto", {
-    getRandomValues(view) {
-      if (!ArrayBuffer.isView(view) || view instanceof DataView || /^Float/.test(view[Symbol.toStringTag])) {
-        throw new TypeError("crypto.getRandomValues() takes an integer typed array");
-      }
-      if (view.byteLength > 65536) throw new RangeError("crypto.getRandomValues() gives at most 65536 bytes");
-      const bytes = new Uint8Array(host.random(view.byteLength));
-      new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(bytes);
-      return view;
-    },
-    randomUUID() {
-      const b = new Uint8Array(host.random(16));
-      b[6] = (b[6] & 0x0f) | 0x40; // version 4
-      b[8] = (b[8] & 0x3f) | 0x80; // variant of RFC 9562
-      const hex = Array.from(b, (x) => x.toString(16).padStart(2, "0")).join("");
-      return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-    },
-  });
-
-  // ---- the end of a call
-
-  // JSON.stringify leaves functions out and makes {} of promises, maps and
-  // sets. In a result each is a mistake that would travel on in silence, so it
-  // is refused, by the hook that JSON.stringify offers. Until the script has
-  // ended the hooks change nothing: a script's own JSON.stringify behaves as
-  // everywhere.
-  let ended = false;
-
-  function refuse(prototype, what, remedy) {
-    defineProperty(prototype, "toJSON", {
-      configurable: true,
-      writable: true,
-      value(key) {
-        if (!ended) return this;
-        throw new TypeError(`the result${key === "" ? "" : ` holds at "${key}" what`} is ${what}; ${remedy}`);
-      },
-    });
-  }
-  refuse(Function.prototype, "a function", "call it and return what it gives");
-  refuse(Promise.prototype, "a promise", "await it");
-  refuse(Map.prototype, "a Map", "return Object.fromEntries(map)");
-  refuse(Set.prototype, "a Set", "return [...set]");
-  refuse(BigInt.prototype, "a BigInt", "return Number(x) or String(x)");
-
-  // result gives the JSON of what the script returned.
-  function result(value) {
-    ended = true;
-    if (typeof value === "symbol") throw new TypeError("the result is a symbol; return a JSON value");
-    return stringify(value) ?? "null";
-  }
+  // @include globals.js
 
   // report gives the JSON of the abi.Error for something thrown. lines is the
   // number of lines of the script: a syntax error at its end is found behind it.

@@ -83,7 +83,7 @@ func (s *stage) orders(ctx context.Context) {
 	s.check("404 as problem details", errors.Join(err, unknown.problem(404, "no_route")))
 	wrong := &exchange{method: "PUT", path: "/api/orders", shown: "(only POST has a route)"}
 	err = s.send(ctx, wrong)
-	s.check("405 as problem details, with Allow", errors.Join(err, wrong.problem(405, "method"), same("Allow", wrong.header.Get("Allow"), "POST")))
+	s.check("405 as problem details, with Allow", errors.Join(err, wrong.problem(405, "method"), same("Allow", wrong.header.Get("Allow"), "POST, OPTIONS")))
 
 	s.check("the ERP registered two orders and refused no request",
 		errors.Join(same("number of orders", len(s.erp.Orders()), 2), same("failures", s.erp.Failures(), []string(nil))))

@@ -1,0 +1,88 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/trama-run/trama/host/author"
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// ManifestFile is a project's manifest.
+const ManifestFile = "manifest.json"
+
+// PluginFile gives the file that an argument names: itself, or what a project's
+// build has made.
+func PluginFile(arg string) (string, error) {
+	info, err := os.Stat(arg)
+	if err != nil || !info.IsDir() {
+		return arg, err
+	}
+	data, err := os.ReadFile(filepath.Join(arg, ManifestFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s is no plugin's project: it has no %s; name a project or a file .wasm", arg, ManifestFile)
+	}
+	if err != nil {
+		return "", err
+	}
+	var manifest struct{ Name string }
+	if err := json.Unmarshal(data, &manifest); err != nil || manifest.Name == "" {
+		return "", fmt.Errorf("%s: it has no name that can be read: %w", filepath.Join(arg, ManifestFile), errors.Join(err, errNoName))
+	}
+	file := filepath.Join(arg, "build", manifest.Name+".wasm")
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s is not there; run: trama plugin build %s", file, arg)
+	} else if err != nil {
+		return "", err
+	}
+	language, err := author.Detect(arg)
+	if err != nil { // built by other means than ours
+		return file, nil
+	}
+	newer, err := language.Newer(arg, file)
+	if err == nil && newer != "" {
+		err = fmt.Errorf("%s is older than %s; run: trama plugin build %s", file, newer, arg)
+	}
+	return file, err
+}
+
+var errNoName = errors.New(`want a field "name"`)
+
+// IsProject tells a project's directory from a plugin's name.
+func IsProject(arg string) bool {
+	info, err := os.Stat(filepath.Join(arg, ManifestFile))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// OpenPlugin opens a plugin's file, or that of a project. The caller calls done.
+func OpenPlugin(ctx context.Context, arg, network string) (_ *plugintest.Plugin, done func() error, err error) {
+	file, err := PluginFile(arg)
+	if err != nil {
+		return nil, nil, err
+	}
+	box, end, err := OpenSandbox()
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := plugintest.Open(ctx, plugintest.Config{Sandbox: box, Network: network}, file)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%s: %w", file, err), end(ctx))
+	}
+	return opened, func() error { return errors.Join(opened.Close(ctx), end(ctx)) }, nil
+}
+
+// Describe asks a plugin's file for its manifest and digest, in a sandbox of its own.
+func Describe(ctx context.Context, path string) (m abi.Manifest, digest string, err error) {
+	box, done, err := OpenSandbox()
+	if err != nil {
+		return abi.Manifest{}, "", err
+	}
+	defer func() { err = errors.Join(err, done(ctx)) }()
+	return plugin.Inspect(ctx, box, path)
+}

@@ -1,0 +1,69 @@
+package project
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
+	"github.com/trama-run/trama/host/author"
+	"github.com/trama-run/trama/pdk"
+)
+
+func (p program) buildCommand() *cobra.Command {
+	var debug bool
+	c := &cobra.Command{
+		Use:   "build [DIR]",
+		Short: "Build a plugin: one file to ship",
+		Long: `Build the plugin in DIR, or in the present directory: its language's compiler
+runs, manifest.json goes into the module, and build/<name>.wasm is all there is
+to ship. The language is known by its marker file, such as go.mod or Cargo.toml.
+A mistake in the manifest is told before the compiler runs; what the compiler
+says is shown as it is.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			built, err := p.buildPlugin(c.Context(), cli.ArgOr(args, "."), debug)
+			if err != nil {
+				return err
+			}
+			return p.printBuilt(built)
+		},
+	}
+	c.Flags().BoolVar(&debug, "debug", false, "keep files and lines for the traces of crashes; the module is several times the size")
+	return c
+}
+
+// buildPlugin builds a project. Compilers say what they say on stderr.
+func (p program) buildPlugin(ctx context.Context, dir string, debug bool) (author.Built, error) {
+	return author.Build{Dir: dir, Files: pdk.Files, Environ: p.Environ, Output: p.Stderr, Debug: debug}.Run(ctx)
+}
+
+// builtPlugin is what "plugin build --json" prints.
+type builtPlugin struct {
+	author.Built
+	Seconds float64 `json:"seconds"`
+}
+
+func (p program) printBuilt(built author.Built) error {
+	if p.JSON {
+		return p.PrintJSON(builtPlugin{built, built.Took.Seconds()})
+	}
+	t := cli.NewTable(p.Stdout)
+	t.Row("file", built.Path)
+	t.Row("bytes", fmt.Sprint(built.Size))
+	t.Row("sha256", built.SHA256)
+	t.Row("took", cli.Took(built.Took))
+	if err := t.End(); err != nil {
+		return err
+	}
+	in := ""
+	if dir := filepath.Dir(filepath.Dir(built.Path)); dir != "." {
+		in = " " + dir
+	}
+	_, err := fmt.Fprintf(p.Stdout, "next:\n  trama plugin test%s\n  trama plugin check %s\n  cp %s WORKSPACE%splugins%[4]s\n",
+		cli.Printable(in), cli.Printable(built.Path), cli.Printable(built.Path), string(os.PathSeparator))
+	return err
+}

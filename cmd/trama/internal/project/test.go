@@ -1,0 +1,182 @@
+package project
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
+	"github.com/trama-run/trama/cmd/trama/internal/local"
+	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/host/source"
+)
+
+func (p program) testCommand() *cobra.Command {
+	var pattern string
+	c := &cobra.Command{
+		Use:   "test [DIR|FILE.wasm]",
+		Short: "Try a plugin by the examples of its manifest and the cases of its author",
+		Long: `Try a plugin, without a server: each example of its manifest, and each case in
+the files cases/*.yaml of its project. The default is the project in this
+directory, whose file trama plugin build has made. The plugin runs in the
+sandbox of a server, with all that its manifest asks for granted, and nothing
+outside is reached: a case answers its requests.
+
+A file is a list of cases:
+
+  - name: makes a contact
+    operation: create             # or export: receive | send | run
+    input: {name: Ana}            # any JSON; or input_text: "bytes"
+    config: {currency: BRL}       # what config_get finds
+    http:                         # in order; what a request leaves out is not compared
+      - request: {method: POST, url: /contacts, headers: {idempotency-key: test-effect}, body: {name: Ana}}
+        response: {status: 201, body: {id: "7"}}   # or failure: timeout, refused
+    kv: {visits: "2"}             # the contact's memory before
+    output: {id: "7"}             # or output_text: "bytes"; or error: {code, message, retryable, retry_after_millis, detail}
+    kv_after: {visits: "3"}
+    log: ["info: made 7"]
+
+The effect id is test-effect; a secret shows in a request as <secret:NAME>;
+every name is that of a key to sign with. The message of an error must contain
+the one given. A request that is not answered, and an answer that is not asked
+for, fail a case. Where there is nothing to try, it fails too.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.testPlugin(c.Context(), cli.ArgOr(args, "."), pattern)
+		},
+	}
+	c.Flags().StringVar(&pattern, "run", "", "only cases whose name this regular `expression` finds something in")
+	return c
+}
+
+// target tells a plugin, which may be left out, from an operation of it: the
+// first of two arguments, a file .wasm or a directory. The default is the
+// project in this directory.
+func target(args []string) (of string, rest []string) {
+	if len(args) == 0 {
+		return ".", nil
+	}
+	info, err := os.Stat(args[0])
+	if len(args) == 2 || strings.HasSuffix(args[0], ".wasm") || err == nil && info.IsDir() {
+		return args[0], args[1:]
+	}
+	return ".", args
+}
+
+// caseResult is what "plugin test --json" prints of a case.
+type caseResult struct {
+	Name        string                  `json:"name"`
+	At          *source.Place           `json:"at,omitempty"` // nil for an example of the manifest
+	Took        time.Duration           `json:"took"`         // nanoseconds
+	Fuel        int64                   `json:"fuel"`
+	Differences []plugintest.Difference `json:"differences,omitempty"`
+}
+
+func (p program) testPlugin(ctx context.Context, arg, pattern string) (err error) {
+	expression, err := regexp.Compile(pattern)
+	if err != nil {
+		return cli.Usage("--run: " + err.Error())
+	}
+	tested, done, err := local.OpenPlugin(ctx, arg, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	cases := plugintest.Examples(tested.Manifest)
+	written, problems, err := casesOf(tested, arg)
+	if err != nil {
+		return err
+	}
+	cases = slices.DeleteFunc(append(cases, written...), func(c plugintest.Case) bool { return !expression.MatchString(c.Name) })
+	results, failed := []caseResult{}, 0
+	for _, c := range cases {
+		r, err := tested.Run(ctx, c)
+		if err != nil {
+			return err
+		}
+		shown := resultOf(r)
+		results = append(results, shown)
+		if len(r.Differences) > 0 {
+			failed++
+		}
+		if !p.JSON {
+			p.printCase(shown)
+		}
+	}
+	if p.JSON {
+		err = p.PrintJSON(results)
+	} else if len(results) > 0 {
+		fmt.Fprintf(p.Stdout, "%d passed, %d failed\n", len(results)-failed, failed)
+	}
+	p.PrintProblems(problems)
+	switch {
+	case err != nil:
+		return err
+	case len(problems)+failed > 0:
+		return cli.ErrReported
+	case len(results) == 0 && pattern != "":
+		return fmt.Errorf("nothing was tried: no case has a name that %q finds something in", pattern)
+	case len(results) == 0:
+		return errors.New("nothing was tried, since there are no cases: give the manifest's operations examples, or write cases/first.yaml; see trama plugin test --help")
+	}
+	return nil
+}
+
+func (p program) printCase(r caseResult) {
+	word, where := "ok  ", "manifest"
+	if len(r.Differences) > 0 {
+		word = "FAIL"
+	}
+	if r.At != nil {
+		where = r.At.File
+	}
+	fmt.Fprintf(p.Stdout, "%s  %s  %s  (%s)\n", word, where, cli.Printable(r.Name), cli.Took(r.Took))
+	if len(r.Differences) > 0 && r.At != nil {
+		fmt.Fprintf(p.Stdout, "      %s\n", r.At)
+	}
+	for _, d := range r.Differences {
+		fmt.Fprintf(p.Stdout, "      %s\n", strings.ReplaceAll(cli.Printable(d.String()), "\n", "\n      "))
+	}
+}
+
+// casesDir is where a project has its cases: that of the directory, or of the
+// one that a file is in, or of the one above build.
+func casesDir(arg string) string {
+	dir := arg
+	if info, err := os.Stat(arg); err == nil && !info.IsDir() {
+		if dir = filepath.Dir(arg); filepath.Base(dir) == "build" {
+			dir = filepath.Dir(dir)
+		}
+	}
+	return filepath.Join(dir, "cases")
+}
+
+// casesOf reads the cases of a project. Those of a file with mistakes are left
+// out: it gives the mistakes.
+func casesOf(tested *plugintest.Plugin, arg string) (cases []plugintest.Case, problems source.Problems, err error) {
+	for _, pattern := range []string{"*.yaml", "*.yml", "*.json"} {
+		files, err := filepath.Glob(filepath.Join(casesDir(arg), pattern))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return nil, nil, err
+			}
+			found, wrong := plugintest.Parse(file, data, tested.Manifest)
+			if problems = append(problems, wrong...); len(wrong) == 0 {
+				cases = append(cases, found...)
+			}
+		}
+	}
+	return cases, problems, nil
+}

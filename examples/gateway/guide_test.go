@@ -1,0 +1,26 @@
+// Package gateway_test follows the guide of this directory as a newcomer would.
+package gateway_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/trama-run/trama/examples/guide"
+)
+
+// TestGuide runs each command of the guide as it is written there, and finds in
+// its output what the guide says.
+func TestGuide(t *testing.T) {
+	guide.Guide{
+		File: "README.md", Root: guide.Checkout(t), Commands: 15, Checks: 12,
+		Looks: func(line string) bool {
+			return strings.HasPrefix(line, "curl -s http") || strings.Contains(line, " list ") || strings.Contains(line, " test ")
+		},
+		Ready: func(line string) string {
+			if strings.Contains(line, "serve") {
+				return "http://127.0.0.1:8161/readyz"
+			}
+			return "http://127.0.0.1:8162/"
+		},
+	}.Follow(t)
+}

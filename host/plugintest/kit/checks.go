@@ -1,0 +1,390 @@
+package kit
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/host/schema"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+func (k *kit) schemas() error {
+	for i, op := range k.Manifest.Operations {
+		for _, side := range []struct {
+			name   string
+			schema json.RawMessage
+		}{{"input", op.Input}, {"output", op.Output}} {
+			where := place(i, "."+side.name)
+			if len(side.schema) == 0 {
+				k.find(where, "write a JSON Schema (2020-12); {} takes anything, and a title says what", "operation %s has no schema of its %s", op.Name, side.name)
+			} else if _, err := compile(side.schema); err != nil {
+				k.find(where, "write a JSON Schema of draft 2020-12, which refers to its own parts alone", "%v", err)
+			}
+		}
+	}
+	if len(k.Manifest.Config) > 0 {
+		if _, err := compile(k.Manifest.Config); err != nil {
+			k.find("$.config", "write a JSON Schema of draft 2020-12, which refers to its own parts alone", "%v", err)
+		}
+	}
+	return nil
+}
+
+func compile(data json.RawMessage) (*schema.Schema, error) {
+	document, err := plugintest.ParseJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	return schema.Compile(document)
+}
+
+// examples holds the examples against their schemas, and runs them.
+func (k *kit) examples() error {
+	for i, op := range k.Manifest.Operations {
+		if len(op.Examples) == 0 {
+			k.find(place(i, ".examples"), "give at least one with its input and its output or error: they are its tests, and what people see of it", "operation %s has no example", op.Name)
+		}
+		for j, e := range op.Examples {
+			where := place(i, fmt.Sprintf(".examples[%d]", j))
+			switch {
+			case e.Output == nil && e.Error == nil:
+				k.find(where, "add output or error", "the example says nothing of its end")
+			case e.Output != nil && e.Error != nil:
+				k.find(where, "keep one", "the example has an output and an error")
+			case e.Output != nil: // what fails may fail for its input
+				k.suits(where+".input", op.Input, e.Input)
+				k.suits(where+".output", op.Output, e.Output)
+			}
+		}
+	}
+	passed := 0
+	for _, c := range plugintest.Examples(k.Manifest) {
+		k.calls++
+		r, err := k.Plugin.Run(k.ctx, c)
+		if err != nil {
+			return err
+		}
+		if r.Outcome.Error != nil {
+			k.failures = append(k.failures, failure{c.Operation, r.Outcome.Error, r.Outcome.Kind})
+		}
+		k.outcomes = append(k.outcomes, r)
+		if len(r.Differences) == 0 {
+			passed++
+		}
+		for _, d := range r.Differences {
+			k.find(c.Name, "mend the operation or its example", "%s", d)
+		}
+		if r.Outcome.Error == nil {
+			k.gives(c.Operation, r.Outcome.Output)
+		}
+	}
+	k.now.Detail = fmt.Sprintf("%d passed", passed)
+	return nil
+}
+
+// suits holds a value of an example against its schema.
+func (k *kit) suits(where string, of, value json.RawMessage) {
+	s, err := compile(of)
+	if len(of) == 0 || err != nil {
+		return // said by the check of schemas
+	}
+	document, err := plugintest.ParseJSON(value)
+	if err != nil {
+		return // no manifest that a host reads has what is no JSON
+	}
+	for _, v := range s.Check(document) {
+		k.find(where, "mend the example or the schema", "the example breaks the operation's own schema: %s: %s", v.Pointer, v.Message)
+	}
+}
+
+// gives holds an output against the schema of its operation.
+func (k *kit) gives(name string, output []byte) {
+	if len(output) == 0 {
+		output = []byte("null")
+	}
+	for _, op := range k.Manifest.Operations {
+		if op.Name != name || len(op.Output) == 0 {
+			continue
+		}
+		s, err := compile(op.Output)
+		if err != nil {
+			return
+		}
+		value, err := plugintest.ParseJSON(output)
+		if err != nil {
+			k.find(name, "give JSON: a flow takes nothing else", "the output is not JSON: %s", brieflyQuoted(string(output)))
+			return
+		}
+		for _, v := range s.Check(value) {
+			k.find(name, "mend the operation or the schema", "an output breaks the operation's own schema: %s: %s", v.Pointer, v.Message)
+		}
+	}
+}
+
+// limits looks at what the examples took: a larger input takes more.
+func (k *kit) limits() error {
+	var fuel, memory int64
+	for _, r := range k.outcomes {
+		fuel, memory = max(fuel, r.Outcome.Fuel), max(memory, r.Outcome.Memory)
+		for _, took := range []struct {
+			what, field string
+			used, limit int64
+		}{{"fuel", "fuel", r.Outcome.Fuel, k.Limits.Fuel}, {"memory", "memory_bytes", r.Outcome.Memory, k.Limits.Memory}} {
+			if took.used > took.limit/2 {
+				k.find("$.limits."+took.field, "do less in a call, or ask for more than that in the manifest's limits", "the example %q took %d of the %d that its calls have of %s", r.Case.Name, took.used, took.limit, took.what)
+			}
+		}
+	}
+	k.now.Detail = fmt.Sprintf("at most %d of %d fuel, %s of %s memory", fuel, k.Limits.Fuel, grant.Size(memory), grant.Size(k.Limits.Memory))
+	return nil
+}
+
+// authority compares what the manifest asks for with what the module imports:
+// there is no other way out of it.
+func (k *kit) authority() error {
+	c := k.Manifest.Capabilities
+	for _, a := range []struct {
+		path      string
+		asked     bool
+		what      string
+		functions []string
+	}{
+		{"$.capabilities.egress", len(c.Egress) > 0, "egress", []string{abi.HostHTTPSend, "http_request"}},
+		{"$.capabilities.secrets", len(c.Secrets) > 0, "secrets", []string{abi.HostSecretRef}},
+		{"$.capabilities.sign", len(c.Sign) > 0, "sign", []string{abi.HostSign, abi.HostVerify}},
+		{"$.capabilities.kv_bytes", c.KVBytes > 0, "kv_bytes", []string{abi.HostKVGet, abi.HostKVSet, abi.HostKVDelete, abi.HostKVList}},
+	} {
+		imported := ""
+		for _, im := range k.Info.Imports {
+			if im.Module != abi.ModuleWASI && slices.Contains(a.functions, im.Name) {
+				imported = im.Module + "." + im.Name
+			}
+		}
+		switch {
+		case a.asked && imported == "":
+			k.find(a.path, "take it out of the manifest: an operator reads it as what the plugin does", "it asks for %s, and the module imports none of %s", a.what, strings.Join(a.functions, ", "))
+		case !a.asked && imported != "":
+			k.find("import "+imported, "add "+a.what+" to the manifest's capabilities, or leave the import out", "it is used, and the manifest asks for no %s", a.what)
+		}
+	}
+	k.now.Detail = fmt.Sprintf("%d imports", len(k.Info.Imports))
+	return nil
+}
+
+// again repeats each example of a pure operation, also after a call that failed.
+func (k *kit) again() error {
+	for _, c := range plugintest.Examples(k.Manifest) {
+		pure := slices.ContainsFunc(k.Manifest.Operations, func(op abi.Operation) bool {
+			return op.Name == c.Operation && op.Effect == abi.EffectPure
+		})
+		if !pure || c.Error != nil {
+			continue
+		}
+		call, err := k.CallOf(c)
+		if err != nil {
+			return err
+		}
+		var outputs [2]string
+		for i := range outputs {
+			out, err := k.call(call)
+			if err != nil {
+				return err
+			}
+			outputs[i] = string(out.Output)
+			if _, err := k.call(plugintest.Call{Export: call.Export, Input: []byte("{")}); err != nil {
+				return err
+			}
+		}
+		if outputs[0] != outputs[1] {
+			k.find(c.Name, "a pure operation gives the same for the same input: keep nothing between calls, or name another effect", "it gave %s and then %s", brieflyQuoted(outputs[0]), brieflyQuoted(outputs[1]))
+		}
+	}
+	return nil
+}
+
+// answered makes a call that may fail, but only by an error of the plugin's own.
+func (k *kit) answered(op operation, what string, input []byte) error {
+	out, err := k.call(plugintest.Call{Export: op.export, Input: input})
+	if err != nil {
+		return err
+	}
+	switch {
+	case out.Error == nil && len(out.Output) > 0 && !json.Valid(out.Output) && json.Valid(input):
+		k.find(op.Name, "give JSON: a flow takes nothing else", "for %s it gave what is not JSON: %s", what, brieflyQuoted(string(out.Output)))
+	case out.Kind == sandbox.KindLimit && strings.HasPrefix(out.Error.Message, sandbox.ErrorText+" "):
+		k.find(op.Name, "quote no more of the input in a message than a few dozen characters", "on %s the message of its error is too long to be taken", what)
+	case out.Error != nil && out.Kind != sandbox.KindGuest && len(out.Unexpected) == 0:
+		k.find(op.Name, "check the input and fail by an error with the code invalid", "on %s it did not answer: %s", what, out.Error.Message)
+	}
+	return nil
+}
+
+func (k *kit) empty() error {
+	for _, op := range k.operations() {
+		if err := k.answered(op, "no input", nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kit) malformed() error {
+	for _, op := range k.operations() {
+		for _, input := range []string{
+			"{", "nul", "[1,", `{"a":1}}`, "\xff\xfe\x00", `"\ud800"`, "null", "true", "-0", "[]", "{}", `"text"`,
+			`{"":{"":[{}]}}`, strings.Repeat("[", 10_000), strings.Repeat(`{"a":`, 10_000),
+		} {
+			if err := k.answered(op, "the input "+brieflyQuoted(input), []byte(input)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unicode puts texts of all kinds into the examples.
+func (k *kit) unicode() error {
+	return k.varied(func(value any) []any {
+		if _, is := value.(string); !is {
+			return nil
+		}
+		return []any{"", "é", "👩‍👩‍👧‍👦 🇧🇷 e\u0301", "שלום العالم ﷽", "\u0000\u0001\u001f\u007f\u2028", "\"\\/</script>", "\uffff\U0010ffff"}
+	})
+}
+
+// numbers puts numbers of all sizes into the examples.
+func (k *kit) numbers() error {
+	return k.varied(func(value any) []any {
+		if _, is := value.(json.Number); !is {
+			return nil
+		}
+		var all []any
+		for _, n := range []string{"0", "-1", "9007199254740991", "-9007199254740991", "9223372036854775807", "18446744073709551616", "0.1", "1e308", "-1e-308"} {
+			all = append(all, json.Number(n))
+		}
+		return all
+	})
+}
+
+// varied calls each operation with its first example, in which one value after
+// the other is replaced.
+func (k *kit) varied(by func(value any) []any) error {
+	for _, op := range k.operations() {
+		if len(op.Examples) == 0 {
+			continue
+		}
+		value, err := plugintest.ParseJSON(op.Examples[0].Input)
+		if err != nil {
+			continue // said by the examples
+		}
+		const most = 60 // calls of one operation
+		for _, input := range replaced(value, by, most) {
+			data, err := json.Marshal(input)
+			if err != nil {
+				return err
+			}
+			if err := k.answered(op, "the input "+brieflyQuoted(string(data)), data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replaced gives copies of a value in which one part is replaced.
+func replaced(value any, by func(any) []any, most int) (all []any) {
+	all = append(all, by(value)...)
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			for _, other := range replaced(v[name], by, most) {
+				copied := maps.Clone(v)
+				copied[name] = other
+				all = append(all, copied)
+			}
+		}
+	case []any:
+		for i, part := range v {
+			for _, other := range replaced(part, by, most) {
+				copied := slices.Clone(v)
+				copied[i] = other
+				all = append(all, copied)
+			}
+		}
+	}
+	return all[:min(len(all), most)]
+}
+
+func (k *kit) oversized() error {
+	long := strings.Repeat("0123456789abcdef", 1<<16)
+	for _, op := range k.operations() {
+		inputs := []string{`"` + long + `"`, `[` + strings.Repeat("0,", 1<<17) + `0]`}
+		if len(op.Examples) > 0 {
+			if value, err := plugintest.ParseJSON(op.Examples[0].Input); err == nil {
+				texts := replaced(value, func(value any) []any {
+					if _, is := value.(string); is {
+						return []any{long}
+					}
+					return nil
+				}, 1)
+				for _, text := range texts {
+					data, err := json.Marshal(text)
+					if err != nil {
+						return err
+					}
+					inputs = append(inputs, string(data))
+				}
+			}
+		}
+		for _, input := range inputs {
+			if int64(len(input)) > k.Limits.Input {
+				continue
+			}
+			if err := k.answered(op, "the input "+brieflyQuoted(input), []byte(input)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// errors looks at all errors that the checks before have seen.
+func (k *kit) errors() error {
+	seen := map[string]bool{}
+	for _, f := range k.failures {
+		if f.kind != sandbox.KindGuest || seen[f.export+f.err.Code+f.err.Message] {
+			continue
+		}
+		seen[f.export+f.err.Code+f.err.Message] = true
+		switch {
+		case strings.HasSuffix(f.err.Message, sandbox.Silent):
+			k.find(f.export, "set an error before it returns what is not 0", "%s", f.err.Message)
+		case strings.TrimSpace(f.err.Message) == "" || f.err.Message == f.err.Code:
+			k.find(f.export, "say in a sentence what is wrong, where, and what to do about it", "an error with the code %q has no message", f.err.Code)
+		case !codePattern.MatchString(f.err.Code):
+			k.find(f.export, "use a word such as not_found", "the code %q of an error is no word for programs", f.err.Code)
+		case f.err.RetryAfterMillis < 0 || f.err.RetryAfterMillis > 0 && !f.err.Retryable:
+			k.find(f.export, "say retryable too, or leave retry_after_millis out", "an error says when to repeat the call, and not that it may be repeated: %s", f.err.Message)
+		}
+	}
+	k.now.Detail = fmt.Sprintf("%d different ones", len(seen))
+	return nil
+}
+
+// brieflyQuoted shows an input in a line.
+func brieflyQuoted(text string) string {
+	const most = 60
+	if len(text) > most {
+		return fmt.Sprintf("%.40q… (%d bytes)", text, len(text))
+	}
+	return fmt.Sprintf("%q", text)
+}

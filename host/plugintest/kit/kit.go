@@ -1,0 +1,133 @@
+// Package kit is the conformance kit: what every plugin owes to its host, as a
+// table of named checks. Each finding says what is wrong, where, and what its
+// author does about it.
+//
+// It calls a plugin by way of [plugintest] and knows nothing above that.
+package kit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/host/sandbox"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// Finding is one thing that a plugin does otherwise than it owes to its host.
+type Finding struct {
+	Check  string `json:"check"`
+	Where  string `json:"where"`  // an export, or a place in the manifest
+	What   string `json:"what"`   // one or more lines
+	Remedy string `json:"remedy"` // what the author does about it
+}
+
+// String gives the place, what is wrong there, and the remedy.
+func (f Finding) String() string { return f.Where + ": " + f.What + "; " + f.Remedy }
+
+// Check is one check of the conformance kit.
+type Check struct {
+	Name  string
+	Title string // what a plugin that passes it does
+	run   func(*kit) error
+}
+
+// Checks lists the conformance kit. What a host refuses at once (a wrong
+// signature of an export, an invalid manifest, another ABI) is found by [plugintest.Open].
+func Checks() []Check {
+	return []Check{
+		{"schemas", "each operation says what it takes and gives, by schemas that can be read", (*kit).schemas},
+		{"examples", "each operation has examples, which suit its schemas and come out as they say", (*kit).examples},
+		{"limits", "its examples leave half of what it may take", (*kit).limits},
+		{"authority", "it asks for what it uses, and uses what it asks for", (*kit).authority},
+		{"again", "a call gives the same again, whatever came between", (*kit).again},
+		{"empty", "no input at all is answered, not crashed on", (*kit).empty},
+		{"malformed", "what is no JSON, or not what was asked for, is answered, not crashed on", (*kit).malformed},
+		{"unicode", "texts of any script are answered, not crashed on", (*kit).unicode},
+		{"numbers", "the largest, the smallest and fractional numbers are answered, not crashed on", (*kit).numbers},
+		{"oversized", "a megabyte is answered, not crashed on", (*kit).oversized},
+		{"errors", "errors have a code for programs and a sentence for people", (*kit).errors},
+	}
+}
+
+// Checked is how one check went.
+type Checked struct {
+	Name     string    `json:"name"`
+	Title    string    `json:"title"`
+	Detail   string    `json:"detail,omitempty"` // such as how many calls it made
+	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Run runs the conformance kit; each check is told of as it ends. Its error is
+// the context's, or what keeps a call from being made.
+func Run(ctx context.Context, p *plugintest.Plugin, each func(Checked)) error {
+	k := &kit{ctx: ctx, Plugin: p}
+	for _, c := range Checks() {
+		k.now, k.calls = &Checked{Name: c.Name, Title: c.Title}, 0
+		if err := c.run(k); err != nil {
+			return err
+		}
+		if k.calls > 0 && k.now.Detail == "" {
+			k.now.Detail = fmt.Sprintf("%d calls", k.calls)
+		}
+		each(*k.now)
+	}
+	return nil
+}
+
+// kit is the checks at work.
+type kit struct {
+	*plugintest.Plugin
+	ctx   context.Context //nolint:containedctx // of one Run, and ends with it
+	now   *Checked
+	calls int
+	// failures are the errors that calls ended with, by export.
+	failures []failure
+	// outcomes are what came of the examples.
+	outcomes []plugintest.Result
+}
+
+type failure struct {
+	export string
+	err    *abi.Error
+	kind   sandbox.Kind
+}
+
+func (k *kit) find(where, remedy, format string, args ...any) {
+	k.now.Findings = append(k.now.Findings, Finding{k.now.Name, where, fmt.Sprintf(format, args...), remedy})
+}
+
+// call makes a call, and keeps its error for the check of errors.
+func (k *kit) call(c plugintest.Call) (plugintest.Outcome, error) {
+	k.calls++
+	out, err := k.Call(k.ctx, c)
+	if err == nil && out.Error != nil {
+		k.failures = append(k.failures, failure{c.Export, out.Error, out.Kind})
+	}
+	return out, err
+}
+
+// operation is an export that takes input: an operation, or one of the kind.
+type operation struct {
+	abi.Operation
+	export string
+}
+
+// operations lists what is tried. A language's run takes whole scripts, and a
+// channel's functions have no examples, so they are tried with what is wrong.
+func (k *kit) operations() (all []operation) {
+	for _, op := range k.Manifest.Operations {
+		all = append(all, operation{op, plugin.ExportOf(op)})
+	}
+	extra := map[abi.Kind][]string{
+		abi.KindChannel: {abi.FuncReceive, abi.FuncSend}, abi.KindLanguage: {abi.FuncRun},
+	}
+	for _, name := range extra[k.Manifest.Kind] {
+		all = append(all, operation{abi.Operation{Name: name}, name})
+	}
+	return all
+}
+
+// place is an operation's place in the manifest.
+func place(i int, rest string) string { return fmt.Sprintf("$.operations[%d]%s", i, rest) }

@@ -1,0 +1,106 @@
+package plugintest_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/host/plugintest/kit"
+)
+
+// withManifest puts a manifest beside a module of the sandbox's tests.
+func withManifest(t *testing.T, guest, manifest string) *plugintest.Plugin {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "guest.wasm")
+	if err := copyFile(filepath.Join("../sandbox/testdata", guest+".wasm"), path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(strings.TrimSuffix(path, ".wasm")+".yaml", []byte(manifest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, path)
+}
+
+const head = "name: guest\nversion: 1.0.0\nabi: 1\nkind: connector\n"
+
+// TestKitFinds: each check finds what it is for, says where, and nothing else is
+// found. The guests that copy their input have a buffer for less than a megabyte,
+// and import what their manifests don't ask for.
+func TestKitFinds(t *testing.T) {
+	tried := map[string]bool{}
+	for _, test := range []struct{ name, guest, manifest, want, checks string }{
+		{"no schemas", "portable", `operations: [{name: copy, effect: pure, examples: [{input: 1, output: 1}]}]`,
+			"schemas: $.operations[0].input: operation copy has no schema", "schemas authority oversized"},
+		{"a schema that can't be read", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {type: words}, examples: [{input: 1, output: 1}]}]`,
+			"schemas: $.operations[0].output:", "schemas authority oversized"},
+		{"no example", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}}]`,
+			"examples: $.operations[0].examples: operation copy has no example", "examples authority oversized"},
+		{"an example without an end", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}, {input: 1}]}]`,
+			"examples: $.operations[0].examples[1]: the example says nothing of its end", "examples authority oversized"},
+		{"an input that breaks the schema", "portable", `operations: [{name: copy, effect: pure, input: {type: string}, output: {}, examples: [{input: 1, output: 1}]}]`,
+			"examples: $.operations[0].examples[0].input: the example breaks the operation's own schema: #:", "examples authority oversized"},
+		{"another output", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: {a: [1, 2]}, output: {a: [1, 3]}}]}]`,
+			"examples: copy: example 1: output.a[1]\n  - 3\n  + 2", "examples authority oversized"},
+		{"another error", "portable", `operations: [{name: fail_json, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: other}}]}]`,
+			"examples: fail_json: example 1: error.code\n  - other\n", "examples authority"},
+		{"more than half of its memory", "json", "limits: {memory_bytes: 262144}\n" + `operations: [{name: total, effect: pure, input: {}, output: {}, examples: [{input: {items: []}, output: {total: 0, items: 0}}]}]`,
+			`limits: $.limits.memory_bytes: the example "total: example 1" took 196608 of the 262144 that its calls have of memory`, "limits"},
+		{"memory of contacts that is not used", "portable", `capabilities: {kv_bytes: 5}` + "\n" + `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
+			"authority: $.capabilities.kv_bytes: it asks for kv_bytes, and the module imports none of kv_get", "authority oversized"},
+		{"a crash", "portable", `operations: [{name: trap, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: trap}}]}]`,
+			"empty: trap: on no input it did not answer: the plugin crashed", "authority empty malformed numbers oversized"},
+		{"an error that says nothing", "portable", `operations: [{name: fail_silent, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: error}}]}]`,
+			"errors: fail_silent: the plugin returned code 7 without saying why", "authority errors"},
+		{"an error of half the input", "portable", `operations: [{name: fail_input, effect: pure, input: {}, output: {}, examples: [{input: {code: Bad Code, message: m}, error: {code: Bad Code}}]}]`,
+			`errors: fail_input: the code "Bad Code" of an error is no word for programs`, "authority oversized errors"},
+		{"an output that is not JSON", "portable", `operations: [{name: upper, effect: pure, input: {}, output: {}, examples: [{input: "a", output: "A"}]}]`,
+			"malformed: upper: for the input \"null\" it gave what is not JSON: \"NULL\"", "authority malformed unicode oversized"},
+		{"chance", "system", `capabilities: {egress: [connection], secrets: [{name: a}], sign: [HS256], kv_bytes: 5}` + "\n" + `operations: [{name: random_bytes, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
+			"again: random_bytes: example 1: it gave ", "examples again malformed numbers oversized"},
+		{"an escape that is no more", "portable", `operations: [{name: upper, effect: pure, input: {}, output: {}, examples: [{input: "a", output: "A"}]}]`,
+			"unicode: upper: for the input ", "authority malformed unicode oversized"},
+		{"a number too large", "portable", `operations: [{name: output_big, effect: pure, input: {}, output: {}, examples: [{input: 0}]}]`,
+			"numbers: output_big: on the input \"9007199254740991\" it did not answer: ", "examples authority malformed numbers oversized"},
+		{"a buffer too small", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
+			"oversized: copy: ", "authority oversized"},
+	} {
+		check, _, _ := strings.Cut(test.want, ":")
+		tried[check] = true
+		t.Run(test.name, func(t *testing.T) {
+			p := withManifest(t, test.guest, head+test.manifest)
+			var found []string
+			var names []string // of the checks that find something
+			checks := 0
+			err := kit.Run(t.Context(), p, func(c kit.Checked) {
+				checks++
+				if len(c.Findings) > 0 {
+					names = append(names, c.Name)
+				}
+				for _, f := range c.Findings {
+					if f.Remedy == "" {
+						t.Errorf("%s: no remedy", f)
+					}
+					found = append(found, f.Check+": "+f.String())
+				}
+			})
+			if err != nil || checks != len(kit.Checks()) {
+				t.Fatalf("%d checks, %v", checks, err)
+			}
+			if all := strings.Join(found, "\n"); !strings.Contains(all, test.want) || strings.Join(names, " ") != test.checks {
+				t.Errorf("found by %s\n%s\nwant by %s\n%s", names, all, test.checks, test.want)
+			}
+		})
+	}
+	for _, c := range kit.Checks() {
+		if !tried[c.Name] {
+			t.Errorf("no guest fails the check %s", c.Name)
+		}
+	}
+}
+
+// TestKitPasses: of a plugin that owes nothing, nothing is found.
+func TestKitPasses(t *testing.T) {
+	conform(t, withManifest(t, "json", head+`operations: [{name: total, effect: pure, input: {type: object}, output: {type: object}, examples: [{input: {items: [{price: 5, quantity: 3}]}, output: {total: 15, items: 1}}]}]`))
+}

@@ -1,0 +1,57 @@
+package encode
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestAppend: a value is written byte for byte as encoding/json would, with
+// and without what is not to be seen.
+func TestAppend(t *testing.T) {
+	same := func(t interface{ Errorf(string, ...any) }, value any) {
+		for hide, of := range map[bool]any{false: value, true: Redacted(value)} {
+			want, wantErr := json.Marshal(of)
+			got, err := Append(nil, value, hide)
+			if (err != nil) != (wantErr != nil) || err == nil && string(got) != string(want) {
+				t.Errorf("hide %v: %s, %v; want %s, %v", hide, got, err, want, wantErr)
+			}
+		}
+	}
+	for _, value := range []any{
+		nil, true, int64(math.MinInt64), 0.1, 1e21, 1e-7, json.Number("12.50"), "", "a<b>&\u2028 é\x00\xff\"\\\x7f", []any(nil), map[string]any(nil), []any{}, map[string]any{},
+		7, time.Unix(0, 0).UTC(), json.RawMessage(`{"a": 1}`), map[string]string{"a": "b"}, math.NaN(), func() {}, []any{func() {}}, map[string]any{"a": func() {}},
+		map[string]any{"headers": map[string]any{"cookie": "c", "accept": "a", "headers": map[string]any{"x-key": map[string]any{"a": "b"}}}, "list": []any{map[string]any{"headers": map[string]any{"authorization": int64(1)}}}},
+		map[string]any{"query": map[string]any{"Code": "c", "page": "2"}, "body": []any{map[string]any{"password": "p", "token": int64(7), "pin": "", "deep": map[string]any{"apiKey": "k"}}}},
+		map[string]any{"headers": "text", "other": map[string]any{"headers": map[string]any(nil), "cookie": "seen"}},
+	} {
+		same(t, value)
+	}
+	name := rapid.OneOf(rapid.SampledFrom([]string{"headers", "query", "cookie", "accept", "x-token", "code"}), rapid.String())
+	leaf := rapid.OneOf(rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), rapid.Float64().AsAny(), rapid.String().AsAny())
+	value := leaf
+	for range 4 {
+		value = rapid.OneOf(leaf, rapid.SliceOfN(value, 0, 4).AsAny(), rapid.MapOfN(name, value, 0, 4).AsAny())
+	}
+	rapid.Check(t, func(t *rapid.T) { same(t, value.Draw(t, "value")) })
+}
+
+// TestRedacted: what names say is a credential is not seen, wherever it stands;
+// the rest is.
+func TestRedacted(t *testing.T) {
+	got, err := Append(nil, map[string]any{
+		"headers": map[string]any{"cookie": "TOP1", "X-Authkey": "TOP6", "accept": "seen"},
+		"query":   map[string]any{"code": "TOP2", "access_token": "TOP3", "page": "seen"},
+		"body":    map[string]any{"password": "TOP4", "list": []any{map[string]any{"api_key": "TOP5", "code": "seen", "monkey": "seen"}}, "pin": int64(7)},
+	}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(got); strings.Contains(text, "TOP") || strings.Count(text, "seen") != 4 || !strings.Contains(text, `"pin":7`) {
+		t.Errorf("kept %s", text)
+	}
+}

@@ -1,0 +1,41 @@
+;; Moves blocks of Trama's functions in one piece. The input's first byte
+;; chooses what it does wrong.
+(module
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (import "extism:host/env" "input_load_u8" (func $input_load_u8 (param i64) (result i32)))
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "trama:host/v1" "block_read" (func $block_read (param i64 i32)))
+  (import "trama:host/v1" "block_write" (func $block_write (param i32 i32) (result i64)))
+  (import "trama:host/v1" "effect_id" (func $ask (param i64) (result i64)))
+  (memory 2 2)
+  (data (i32.const 16) "\"a request\"")
+  ;; asks, reads the reply into memory and gives it back as the output
+  (func (export "ask") (result i32)
+    (local $reply i64) (local $n i64) (local $block i64)
+    (local.set $reply (call $ask (call $block_write (i32.const 16) (i32.const 11))))
+    (local.set $n (call $length (local.get $reply)))
+    (call $block_read (local.get $reply) (i32.const 1000))
+    (local.set $block (call $block_write (i32.const 1000) (i32.wrap_i64 (local.get $n))))
+    (call $output_set (local.get $block) (local.get $n))
+    (i32.const 0))
+  (func (export "wrong") (result i32)
+    (local $how i32)
+    (local.set $how (call $input_load_u8 (i64.const 0)))
+    (if (i32.eq (local.get $how) (i32.const 97)) (then (drop (call $block_write (i32.const 131070) (i32.const 3)))))
+    (if (i32.eq (local.get $how) (i32.const 98)) (then (drop (call $block_write (i32.const -1) (i32.const 2)))))
+    (if (i32.eq (local.get $how) (i32.const 99)) (then (drop (call $block_write (i32.const 0) (i32.const -1)))))
+    (if (i32.eq (local.get $how) (i32.const 100)) (then (call $block_read (call $alloc (i64.const 8)) (i32.const 131070))))
+    (if (i32.eq (local.get $how) (i32.const 101)) (then (call $block_read (call $alloc (i64.const 8)) (i32.const -4))))
+    ;; nothing to move: no error
+    (if (i64.ne (call $block_write (i32.const 131072) (i32.const 0)) (i64.const 0)) (then (unreachable)))
+    (call $block_read (i64.const 7) (i32.const 131072))
+    (i32.const 0))
+  ;; as much work for the host as the fuel pays for
+  (func (export "much") (result i32)
+    (loop $on
+      (drop (call $block_write (i32.const 0) (i32.const 131072)))
+      (br $on))
+    (i32.const 0)))

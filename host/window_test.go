@@ -1,0 +1,110 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/store"
+	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/plugins/whatsapp/graphtest"
+)
+
+// TestWindow: to a contact of WhatsApp that wrote more than 24 hours ago, a
+// template goes, and a text is a dead letter that says why. That it wrote on
+// another channel meanwhile changes nothing.
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	const number, secret, token = "106540352242922", "wa-app-secret-8e21", "wa-token-EAAB-4a43"
+	graph, err := graphtest.New(number, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(graph)
+	t.Cleanup(server.Close)
+	i := install(t, []string{"whatsapp"}, map[string]string{
+		"connections.yaml": fmt.Sprintf("- {id: graph, base_url: %s, auth: {type: bearer, secret: wa_token}}\n", server.URL),
+		"channels.yaml":    "- {id: wa, adapter: whatsapp, connection: graph, config: {phone_number_id: \"" + number + "\"}, secrets: {app_secret: wa_app, verify_token: wa_verify, access_token: wa_token}}\n",
+		"grants.yaml":      "- {plugin: whatsapp, of: bundled, egress: [connection], secrets: [wa_app, wa_verify, wa_token]}\n",
+		"flows/echo.yaml":  says("echo", "type: message", "you wrote {text}"),
+		"flows/news.yaml": `schema: 1
+id: news
+triggers: [{id: start, type: activate}]
+nodes:
+  - {id: text, type: send_message, with: {text: news}}
+  - {id: template, type: send_message, with: {template: {name: news, language: pt_BR}}}
+edges: [{from: start, to: text}, {from: text, to: template}]
+`,
+	})
+	i.secrets = map[string]string{"wa_app": secret, "wa_verify": "wa-verify-1", "wa_token": token}
+	i.start()
+	body, header, err := graph.Webhook(secret, "5511987654321", "Ana", "wamid.ANA1", time.Now(), map[string]any{"type": "text", "text": map[string]any{"body": "oi"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.call("POST", "/hooks/wa", string(body), "Content-Type", "application/json", "X-Hub-Signature-256", header.Get("X-Hub-Signature-256")).want(200); err != nil {
+		t.Fatal(err)
+	}
+	sent := func(want ...string) {
+		t.Helper()
+		i.eventually("messages", func() error {
+			var kinds []string
+			messages, _ := graph.Messages()
+			for _, m := range messages {
+				kinds = append(kinds, fmt.Sprint(m.Body["type"]))
+			}
+			if !slices.Equal(kinds, want) {
+				return fmt.Errorf("WhatsApp was sent %q, want %q", kinds, want)
+			}
+			return nil
+		})
+	}
+	const who = "wa/whatsapp:5511987654321"
+	news := func() {
+		t.Helper()
+		if err := i.admin("POST", "/v1/activations", `{"flow": "news", "contacts": ["`+who+`"]}`).want(202); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent("text")
+	news()
+	sent("text", "text", "template")
+	i.inStore(func(s store.Store) {
+		id := store.ID{Kind: run.KindContact, Key: who}
+		record, err := s.Load(context.Background(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c contact.Contact
+		if err := json.Unmarshal(record.Value, &c); err != nil {
+			t.Fatal(err)
+		}
+		if !c.Heard["wa"].Equal(c.LastSeen) || c.LastSeen.IsZero() {
+			t.Errorf("wrote last %v, on wa %v", c.LastSeen, c.Heard["wa"])
+		}
+		c.Heard = map[string]time.Time{"wa": c.Heard["wa"].Add(-25 * time.Hour), "other": c.LastSeen}
+		data, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(context.Background(), &store.Batch{Put: []store.Put{{ID: id, Value: data}}}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	news()
+	sent("text", "text", "template", "template")
+	letter := i.dead(1)[0]
+	if letter.Reason.Code != abi.CodeWindowClosed || !strings.Contains(letter.Reason.Message, "25 hours ago") || letter.Channel != "wa" {
+		t.Errorf("the dead letter is %+v", letter)
+	}
+	if v := graph.Violations(); len(v) > 0 {
+		t.Errorf("refused: %v", v)
+	}
+}

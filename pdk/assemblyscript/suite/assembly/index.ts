@@ -1,0 +1,136 @@
+/**
+ * The suite: one connector that uses the whole PDK, the same in every language.
+ * What it does stands in the manifest and the cases that all of them share.
+ */
+import {
+  Failure, Request, Value, config, deadline, effectID, fail as failed, hexDecode, hexEncode, input, inputJSON, kv, log,
+  now, random, reply, replyBytes, secretRef, sign as signWith, textOf, utf8, verify,
+} from "trama-pdk";
+export * from "trama-pdk/exports";
+
+export function echo(): i32 {
+  return replyBytes(input());
+}
+
+export function total(): i32 {
+  const order = inputJSON();
+  if (!order.ok) return failed(order.failure);
+  const list = order.value.get("items");
+  if (!list.isArray) return failed(new Failure("invalid", "items: want a list"));
+  let sum: i64 = 0;
+  for (let i = 0; i < list.length; i++) {
+    const price = list.at(i).get("price"), quantity = list.at(i).get("quantity");
+    const lacking = !price.isInt ? "price" : !quantity.isInt ? "quantity" : "";
+    if (lacking != "") return failed(new Failure("invalid", "items[" + i.toString() + "]." + lacking + ": want a whole number"));
+    sum += price.int * quantity.int;
+  }
+  return reply(Value.object().set("total", sum).set("items", list.length));
+}
+
+export function fetch(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
+  const name = asked.value.get("name").text;
+  const effect = effectID();
+  if (!effect.ok) return failed(effect.failure);
+  const sent = new Request("POST", "/contacts")
+    .header("content-type", "application/json")
+    .header("idempotency-key", effect.value)
+    .body(Value.object().set("name", name).toString())
+    .send();
+  if (!sent.ok) return failed(sent.failure);
+  const response = sent.value;
+  if (response.status == 200 || response.status == 201) {
+    const made = response.json();
+    if (!made.ok) return failed(made.failure);
+    return reply(Value.object().set("status", response.status).set("id", made.value.get("id")));
+  }
+  if (response.status == 404) return failed(new Failure("not_found", "no contact " + name));
+  const failure = new Failure("http_status", "status " + response.status.toString());
+  failure.retryable = response.mayRetry;
+  failure.retryAfterMillis = response.retryAfterMillis;
+  return failed(failure);
+}
+
+export function count(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
+  const prefix = asked.value.get("list");
+  if (prefix.isText) {
+    const found = kv.list(prefix.text);
+    if (!found.ok) return failed(found.failure);
+    const keys = Value.array();
+    for (let i = 0; i < found.value.keys.length; i++) keys.push(found.value.keys[i]);
+    return reply(Value.object().set("keys", keys));
+  }
+  const key = asked.value.get("key").text;
+  if (asked.value.get("forget").isTrue) {
+    const gone = kv.remove(key);
+    return gone.ok ? reply(Value.object().set("n", 0)) : failed(gone.failure);
+  }
+  const before = kv.get(key);
+  if (!before.ok) return failed(before.failure);
+  const bytes = before.value;
+  const text = bytes === null ? "0" : textOf(bytes);
+  const n = I64.parseInt(text === null ? "0" : text) + 1;
+  const kept = kv.set(key, utf8(n.toString()));
+  return kept.ok ? reply(Value.object().set("n", n)) : failed(kept.failure);
+}
+
+export function sign(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
+  const data = utf8(asked.value.get("text").text);
+  const hex = asked.value.get("signature");
+  if (!hex.isText) {
+    const signature = signWith("suite", "HS256", data);
+    return signature.ok ? reply(Value.object().set("signature", hexEncode(signature.value))) : failed(signature.failure);
+  }
+  const given = hexDecode(hex.text);
+  if (given === null) return failed(new Failure("invalid", "signature: want hexadecimal digits"));
+  const valid = verify("suite", "HS256", data, given);
+  return valid.ok ? reply(Value.object().set("valid", valid.value)) : failed(valid.failure);
+}
+
+export function settings(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
+  const key = asked.value.get("key").text;
+  log.info("config " + key);
+  log.warn("config " + key);
+  return reply(Value.object().set("value", config(key)));
+}
+
+export function secret(): i32 {
+  const token = secretRef("token");
+  if (!token.ok) return failed(token.failure);
+  const sent = new Request("GET", "/me").header("Authorization", "Bearer " + token.value).send();
+  return sent.ok ? reply(Value.object().set("status", sent.value.status)) : failed(sent.failure);
+}
+
+export function clock(): i32 {
+  const one = random(16), other = random(16), until = deadline();
+  if (!one.ok) return failed(one.failure);
+  if (!other.ok) return failed(other.failure);
+  if (!until.ok) return failed(until.failure);
+  const same = hexEncode(one.value) == hexEncode(other.value);
+  return reply(Value.object().set("random", same ? 0 : one.value.length).set("deadline", until.value > now()));
+}
+
+export function fail(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
+  const how = asked.value.get("how").text;
+  if (how == "plain") return failed(new Failure("", "plain failure"));
+  if (how == "coded") {
+    const failure = new Failure("teapot", "I'm a teapot");
+    failure.retryable = true;
+    failure.retryAfterMillis = 1500;
+    failure.detail = Value.object().set("short", "stout");
+    return failed(failure);
+  }
+  if (how == "panic") throw new Error("oh no");
+  if (how == "trap") unreachable();
+  if (how == "silent") return 1;
+  return failed(new Failure("invalid", "how: unknown way to fail"));
+}

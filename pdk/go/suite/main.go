@@ -1,0 +1,256 @@
+// Command suite is the connector of pdk/suite in Go: what it must do is stated
+// there, for all languages.
+package main
+
+//lint:file-ignore U1000 the exports are called by the host
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/trama-run/trama/pdk/abi"
+	pdk "github.com/trama-run/trama/pdk/go"
+)
+
+//go:wasmexport echo
+func echo() int32 {
+	pdk.Output(pdk.Input())
+	return 0
+}
+
+//go:wasmexport total
+func total() int32 { return answer(addUp(pdk.Input())) }
+
+//go:wasmexport fetch
+func fetch() int32 { return pdk.Handle(makeContact) }
+
+//go:wasmexport count
+func count() int32 { return pdk.Handle(remember) }
+
+//go:wasmexport sign
+func sign() int32 { return pdk.Handle(signOrVerify) }
+
+//go:wasmexport settings
+func settings() int32 { return pdk.Handle(readSetting) }
+
+//go:wasmexport secret
+func secret() int32 { return pdk.Handle(sendSecret) }
+
+//go:wasmexport clock
+func clock() int32 { return pdk.Handle(lookAtClock) }
+
+//go:wasmexport fail
+func fail() int32 {
+	input := pdk.Input()
+	var how failing
+	if json.Unmarshal(input, &how) == nil && how.How == "silent" {
+		return 1
+	}
+	return answer(pdk.Call(failSomehow, input))
+}
+
+func main() {}
+
+// answer ends a call whose bytes are made here.
+func answer(output []byte, failure *abi.Error) int32 {
+	if failure != nil {
+		return pdk.Fail(failure)
+	}
+	pdk.Output(output)
+	return 0
+}
+
+// addUp reads each field by itself, so that its errors name the one.
+func addUp(input []byte) ([]byte, *abi.Error) {
+	if !json.Valid(input) {
+		return nil, pdk.Errorf(abi.CodeInvalid, "input: it is not JSON")
+	}
+	var order map[string]json.RawMessage
+	var items []json.RawMessage
+	if json.Unmarshal(input, &order) != nil || json.Unmarshal(order["items"], &items) != nil || items == nil {
+		return nil, pdk.Errorf(abi.CodeInvalid, "items: want a list")
+	}
+	var sum int64
+	for i, item := range items {
+		var fields map[string]json.RawMessage
+		_ = json.Unmarshal(item, &fields) // what is no object has no fields
+		var numbers [2]int64
+		for n, name := range []string{"price", "quantity"} {
+			var err error
+			if numbers[n], err = strconv.ParseInt(string(fields[name]), 10, 64); err != nil {
+				return nil, pdk.Errorf(abi.CodeInvalid, "items[%d].%s: want a whole number", i, name)
+			}
+		}
+		sum += numbers[0] * numbers[1]
+	}
+	return fmt.Appendf(nil, `{"total":%d,"items":%d}`, sum, len(items)), nil
+}
+
+type contact struct {
+	Name string `json:"name"`
+}
+
+type made struct {
+	Status int    `json:"status"`
+	ID     string `json:"id"`
+}
+
+func makeContact(in contact) (made, error) {
+	effect, err := pdk.EffectID()
+	if err != nil {
+		return made{}, err
+	}
+	request, err := pdk.JSONRequest("POST", "/contacts", in)
+	if err != nil {
+		return made{}, err
+	}
+	request.Headers["idempotency-key"] = effect
+	response, err := pdk.HTTPSend(request)
+	if err != nil {
+		return made{}, err
+	}
+	switch response.Status {
+	case 200, 201:
+		out := made{Status: response.Status}
+		data, err := pdk.Body(response)
+		if err == nil {
+			err = json.Unmarshal(data, &out)
+		}
+		out.Status = response.Status
+		return out, err
+	case 404:
+		return made{}, pdk.Errorf("not_found", "no contact %s", in.Name)
+	}
+	failure := pdk.Errorf("http_status", "status %d", response.Status)
+	failure.Retryable = pdk.MayRetry(response.Status)
+	failure.RetryAfterMillis = pdk.RetryAfterMillis(response)
+	return made{}, failure
+}
+
+type counting struct {
+	Key    string  `json:"key"`
+	Forget bool    `json:"forget"`
+	List   *string `json:"list"`
+}
+
+func remember(in counting) (any, error) {
+	if in.List != nil {
+		keys, _, err := pdk.KVList(*in.List, "", 0)
+		return struct {
+			Keys []string `json:"keys"`
+		}{keys}, err
+	}
+	type counted struct {
+		N int `json:"n"`
+	}
+	if in.Forget {
+		return counted{0}, pdk.KVDelete(in.Key)
+	}
+	value, found, err := pdk.KVGet(in.Key)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	if found {
+		if n, err = strconv.Atoi(string(value)); err != nil {
+			return nil, err
+		}
+	}
+	return counted{n + 1}, pdk.KVSet(in.Key, []byte(strconv.Itoa(n+1)))
+}
+
+type signing struct {
+	Text      string  `json:"text"`
+	Signature *string `json:"signature"`
+}
+
+func signOrVerify(in signing) (any, error) {
+	if in.Signature == nil {
+		signature, err := pdk.Sign("suite", abi.AlgHS256, []byte(in.Text))
+		return map[string]string{"signature": hex.EncodeToString(signature)}, err
+	}
+	signature, err := hex.DecodeString(*in.Signature)
+	if err != nil {
+		return nil, pdk.Errorf(abi.CodeInvalid, "signature: %v", err)
+	}
+	valid, err := pdk.Verify("suite", abi.AlgHS256, []byte(in.Text), signature)
+	return map[string]bool{"valid": valid}, err
+}
+
+type setting struct {
+	Key string `json:"key"`
+}
+
+func readSetting(in setting) (any, error) {
+	var out struct {
+		Value *string `json:"value"`
+	}
+	if value, ok := pdk.Config(in.Key); ok {
+		out.Value = &value
+	}
+	for _, level := range []string{"info", "warn"} {
+		if err := pdk.Log(level, "config "+in.Key); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+type none struct{}
+
+func sendSecret(none) (any, error) {
+	handle, err := pdk.SecretRef("token")
+	if err != nil {
+		return nil, err
+	}
+	response, err := pdk.HTTPSend(abi.HTTPRequest{Method: "GET", URL: "/me", Headers: map[string]string{"Authorization": "Bearer " + handle}})
+	return map[string]int{"status": response.Status}, err
+}
+
+func lookAtClock(none) (any, error) {
+	first, err := pdk.Random(16)
+	if err != nil {
+		return nil, err
+	}
+	second, err := pdk.Random(16)
+	if err != nil {
+		return nil, err
+	}
+	deadline, err := pdk.Deadline()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Random   int  `json:"random"`
+		Deadline bool `json:"deadline"`
+	}
+	if string(first) != string(second) {
+		out.Random = len(first)
+	}
+	out.Deadline = deadline.After(time.Now())
+	return out, nil
+}
+
+type failing struct {
+	How string `json:"how"`
+}
+
+func failSomehow(in failing) (any, error) {
+	switch in.How {
+	case "plain":
+		return nil, fmt.Errorf("plain failure")
+	case "coded":
+		return nil, &abi.Error{Code: "teapot", Message: "I'm a teapot", Retryable: true, RetryAfterMillis: 1500, Detail: json.RawMessage(`{"short":"stout"}`)}
+	case "panic":
+		panic("oh no")
+	case "trap":
+		// Beyond all memory that there may be: Go's own checks don't see it.
+		var here byte
+		return *(*byte)(unsafe.Add(unsafe.Pointer(&here), 0xf0000000)), nil
+	}
+	return nil, pdk.Errorf(abi.CodeInvalid, "how: %.40q is not known", in.How)
+}
