@@ -137,16 +137,23 @@ nodes:
   - {id: both, type: parallel, with: {branches: [slow, call]}}
   - {id: slow, type: wait, with: {for: 1h}}
   - {id: call, type: xml.to_json, with: {}}
-  - {id: ask, type: wait_reply}
-  - {id: no, type: end, with: {result: "{{ error.message }}"}}
+  - {id: menu, type: jump, with: {flow: menu}}
   - {id: done, type: end, with: {result: "{{ [input.results, input.failed] }}"}}
 edges:
   - {from: start, to: both}
   - {from: both, port: slow, to: slow}
   - {from: both, port: call, to: call}
-  - {from: call, to: ask}
-  - {from: ask, port: error, to: no}
+  - {from: call, to: menu}
   - {from: both, to: done}
+`, `id: menu
+triggers:
+  - {id: called, type: call}
+nodes:
+  - {id: ask, type: wait_reply}
+  - {id: no, type: end, with: {result: "{{ error.message }}"}}
+edges:
+  - {from: called, to: ask}
+  - {from: ask, port: error, to: no}
 `)
 	if s.session.Due().IsZero() || len(s.session.Calls()) != 1 {
 		t.Fatalf("due %v, calls %d", s.session.Due(), len(s.session.Calls()))
@@ -159,7 +166,7 @@ edges:
 		t.Errorf("while it sleeps it is %s", s.session.Status())
 	}
 	s.pass("2m")
-	s.want(`done done [{"call":"node \"ask\": sub-runs that go at once can't wait for replies, since it would not be known whose they are; give the node above concurrency: 1, or ask before it","slow":null},0]`)
+	s.want(`done done [{"call":{"label":"","result":"node \"ask\": sub-runs that go at once can't wait for replies, since it would not be known whose they are; give the node above concurrency: 1, or ask before it"},"slow":null},0]`)
 }
 
 func TestAskingForEach(t *testing.T) {

@@ -107,6 +107,17 @@ func (c *checker) kind(n *Node, kind Kind) {
 	if n.Connection != "" && kind.Type != typeRunCode {
 		c.problems.Add(n.At, "leave it out", "%s uses no connection", kind.Type)
 	}
+	if (n.Retry != nil || n.Timeout != 0) && kind.Type != typeRunCode {
+		place := n.At
+		if n.Retry != nil {
+			place = n.Retry.At
+		}
+		hint := "leave it out"
+		if kind.Type == typeWaitReply {
+			hint = "write it under with"
+		}
+		c.problems.Add(place, hint, "retry and timeout are for calls of plugins, and %s makes none", kind.Type)
+	}
 	if kind.Needs == NeedsNothing || slices.ContainsFunc(c.flow.Triggers, func(t Trigger) bool { return t.gives(kind.Needs) }) {
 		return
 	}
@@ -159,36 +170,61 @@ func (c *checker) edges() {
 	}
 }
 
-// reach reports triggers that lead nowhere and nodes that nothing leads to.
+// reach reports triggers that lead nowhere, nodes that nothing leads to, and
+// those that can't work where they are reached from.
 func (c *checker) reach() {
 	next := map[string][]string{}
 	for _, e := range c.flow.Edges {
 		next[e.From] = append(next[e.From], e.To)
 	}
-	if _, ok := c.flow.Node(c.flow.OnError); ok {
-		for _, t := range c.flow.Triggers {
-			next[t.ID] = append(next[t.ID], c.flow.OnError)
-		}
-	}
 	seen := map[string]bool{}
-	var visit func(id string)
-	visit = func(id string) {
-		for _, to := range next[id] {
-			if !seen[to] {
-				seen[to] = true
-				visit(to)
-			}
-		}
-	}
 	for _, t := range c.flow.Triggers {
-		if !slices.ContainsFunc(c.flow.Edges, func(e Edge) bool { return e.From == t.ID }) {
+		if next[t.ID] == nil {
 			c.problems.Add(t.At, fmt.Sprintf("add an edge {from: %s, to: ...}", t.ID), "the trigger %q leads to no node", t.ID)
 		}
-		visit(t.ID)
+		visit(next, t.ID, seen)
+	}
+	if on := c.flow.OnError; on != "" {
+		seen[on] = true
+		visit(next, on, seen)
 	}
 	for _, n := range c.flow.Nodes {
 		if !seen[n.ID] {
 			c.problems.Add(n.At, "add an edge to it, or remove it", "no trigger leads to the node %q", n.ID)
+		}
+		c.beside(&n, next)
+	}
+}
+
+// visit adds to seen what can be reached from a node or trigger.
+func visit(next map[string][]string, id string, seen map[string]bool) {
+	for _, to := range next[id] {
+		if !seen[to] {
+			seen[to] = true
+			visit(next, to, seen)
+		}
+	}
+}
+
+// beside reports nodes that wait for replies in sub-runs that go at once: it
+// would not be known whose a reply is.
+func (c *checker) beside(n *Node, next map[string][]string) {
+	config, _ := n.Config()
+	subs, ok := config.(interface{ atOnce() []string })
+	if !ok {
+		return
+	}
+	begun := subs.atOnce()
+	seen := map[string]bool{}
+	for _, e := range c.flow.Edges {
+		if e.From == n.ID && slices.Contains(begun, e.FromPort()) {
+			seen[e.To] = true
+			visit(next, e.To, seen)
+		}
+	}
+	for _, w := range c.flow.Nodes {
+		if w.Type == typeWaitReply && seen[w.ID] {
+			c.problems.Add(w.At, fmt.Sprintf("give %s concurrency: 1, or ask before it", n.ID), "sub-runs of %q go at once, so %q can't wait for a reply in them", n.ID, w.ID)
 		}
 	}
 }

@@ -107,6 +107,21 @@ func (p *Parallel) check(n *Node) source.Problems {
 	return problems
 }
 
+// atOnce gives the ports of sub-runs that go beside one another.
+func (f *ForEach) atOnce() []string {
+	if f.Concurrency > 1 {
+		return []string{PortEach}
+	}
+	return nil
+}
+
+func (p *Parallel) atOnce() []string {
+	if p.Concurrency == 1 || len(p.Branches) < 2 {
+		return nil
+	}
+	return p.Branches
+}
+
 func checkConcurrency(n *Node, c int) (problems source.Problems) {
 	if c < 0 || c > MaxConcurrency || c == 0 && !n.With.Get("concurrency").IsZero() {
 		problems.Add(n.With.Place("concurrency"), fmt.Sprintf("write 1 to %d", MaxConcurrency), "%d sub-runs at once are not possible", c)

@@ -129,9 +129,9 @@ func TestConfig(t *testing.T) {
 	if got := which.Ports(config); !slices.Equal(got, []string{"one-two", "always", "else", "error"}) {
 		t.Errorf("ports %v", got)
 	}
-	ask, _ := f.Node("ask")
-	if ask.Retry.Attempts != 3 || ask.Retry.Backoff != flow.Duration(2*time.Second) {
-		t.Errorf("retry %+v", ask.Retry)
+	fetch, _ := f.Node("fetch")
+	if fetch.Retry.Attempts != 3 || fetch.Retry.Backoff != flow.Duration(2*time.Second) {
+		t.Errorf("retry %+v", fetch.Retry)
 	}
 	script, _ := f.Node("script")
 	config, _ = script.Config()

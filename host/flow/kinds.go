@@ -11,6 +11,7 @@ import (
 const (
 	typeRunCode     = "run_code"
 	typeJump        = "jump"
+	typeWaitReply   = "wait_reply"
 	defaultLanguage = "javascript"
 )
 

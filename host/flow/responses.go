@@ -15,7 +15,7 @@ func responses() []Kind {
 			Doc:    "Sends a message to the contact: a text, a file, a place, contacts, buttons, a list, a form, cards, products, a template or a reaction. It is in the outbox when the run goes on. In its texts {name} and {items[0][title]} stand for values of the input.",
 			Config: func() any { return &SendMessage{} },
 		}, {
-			Type: "wait_reply", Group: GroupResponse, Needs: NeedsContact,
+			Type: typeWaitReply, Group: GroupResponse, Needs: NeedsContact,
 			Ports:  []Port{next, {PortTimeout, "No reply came in time."}, {PortInvalid, "The reply did not fit, and neither did those to the retries; the last one is the output."}, failure},
 			Doc:    "Waits for the contact's next message, which is the output; an earlier one that is edited is none. With expect it must be of a type, such as a date or one of several options, and the output's value is what it says, in one form: input.value. Where the channel shows buttons or a list as numbered text, the number or title of a choice is the choice: those of the last message before the wait that offered any, also if others without choices, such as a comment, came between.",
 			Config: func() any { return &WaitReply{} },
