@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -88,13 +87,17 @@ func (fs *Faults) report(path, format string, args ...any) {
 // may have it.
 const Own = "trama"
 
+// begins is what the types of the host's own nodes begin with that have a dot in
+// them: a plugin of that name would have operations that no flow can call.
+const begins = "response"
+
 func checkManifest(m abi.Manifest) error {
 	var faults Faults
 	if !namePattern.MatchString(m.Name) {
 		faults.report("name", "%q: want a lower-case word such as my_crm", m.Name)
 	}
-	if m.Name == Own {
-		faults.report("name", "%q is the host's own: choose another", m.Name)
+	if m.Name == Own || m.Name == begins {
+		faults.report("name", "%q is the host's own, whose nodes are called so: choose another", m.Name)
 	}
 	if !versionPattern.MatchString(m.Version) {
 		faults.report("version", "%q: want a semantic version such as 1.0.0", m.Version)
@@ -113,25 +116,13 @@ func checkManifest(m abi.Manifest) error {
 	default:
 		faults.report("kind", "%q: want connector, channel or language", m.Kind)
 	}
-	faults.checkCapabilities(m)
+	faults.checkAsked(m)
 	if len(m.Warm) > abi.MaxWarm {
 		faults.report("warm", "%d calls, over the limit of %d", len(m.Warm), abi.MaxWarm)
 	}
 	for i, w := range m.Warm {
 		if w.Export == "" {
 			faults.report(fmt.Sprintf("warm.%d", i), "a call without an export")
-		}
-	}
-	limits := m.Limits
-	for _, l := range []struct {
-		name  string
-		value int64
-	}{
-		{"memory_bytes", limits.MemoryBytes}, {"fuel", limits.Fuel}, {"time_millis", limits.TimeMillis}, {"input_bytes", limits.InputBytes},
-		{"output_bytes", limits.OutputBytes}, {"http_bytes", limits.HTTPBytes}, {"requests", int64(limits.Requests)}, {"log_bytes", limits.LogBytes}, {"blob_bytes", limits.BlobBytes},
-	} {
-		if l.value < 0 {
-			faults.report("limits."+l.name, "%d: want more than 0, or nothing for the host's default", l.value)
 		}
 	}
 	for i, algorithm := range m.Capabilities.Sign {
@@ -158,24 +149,6 @@ func checkManifest(m abi.Manifest) error {
 		return faults
 	}
 	return nil
-}
-
-func (fs *Faults) checkCapabilities(m abi.Manifest) {
-	if m.Capabilities.KVBytes < 0 {
-		fs.report("capabilities.kv_bytes", "%d: want how much to remember of each contact, or nothing", m.Capabilities.KVBytes)
-	}
-	if namePattern.MatchString(m.Name) {
-		for _, problem := range grant.Request(m, strings.Repeat("0", 64)).Validate() {
-			fs.report("capabilities", "no grant can give what it asks for: %s", problem)
-		}
-	}
-	for i, s := range m.Capabilities.Secrets {
-		for j, o := range s.Origins {
-			if _, err := grant.ParseOrigin(o); err != nil && o != abi.EgressConnection {
-				fs.report(fmt.Sprintf("capabilities.secrets.%d.origins.%d", i, j), "%v", err)
-			}
-		}
-	}
 }
 
 // checkAgainst holds a module against its manifest: it exports what the

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/host/sandbox/wasm"
 	"github.com/trama-run/trama/pdk/abi"
@@ -15,19 +16,65 @@ func TestManifestAsks(t *testing.T) {
 	for capabilities, want := range map[string]string{
 		`{}`: "",
 		`{"kv_bytes": 1024, "secrets": [{"name": "key", "places": ["body"], "origins": ["https://api.acme.com", "connection"]}]}`: "",
-		`{"kv_bytes": -1}`: "capabilities.kv_bytes: -1: want",
-		`{"secrets": [{"name": "key", "origins": ["api.acme.com"]}]}`: `capabilities.secrets[0].origins[0]: origin "api.acme.com"`,
-		`{"secrets": [{"name": "key", "origins": ["*"]}]}`:            "the whole Internet",
-		`{"egress": ["https://*.acme.com", "connection"]}`:            "",
-		`{"egress": ["https://*"]}`:                                   `no grant can give what it asks for: egress: origin "https://*"`,
-		`{"egress": ["https://*.com"]}`:                               "two labels",
-		`{"secrets": [{"name": "API key"}]}`:                          `"API key" is not a secret's name`,
-		`{"kv": true}`:                                                "capabilities.kv: unknown field; there are egress, kv_bytes, secrets, sign",
+		`{"kv_bytes": -1}`:        "capabilities.kv_bytes: no grant can give it: kv: -1 is not between 0 and 64MiB",
+		`{"kv_bytes": 100000000}`: "capabilities.kv_bytes: no grant can give it: kv: 100000000 is not",
+		`{"secrets": [{"name": "key", "places": ["header:X-API-Key", "query:key", "path", "body"]}]}`: "",
+		`{"secrets": [{"name": "key", "places": ["body", "headers"]}]}`:                               `capabilities.secrets[0].places[1]: "headers": want header:<Name>, query:<name>, path or body`,
+		`{"secrets": [{"name": "key", "places": ["header:"]}]}`:                                       `capabilities.secrets[0].places[0]: "header:": want`,
+		`{"secrets": [{"name": "key", "origins": ["api.acme.com"]}]}`:                                 `capabilities.secrets[0].origins[0]: origin "api.acme.com"`,
+		`{"secrets": [{"name": "key", "origins": ["*"]}]}`:                                            "the whole Internet",
+		`{"egress": ["https://*.acme.com", "connection"]}`:                                            "",
+		`{"egress": ["https://*"]}`:                                                                   `capabilities.egress[0]: no grant can give it: egress: origin "https://*"`,
+		`{"egress": ["connection", "https://*.com"]}`:                                                 "capabilities.egress[1]: no grant can give it: egress: origin",
+		`{"secrets": [{"name": "API key"}]}`:                                                          `capabilities.secrets[0].name: no grant can give it: secrets: "API key" is not a secret's name`,
+		`{"kv": true}`:                                                                                "capabilities.kv: unknown field; there are egress, kv_bytes, secrets, sign",
 	} {
 		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "connector", "capabilities": ` + capabilities + `}`))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", capabilities, err)
 		}
+	}
+}
+
+// TestManifestLimits: a limit is one that a grant can give.
+func TestManifestLimits(t *testing.T) {
+	for limits, want := range map[string]string{
+		`{"memory_bytes": 536870912, "fuel": 100000000000, "time_millis": 60000, "input_bytes": 33554432, "output_bytes": 33554432, "http_bytes": 33554432, "requests": 256, "log_bytes": 1048576, "blob_bytes": 1073741824}`: "",
+		`{"memory_bytes": 1073741824}`:         "limits.memory_bytes: no grant can give it: limits: memory: 1GiB is above the ceiling of 512MiB",
+		`{"fuel": 100000000001}`:               "limits.fuel: no grant",
+		`{"time_millis": 60001}`:               "limits.time_millis: no grant can give it: limits: time: 1m0.001s is above the ceiling of 1m0s",
+		`{"time_millis": 9223372036854775807}`: "limits.time_millis: no grant",
+		`{"input_bytes": 33554433}`:            "limits.input_bytes: no grant",
+		`{"output_bytes": 33554433}`:           "limits.output_bytes: no grant",
+		`{"http_bytes": 33554433}`:             "limits.http_bytes: no grant",
+		`{"requests": 257}`:                    "limits.requests: no grant",
+		`{"log_bytes": -1}`:                    "limits.log_bytes: no grant can give it: limits: log: -1 is negative",
+		`{"blob_bytes": 1073741825}`:           "limits.blob_bytes: no grant",
+	} {
+		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "connector", "limits": ` + limits + `}`))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", limits, err)
+		}
+	}
+}
+
+// TestManifestNodes: no plugin has a name by which its operations would be the
+// host's own nodes.
+func TestManifestNodes(t *testing.T) {
+	dotted := 0
+	for _, kind := range flow.Kinds() {
+		name, operation, is := strings.Cut(kind.Type, ".")
+		if !is {
+			continue // an operation's type has a dot
+		}
+		dotted++
+		_, err := ParseManifest([]byte(`{"name": "` + name + `", "version": "1.0.0", "abi": 1, "kind": "connector", "operations": [{"name": "` + operation + `", "effect": "pure"}]}`))
+		if err == nil || !strings.Contains(err.Error(), `name: "`+name+`" is the host's own`) {
+			t.Errorf("%s: %v", kind.Type, err)
+		}
+	}
+	if dotted == 0 {
+		t.Error("no node of the host's has a dot in its type: this tries nothing")
 	}
 }
 
@@ -44,7 +91,7 @@ func TestManifestFaults(t *testing.T) {
 	for _, f := range faults {
 		paths = append(paths, JSONPath(f.Path))
 	}
-	if got := strings.Join(paths, " "); got != "name version image kind warm[0] limits.time_millis limits.requests capabilities.sign[1] operations[1].name operations[1].effect" {
+	if got := strings.Join(paths, " "); got != "name version image kind limits.time_millis limits.requests warm[0] capabilities.sign[1] operations[1].name operations[1].effect" {
 		t.Errorf("%s\n%v", got, err)
 	}
 	for webhook, want := range map[string]string{

@@ -9,6 +9,7 @@ import "encoding/json"
 type Manifest struct {
 	// Name is the prefix of the plugin's node types: lower-case letters,
 	// digits and underscores, starting with a letter, at most 40 characters.
+	// "trama" and "response" are the host's own.
 	Name string `json:"name"`
 	// Version is a semantic version, such as "1.2.0".
 	Version string `json:"version"`
