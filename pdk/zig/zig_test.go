@@ -20,6 +20,18 @@ func TestParsers(t *testing.T) {
 	zig(t, project(t, "testdata/trama_test.zig", "trama_test.zig"), "test", "trama_test.zig")
 }
 
+// TestTemplates runs an author's own tests, those of a new project, where no
+// host is.
+func TestTemplates(t *testing.T) {
+	templates, err := filepath.Glob("template/*/plugin.zig")
+	if err != nil || len(templates) != 3 {
+		t.Fatalf("there are %d templates (%v), want 3", len(templates), err)
+	}
+	for _, template := range templates {
+		zig(t, project(t, template, "plugin.zig"), "test", "plugin.zig")
+	}
+}
+
 // TestZig runs a plugin under Extism's own host, the reference for the ABI.
 // Nothing of Trama's is there, so it also shows that nothing of it is imported.
 func TestZig(t *testing.T) {

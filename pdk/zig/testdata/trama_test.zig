@@ -17,7 +17,62 @@ test "texts are written as JSON has them" {
         .{ "a\xff", "\"a\u{fffd}\"" },
         .{ "\xc3", "\"\u{fffd}\"" },
         .{ "\xf0\x9f\x98", "\"\u{fffd}\"" },
-    }) |case| try written(case[1], trama.Text{ .bytes = case[0] });
+    }) |case| try written(case[1], case[0]);
+}
+
+test "a text is never a list of numbers" {
+    const Kind = union(enum) { text: []const u8, none: void };
+    const In = struct {
+        all: []const u8 = "",
+        maybe: ?[]const u8 = null,
+        few: []const []const u8 = &.{},
+        fixed: [2]u8 = "ab".*,
+        one: ?*const []const u8 = null,
+        pair: struct { []const u8, u8 } = .{ "", 0 },
+        kind: Kind = .{ .none = {} },
+        map: std.json.ArrayHashMap([]const u8) = .{},
+    };
+    for ([_][]const u8{
+        "{\"all\":[65]}",      "{\"all\":[]}",               "{\"maybe\":[65]}",       "{\"few\":[\"a\",[65]]}", "{\"fixed\":[65,66]}", "{\"one\":[65]}",
+        "{\"pair\":[[65],1]}", "{\"kind\":{\"text\":[65]}}", "{\"map\":{\"a\":[65]}}",
+    }) |text| {
+        try std.testing.expectError(error.Failed, trama.parse(In, text, .{}));
+        try expect(std.mem.startsWith(u8, trama.failure().message, "JSON: a value of another kind than wanted at line 1, column "));
+    }
+    const text = "{\"all\":\"a\",\"maybe\":\"b\",\"few\":[\"c\",\"d\"],\"fixed\":\"ef\",\"one\":\"g\",\"pair\":[\"h\",1],\"kind\":{\"text\":\"i\"},\"map\":{\"j\":\"k\"}}";
+    try written(text, try trama.parse(In, text, .{}));
+    try written(
+        "{\"all\":\"\",\"maybe\":null,\"few\":[],\"fixed\":\"ab\",\"one\":null,\"pair\":[\"\",0],\"kind\":{\"none\":{}},\"map\":{}}",
+        try trama.parse(In, "{\"kind\":{\"none\":{}}}", .{}),
+    );
+    for ([_][]const u8{
+        "{\"kind\":{}}",          "{\"kind\":{\"none\":{},\"text\":\"\"}}", "{\"kind\":{\"other\":1}}", "{\"pair\":[\"a\"]}",
+        "{\"pair\":[\"a\",1,2]}", "{\"few\":\"a\"}",                        "{\"map\":[]}",             "{\"fixed\":\"abc\"}",
+    }) |wrong| try std.testing.expectError(error.Failed, trama.parse(In, wrong, .{}));
+
+    const bad: []const u8 = "\xff";
+    var value = try trama.parse(In, "{}", .{});
+    value.all = bad;
+    value.maybe = bad;
+    value.few = &.{bad};
+    value.fixed = "a\xff".*;
+    value.one = &bad;
+    value.pair[0] = bad;
+    value.kind = .{ .text = bad };
+    try value.map.map.put(trama.allocator, bad, bad);
+    try written("{\"all\":\"\u{fffd}\",\"maybe\":\"\u{fffd}\",\"few\":[\"\u{fffd}\"],\"fixed\":\"a\u{fffd}\",\"one\":\"\u{fffd}\"," ++
+        "\"pair\":[\"\u{fffd}\",0],\"kind\":{\"text\":\"\u{fffd}\"},\"map\":{\"\u{fffd}\":\"\u{fffd}\"}}", value);
+    try written("[{\"a\":\"\u{fffd}\"},\"\u{fffd}\"]", .{ .{ .a = bad }, std.json.Value{ .string = bad } });
+}
+
+test "outside WebAssembly there is no host, which is said" {
+    try std.testing.expectError(error.Failed, trama.httpSend(.{ .url = "/" }));
+    try equal("no_host", trama.failure().code);
+    try equal("http_send: there is no host outside WebAssembly; trama plugin test plays one", trama.failure().message);
+    try std.testing.expectError(error.Failed, trama.kvSet("a", "b"));
+    try expect(trama.config("a") == null);
+    try expect(trama.now() > 1_600_000_000_000);
+    trama.log(.info, "a line {d}", .{1});
 }
 
 test "numbers keep all their digits" {
@@ -31,13 +86,14 @@ test "numbers keep all their digits" {
 
 test "what is JSON and what is none" {
     for ([_][]const u8{
-        "{}",                          " [ ] ",                "{\"a\":1,\"a\":2}", "\"\\ud83d\\ude00\"", "-0", "1e400",
-        "\"é\u{2028}\\u0000\\/\"", "[[],{},\"\",0,[{}]]", "null",
+        "{}",                  " [ ] ", "{\"a\":1,\"a\":2}", "\"\\ud83d\\ude00\"", "-0", "1e400",
+        "\"é\u{2028}\\u0000\\/\"",
+        "[[],{},\"\",0,[{}]]", "null",
     }) |text| _ = try trama.parse(std.json.Value, text, .{});
     for ([_][]const u8{
-        "",       " ",       "[1,]",           "{\"a\":1,}", "{a:1}",  "[1 2]",      "[1}",      "]",            "\"a",        "\"\\x41\"",
-        "\"\x00\"", "\"\t\"", "\"\\ud83d\"",  "\"\xff\"",   "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "01", "1.", ".5", "1e", "+1",
-        "NaN",    "truefalse", "nul",         "true false", "{} {}",  "// c\n1",    "\xef\xbb\xbf{}", "{\"a\":1]", &@as([20000]u8, @splat('[')),
+        "",         " ",      "[1,]",        "{\"a\":1,}", "{a:1}",        "[1 2]",            "[1}",     "]",              "\"a",       "\"\\x41\"",
+        "\"\x00\"", "\"\t\"", "\"\\ud83d\"", "\"\xff\"",   "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "01",      "1.",             ".5",        "1e",
+        "+1",       "NaN",    "truefalse",   "nul",        "true false",   "{} {}",            "// c\n1", "\xef\xbb\xbf{}", "{\"a\":1]", &@as([20000]u8, @splat('[')),
     }) |text| try std.testing.expectError(error.Failed, trama.parse(std.json.Value, text, .{}));
 }
 

@@ -74,3 +74,19 @@ fn sent(in: Send) !struct { message_id: []const u8 } {
     const message = try trama.parse(struct { id: []const u8 }, answer.body, .{});
     return .{ .message_id = message.id };
 }
+
+// `zig test plugin.zig` runs these, outside WebAssembly; what asks the host is
+// for cases/*.yaml and trama plugin test.
+
+test "each message is a unit" {
+    const got = try units(.{ .body = .{ .bytes = "{\"messages\":[{\"id\":\"m1\",\"from\":\"55\",\"name\":\"Ana\",\"text\":\"Oi\"}]}" } });
+    try std.testing.expectEqual(1, got.units.len);
+    try std.testing.expectEqualStrings("m1", got.units[0].id);
+    try std.testing.expectEqualStrings("Oi", got.units[0].message.text);
+}
+
+test "text alone is sent" {
+    const image: Send = .{ .to = .{ .scheme = scheme, .path = "55" }, .message = .{ .type = "image" }, .effect_id = "e1" };
+    try std.testing.expectError(error.Failed, sent(image));
+    try std.testing.expectEqualStrings("unsupported", trama.failure().code);
+}

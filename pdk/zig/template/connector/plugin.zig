@@ -51,3 +51,15 @@ fn contact(person: Person) !Contact {
     if (made.id.len == 0) return trama.fail(.{ .code = "error", .message = "answer of the service: it has no id" });
     return made;
 }
+
+// `zig test plugin.zig` runs these, outside WebAssembly; what asks the host is
+// for cases/*.yaml and trama plugin test.
+
+test "a person is greeted" {
+    try std.testing.expectEqualStrings("Hello, Ana!", (try greeting(.{ .name = "Ana" })).greeting);
+}
+
+test "a person needs a name" {
+    try std.testing.expectError(error.Invalid, greeting(.{}));
+    try std.testing.expectEqualStrings("name: want a text that is not empty", trama.failure().message);
+}

@@ -50,3 +50,16 @@ fn wordAt(text: []const u8) []const u8 {
     }
     return "";
 }
+
+// `zig test plugin.zig` runs these, outside WebAssembly.
+
+test "words are replaced" {
+    const script = try trama.parse(Run, "{\"code\":\"{a}, {b}: { c}\",\"input\":{\"a\":\"x\",\"b\":[1]}}", .{});
+    try std.testing.expectEqualStrings("x, [1]: { c}", try replaced(script));
+}
+
+test "an unknown word is told" {
+    const script = try trama.parse(Run, "{\"code\":\"{a}\",\"input\":{}}", .{});
+    try std.testing.expectError(error.Invalid, replaced(script));
+    try std.testing.expectEqualStrings("unknown word: a", trama.failure().message);
+}
