@@ -208,6 +208,14 @@ func limitsOf(l grant.Limits) sandbox.Limits {
 	}
 }
 
+// Full gives what a plugin's calls have where all is granted that its manifest
+// asks for: the grant that holds then, and its limits as the sandbox takes them.
+func Full(m abi.Manifest) (grant.Grant, sandbox.Limits) {
+	const digest = "" // of any file
+	full := grant.Decide(m, grant.Content{Digest: digest}, []grant.Grant{grant.Request(m, digest)}).Grant
+	return full, limitsOf(full.Limits)
+}
+
 // redacted takes secrets out of an error that a guest may have shaped.
 func redacted(scope *egress.Scope, err error) error {
 	var failure *sandbox.Error

@@ -65,8 +65,10 @@ type Plugin struct {
 	// Fresh says why calls don't start from an image; empty: they do.
 	Fresh string
 
-	// Limits are those of its calls: what its manifest asks for.
-	Limits sandbox.Limits
+	// Limits are those of its calls: what a grant of all that its manifest asks for
+	// gives. So are the bytes of a contact's memory, and of blobs that a call makes.
+	Limits             sandbox.Limits
+	kvBytes, blobBytes int64
 
 	module     *sandbox.Module
 	secrets    *secret.Source
@@ -92,14 +94,15 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits := limitsOf(manifest.Limits)
+	granted, limits := plugin.Full(manifest)
 	module, err := config.Sandbox.Compile(ctx, wasm, plugin.Options(manifest, limits.Memory))
 	if err != nil {
 		return nil, err
 	}
 	p := &Plugin{
 		Path: path, Manifest: manifest, Digest: digest, Info: module.Info(), Fresh: module.Fresh(),
-		module: module, Limits: limits, connection: cmp.Or(config.Network, base), secrets: testSecrets(manifest),
+		Limits: limits, kvBytes: int64(granted.KV), blobBytes: int64(granted.Limits.Blob),
+		module: module, connection: cmp.Or(config.Network, base), secrets: testSecrets(manifest),
 	}
 	p.recorder = &recorder{base: p.connection, secrets: manifest.Capabilities.Secrets}
 	client := egress.Config{Secrets: p.secrets, Transport: p.recorder}
@@ -114,29 +117,6 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 func (p *Plugin) Close(ctx context.Context) error {
 	p.client.Close()
 	return p.module.Close(ctx)
-}
-
-// limitsOf gives what a grant of all that a manifest asks for gives.
-func limitsOf(asked abi.Limits) sandbox.Limits {
-	l := sandbox.DefaultLimits()
-	for _, field := range []struct {
-		limit *int64
-		asked int64
-	}{
-		{&l.Memory, asked.MemoryBytes}, {&l.Fuel, asked.Fuel}, {&l.Input, asked.InputBytes}, {&l.Output, asked.OutputBytes},
-		{&l.HTTPBody, asked.HTTPBytes}, {&l.Log, asked.LogBytes},
-	} {
-		if field.asked > 0 {
-			*field.limit = field.asked
-		}
-	}
-	if asked.TimeMillis > 0 {
-		l.Time = time.Duration(asked.TimeMillis) * time.Millisecond
-	}
-	if asked.Requests > 0 {
-		l.Requests = asked.Requests
-	}
-	return l
 }
 
 // Call is one call of an export.
@@ -213,14 +193,14 @@ func (p *Plugin) prepare(ctx context.Context, c Call) (*attempt, error) {
 		return nil, err
 	}
 	asked := p.Manifest.Capabilities
-	a := &attempt{Plugin: p, memory: memory, own: memory.Begin(p.Manifest.Name, asked.KVBytes)}
+	a := &attempt{Plugin: p, memory: memory, own: memory.Begin(p.Manifest.Name, p.kvBytes)}
 	a.scope = p.client.Open(egress.Policy{
 		Origins: origins(asked.Egress, c.HTTP), Connection: &egress.Connection{ID: "test", BaseURL: p.connection},
 		Secrets: asked.Secrets, HTTPBytes: p.Limits.HTTPBody, Requests: p.Limits.Requests, Timeout: plugin.DefaultTimeout,
-		Unsafe: p.isUnsafe(c.Export), Blobs: newBlobs(c.HTTP),
+		Unsafe: p.isUnsafe(c.Export), Blobs: newBlobs(c.HTTP), BlobBytes: p.blobBytes,
 	})
 	granted := hostfn.Call{
-		Scope: a.scope, Secrets: p.secrets, KVGranted: asked.KVBytes > 0,
+		Scope: a.scope, Secrets: p.secrets, KVGranted: p.kvBytes > 0,
 		EffectID: EffectID, Deadline: deadline, Config: c.Config, LogBytes: p.Limits.Log,
 		Log: func(level, text string) { a.out.Log = append(a.out.Log, level+": "+text) },
 	}
@@ -294,7 +274,7 @@ func (p *Plugin) isUnsafe(export string) bool {
 // remember makes a contact's memory with these values in it.
 func (p *Plugin) remember(ctx context.Context, values map[string]string) (*kv.Memory, error) {
 	all := kv.Open(memory.Open(memory.NewDisk(), nil), "test")
-	first := all.Begin(p.Manifest.Name, p.Manifest.Capabilities.KVBytes)
+	first := all.Begin(p.Manifest.Name, p.kvBytes)
 	for key, value := range values {
 		if err := first.Set(ctx, key, []byte(value)); err != nil {
 			return nil, fmt.Errorf("kv: %w", err)
@@ -306,7 +286,7 @@ func (p *Plugin) remember(ctx context.Context, values map[string]string) (*kv.Me
 
 // remembered gives a whole memory.
 func (p *Plugin) remembered(ctx context.Context, all *kv.Memory) (map[string]string, error) {
-	last := all.Begin(p.Manifest.Name, p.Manifest.Capabilities.KVBytes)
+	last := all.Begin(p.Manifest.Name, p.kvBytes)
 	keys, _, err := last.List(ctx, "", "", abi.MaxKVKeys)
 	if err != nil {
 		return nil, fmt.Errorf("kv: %w", err)
