@@ -122,23 +122,30 @@ func (h *Host) Health(ctx context.Context) admin.Health {
 	return health
 }
 
-// working says which plugins are broken and which flows are held.
+// working says which plugins are broken, which flows are held and which
+// connections are refused.
 func (h *Host) working(add func(name, state, detail string)) {
-	var broken, held []string
+	var broken, held, refused []string
 	for _, p := range h.plugins.List() {
 		if p.State == plugin.StateBroken {
 			broken = append(broken, p.Name)
 		}
 	}
-	for id, f := range h.catalog.Snapshot().Flows {
+	objects := h.catalog.Snapshot()
+	for id, f := range objects.Flows {
 		if h.runs.Held(f) != nil {
 			held = append(held, id)
+		}
+	}
+	for id, c := range objects.Connections {
+		if h.egress.Refused(c.Connection) != nil {
+			refused = append(refused, id)
 		}
 	}
 	for _, c := range []struct {
 		name, what string
 		of         []string
-	}{{"plugins", "broken", broken}, {"flows", "held", held}} {
+	}{{"plugins", "broken", broken}, {"flows", "held", held}, {"connections", "no token is given to", refused}} {
 		if len(c.of) == 0 {
 			add(c.name, admin.CheckOK, "")
 			continue

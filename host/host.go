@@ -354,6 +354,7 @@ func (h *Host) Run(told context.Context) error {
 		Outbox: h.outbox, Alerts: h.alerts, Webhooks: h.webhooks, Poke: h.dispatch.Poke,
 		Sessions: h.runs.Pinned, Held: h.runs.Held, Secret: h.secret, Failing: h.dispatch.Failing, Operations: h.operations, Apply: h.apply, Plan: h.plan, Ready: h.plugins.Scanned,
 		Vault: h.vault, Guard: h.guard,
+		Refused: func(c catalog.Connection) *abi.Error { return h.egress.Refused(c.Connection) },
 		Backup:  func() io.ReadCloser { return backup.Stream(ctx, h.store, h.config.Settings.Data, h.config.Log) },
 		Metrics: h.metrics.Handler(), Calls: h.calls, Health: h.Health, Alive: h.alive,
 		Secrets: h.secrets, Env: h.config.Settings.Env, AuditFor: h.config.Settings.Audit.For(), Log: h.config.Log,

@@ -64,6 +64,9 @@ type Config struct {
 	Sessions func(ctx context.Context) (run.Counts, error)
 	// Held says why a flow can't run now.
 	Held func(f catalog.Flow) *abi.Error
+	// Refused says why a connection's token endpoint gives it none; nil: it does,
+	// or was not asked.
+	Refused func(c catalog.Connection) *abi.Error
 	// Operations looks up what plugins offer, to check flows against.
 	Operations flow.Operations
 	// Apply applies the files of a workspace, and confirms wider grants.

@@ -77,7 +77,7 @@ func (a api) doctor(c *fiber.Ctx) error {
 	}
 	for _, check := range a.Health(c.UserContext()).Checks {
 		// The others are told of one by one.
-		if check.State != CheckOK && !slices.Contains([]string{"disk", "plugins", "flows"}, check.Name) {
+		if check.State != CheckOK && !slices.Contains([]string{"disk", "plugins", "flows", "connections"}, check.Name) {
 			add(check.State, strings.ReplaceAll(check.Name, "_", " "), check.Detail, "")
 		}
 	}
@@ -145,6 +145,11 @@ func (a api) doctor(c *fiber.Ctx) error {
 		}
 	}
 	findings = append(findings, a.unmet(s)...)
+	for _, id := range slices.Sorted(maps.Keys(s.Connections)) {
+		if refused := a.Refused(s.Connections[id]); refused != nil {
+			add("failing", fmt.Sprintf("connection %s (%s)", id, s.Origins["connection/"+id]), refused.Message, "")
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.Channels)) {
 		if held := a.Channels.Held(id); held != nil {
 			add("held", "channel "+id, held.Message, "")

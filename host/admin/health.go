@@ -14,7 +14,7 @@ const (
 // Check is one thing that a host's health is made of. /readyz is open to
 // whoever reaches the admin listener: a detail holds nothing private.
 type Check struct {
-	Name   string `json:"name"` // store, disk, plugins, flows, public_listener, admin_listener
+	Name   string `json:"name"` // store, disk, plugins, flows, connections, public_listener, admin_listener
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"`
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trama-run/trama/host/egress/auth"
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -99,6 +100,19 @@ func (s *Scope) authenticate(ctx context.Context, r *http.Request) *abi.Error {
 		return &failure
 	}
 	return nil
+}
+
+// Refused returns why the connection's calls fail without being sent: its token
+// endpoint refused, and neither it nor its secrets have changed since. nil: no
+// such thing.
+func (c *Client) Refused(connection Connection) *abi.Error {
+	return c.auth.Refused(connection.Auth, func(name string) (string, error) {
+		if c.secrets == nil {
+			return "", secret.ErrMissing
+		}
+		value, err := c.secrets.Open(name)
+		return value.Reveal(), err
+	})
 }
 
 // secures says whether credentials of the connection go into what is sent.

@@ -97,7 +97,7 @@ func TestTokenEndpointIsChecked(t *testing.T) {
 		{"http://metadata.example.test" + tokens.port(), abi.CodeDenied, "link-local"},
 		{"http://2130706433" + tokens.port(), abi.CodeInvalid, "IPv4"},
 		{"http://user@127.0.0.1" + tokens.port(), abi.CodeInvalid, "user name"},
-		{tokens.URL + "/away", abi.CodeDenied, "status 307"},
+		{tokens.URL + "/away", auth.CodeUnauthorized, "status 307"},
 		{tokens.URL + "/endless", abi.CodeUnreachable, "broke off"},
 		{gone, abi.CodeUnreachable, gone},
 	} {

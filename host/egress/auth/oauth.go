@@ -35,6 +35,11 @@ const (
 	assertionLife  = time.Hour // the most that Google takes
 )
 
+// CodeUnauthorized is the code of errors where a token endpoint refused. What
+// it says is told to all calls until the connection or its secrets change, or
+// a while has passed.
+const CodeUnauthorized = "unauthorized"
+
 // ownParams are the host's to set in a token request.
 var ownParams = []string{"grant_type", "client_id", "client_secret", "refresh_token", "scope", "assertion"}
 
@@ -139,14 +144,14 @@ func readAnswer(a Auth, status int, body []byte) (answer, error) {
 	err := json.Unmarshal(body, &got)
 	at := tokenOrigin(a.tokenURL())
 	switch {
-	case status >= 500 || status == http.StatusTooManyRequests:
+	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
 		return got, fail(abi.CodeUnreachable, "%s answered with status %d", at, status)
 	case status != http.StatusOK:
 		remedy := "check client_id and the secrets of the connection"
 		if got.Error == "invalid_grant" && a.Grant == grantRefresh {
 			remedy = "the refresh token is not valid any more: authorise the client again and store the new one as secret " + a.RefreshToken
 		}
-		return got, fail(abi.CodeDenied, "%s refused a token with status %d (%.60q): %s", at, status, got.Error, remedy)
+		return got, fail(CodeUnauthorized, "%s refused a token with status %d (%.60q): %s", at, status, got.Error, remedy)
 	case err != nil || got.AccessToken == "":
 		return got, fail(abi.CodeInvalid, "%s answered without a JSON access_token: check token_url", at)
 	case got.TokenType != "" && !strings.EqualFold(got.TokenType, "bearer"):

@@ -18,6 +18,9 @@ const (
 	// earlier is how long before its end a token is no longer used, at most a
 	// fifth of its life.
 	earlier = time.Minute
+	// refusedFor is how long a token endpoint is not asked again after it refused:
+	// asking does not change its mind, and some lock clients out that go on.
+	refusedFor = 2 * time.Minute
 )
 
 // Vault keeps what must survive a restart: refresh tokens that a server put in
@@ -54,6 +57,14 @@ type token struct {
 	issued
 	secrets string  // fingerprint of the secrets that it was fetched with
 	flight  *flight // nil if none is on its way
+	refusal refusal // of the last answer
+}
+
+// refusal is that a token endpoint did not give a token for these secrets.
+type refusal struct {
+	failure *abi.Error // nil: it did, or was not reached
+	secrets string     // fingerprint
+	until   time.Time  // it is not asked before
 }
 
 // issued is what a token endpoint gave.
@@ -99,7 +110,7 @@ func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
 	if err != nil {
 		return "", fail(abi.CodeInvalid, "auth: %v", err)
 	}
-	opened, err := open(a, s)
+	opened, err := open(a, s.Open)
 	if err != nil {
 		return "", err
 	}
@@ -113,6 +124,10 @@ func (k *Keeper) token(ctx context.Context, a Auth, s Scope) (string, error) {
 		kept := t.issued
 		k.mu.Unlock()
 		return kept.hideIn(s), nil
+	}
+	if r := t.refusal; t.flight == nil && r.failure != nil && r.secrets == opened.fingerprint() && k.now().Before(r.until) {
+		k.mu.Unlock()
+		return "", r.failure
 	}
 	if t.flight == nil {
 		t.flight = &flight{done: make(chan struct{})}
@@ -144,8 +159,11 @@ func (k *Keeper) fetch(a Auth, s Scope, opened secrets, t *token, f *flight) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	t.refusal = refusal{}
 	if err == nil {
 		t.issued, t.secrets = got, opened.fingerprint()
+	} else if shaped := asError(err); shaped.Code == CodeUnauthorized {
+		t.refusal = refusal{shaped, opened.fingerprint(), k.now().Add(refusedFor)}
 	}
 	t.flight = nil
 	f.issued, f.err = got, err
@@ -171,17 +189,39 @@ func (k *Keeper) Renewable(a Auth, r *http.Request) bool {
 	return t != nil
 }
 
+// Refused returns why the token endpoint gave no token when it was asked last,
+// if the secrets that value gives are those that it was asked with.
+func (k *Keeper) Refused(a Auth, value func(name string) (string, error)) *abi.Error {
+	name, err := json.Marshal(a)
+	if err != nil {
+		return nil
+	}
+	k.mu.Lock()
+	var r refusal
+	if t := k.tokens[string(name)]; t != nil {
+		r = t.refusal
+	}
+	k.mu.Unlock()
+	if r.failure == nil {
+		return nil
+	}
+	if opened, err := open(a, value); err != nil || opened.fingerprint() != r.secrets {
+		return nil
+	}
+	return r.failure
+}
+
 // secrets are the opened secrets of an auth that fetches tokens.
 type secrets struct{ secret, refresh string }
 
-func open(a Auth, s Scope) (opened secrets, err error) {
+func open(a Auth, value func(name string) (string, error)) (opened secrets, err error) {
 	if a.Secret != "" {
-		if opened.secret, err = s.Open(a.Secret); err != nil {
+		if opened.secret, err = value(a.Secret); err != nil {
 			return opened, err
 		}
 	}
 	if a.RefreshToken != "" {
-		opened.refresh, err = s.Open(a.RefreshToken)
+		opened.refresh, err = value(a.RefreshToken)
 	}
 	return opened, err
 }

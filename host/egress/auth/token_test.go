@@ -351,16 +351,16 @@ func TestRefusedTokens(t *testing.T) {
 		body       string
 		code, text string
 	}{
-		{client, 401, `{"error": "invalid_client", "error_description": "canary-secret"}`, abi.CodeDenied, "invalid_client"},
-		{client, 400, `{"error": "canary-secret"}`, abi.CodeDenied, "[redacted]"},
-		{client, 302, ``, abi.CodeDenied, "status 302"},
+		{client, 401, `{"error": "invalid_client", "error_description": "canary-secret"}`, CodeUnauthorized, "invalid_client"},
+		{client, 400, `{"error": "canary-secret"}`, CodeUnauthorized, "[redacted]"},
+		{client, 302, ``, CodeUnauthorized, "status 302"},
 		{client, 503, `{}`, abi.CodeUnreachable, "503"},
 		{client, 429, `{}`, abi.CodeUnreachable, "429"},
 		{client, 200, `<html>`, abi.CodeInvalid, "access_token"},
 		{client, 200, `{}`, abi.CodeInvalid, "access_token"},
 		{client, 200, `{"access_token": "x", "token_type": "mac"}`, abi.CodeInvalid, "mac"},
 		{client, 200, `{"access_token": "x\r\nX-Injected: 1"}`, abi.CodeInvalid, "no header can carry"},
-		{refresh, 400, `{"error": "invalid_grant"}`, abi.CodeDenied, "store the new one as secret refresh"},
+		{refresh, 400, `{"error": "invalid_grant"}`, CodeUnauthorized, "store the new one as secret refresh"},
 	} {
 		i.answer = func(int, url.Values) (int, string) { return c.status, c.body }
 		err := NewKeeper(Config{}).Apply(t.Context(), c.auth, s, request(t))
@@ -375,5 +375,56 @@ func TestRefusedTokens(t *testing.T) {
 		if err := NewKeeper(Config{}).Apply(t.Context(), a, s, request(t)); !errors.As(err, &failure) || failure.Code != abi.CodeNoSecret || len(i.forms()) != before {
 			t.Errorf("without a secret: %v", err)
 		}
+	}
+}
+
+// A token endpoint that refuses is not asked again by each call, until some
+// minutes have passed or a secret changes; one that can't be reached is.
+func TestRefusalIsKept(t *testing.T) {
+	i := newIssuer(t)
+	clock := &clockwork{at: noon}
+	k := NewKeeper(Config{Now: clock.now})
+	s := &surroundings{secrets: map[string]string{}}
+	a := Auth{Type: OAuth2, Grant: grantRefresh, TokenURL: i.URL, ClientID: "c", RefreshToken: "refresh"}
+	answers := func(status int) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.answer = func(int, url.Values) (int, string) {
+			return status, `{"error": "invalid_grant", "access_token": "token"}`
+		}
+	}
+	for n, step := range []struct {
+		pass    time.Duration
+		refresh string
+		status  int
+		asked   int // so far
+		refused bool
+	}{
+		{0, "first", 400, 1, true}, {0, "first", 400, 1, true}, {refusedFor - 1, "first", 400, 1, true}, {1, "first", 400, 2, true},
+		{0, "second", 400, 3, true}, {0, "third", 503, 4, false}, {0, "third", 503, 5, false}, {0, "third", 401, 6, true},
+		{refusedFor, "third", 200, 7, false}, {0, "third", 200, 7, false}, {0, "fourth", 400, 8, true},
+	} {
+		clock.pass(step.pass)
+		s.set("refresh", step.refresh)
+		answers(step.status)
+		err := k.Apply(t.Context(), a, s, request(t))
+		var failure *abi.Error
+		if refused := errors.As(err, &failure) && failure.Code == CodeUnauthorized && !failure.Retryable; refused != step.refused || (err == nil) != (step.status == 200) {
+			t.Errorf("%d, %+v: %v", n, step, err)
+		}
+		if asked := len(i.forms()); asked != step.asked {
+			t.Errorf("%d, %+v: asked %d times", n, step, asked)
+		}
+		if told := k.Refused(a, s.Open); (told != nil) != step.refused {
+			t.Errorf("%d, %+v: it is told that %v", n, step, told)
+		}
+	}
+	clock.pass(time.Hour) // nobody has called since
+	if k.Refused(a, s.Open) == nil {
+		t.Error("after a while without a call nobody is told of the refusal")
+	}
+	s.set("refresh", "fifth")
+	if told := k.Refused(a, s.Open); told != nil {
+		t.Errorf("with another secret it is told that %v", told)
 	}
 }
