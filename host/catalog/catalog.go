@@ -88,6 +88,9 @@ type Flow struct {
 	Rolled  *Rollback // nil if the version is the last one published
 	Flow    *flow.Flow
 	Program *engine.Program
+	// Beside are the flows that were published when this one was, and this one,
+	// by id: those it jumps to are of the same moment.
+	Beside map[string]Flow
 }
 
 // BrokenError says that a stored version can't be read, by this Trama.
@@ -235,7 +238,7 @@ func (c *Catalog) add(ctx context.Context, s *Snapshot, key string, o object) er
 	if err != nil {
 		return err
 	}
-	s.Flows[name] = Flow{Origin: o.Origin, Version: version, Rolled: o.Rolled, Flow: program.Flow(), Program: program}
+	s.Flows[name] = Flow{Origin: o.Origin, Version: version, Rolled: o.Rolled, Flow: program.Flow(), Program: program, Beside: s.Flows}
 	return nil
 }
 

@@ -73,3 +73,32 @@ nodes:
   - {id: reply, type: response.json, with: {body: awake}}
 edges: [{from: start, to: pause}, {from: pause, to: reply}]
 `
+
+// TestJumpsAreOfOneMoment: a run that a request found before a publish begins
+// with what was published then, what it jumps to included.
+func TestJumpsAreOfOneMoment(t *testing.T) {
+	version := func(n int) []string {
+		return []string{fmt.Sprintf(`schema: 1
+id: outer
+triggers: [{id: g, type: gateway}]
+nodes:
+  - {id: go, type: jump, with: {flow: inner}}
+  - {id: say, type: response.json, with: {body: "{{ [%d, input.result] }}"}}
+edges: [{from: g, to: go}, {from: go, to: say}]
+`, n), fmt.Sprintf(`schema: 1
+id: inner
+triggers: [{id: c, type: call}]
+nodes: [{id: stop, type: end, with: {result: %d}}]
+edges: [{from: c, to: stop}]
+`, n)}
+	}
+	r := newRig(t, version(1)...)
+	found := r.catalog.Snapshot().Flows["outer"]
+	r.apply(version(2)...)
+	for want, f := range map[string]catalog.Flow{"[1 1]": found, "[2 2]": r.catalog.Snapshot().Flows["outer"]} {
+		answer, err := r.runner.Gateway(t.Context(), "", f, "g", map[string]any{}, func() {})
+		if err != nil || answer.Response == nil || fmt.Sprint(answer.Response.Body) != want {
+			t.Errorf("%+v, %v, want %s", answer, err, want)
+		}
+	}
+}

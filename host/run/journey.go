@@ -45,8 +45,9 @@ type journey struct {
 	// call that changed something outside, or an answer. It is made before the
 	// next call at the latest.
 	owed bool
-	// recorded is when the record was last stored in this drive.
-	recorded time.Time
+	// recorded is when the record was last stored in this drive, and since when
+	// the drive began or the session was last stored.
+	recorded, since time.Time
 	// known says that among what is owed is the result of such a call: it is
 	// not dropped as long as the process lives.
 	known bool
@@ -103,6 +104,11 @@ const manyChanges = 100
 // without one.
 const maxInlinePause = 5 * time.Second
 
+// longStretch is how long a session makes pure calls before it is stored at the
+// next: so long is the work that a crash repeats, and so long a run is not among
+// those that operators see and can cancel.
+const longStretch = time.Second
+
 // drive makes the calls that the session asks for, several at once where it has
 // sub-runs, until it can't go on now: it is over, or waits. It returns the
 // instant at which to look again (zero: none). What is not committed when it
@@ -117,6 +123,7 @@ func (j *journey) drive(ctx context.Context) (time.Time, error) {
 		}
 		span.End()
 	}()
+	j.since = j.runner.now()
 	var w work
 	defer w.wait()
 	for {
@@ -241,8 +248,12 @@ func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (res
 		// still to be made, and no intents any more that say that they were.
 		return results, nil
 	}
-	if must {
-		if err := j.checkpoint(ctx); err != nil {
+	if must || len(begun) > 0 && j.runner.now().Sub(j.since) >= longStretch {
+		err := j.checkpoint(ctx)
+		if !must && errors.Is(err, store.ErrNoSpace) { // a run that changes nothing needs no disk
+			j.since, err = j.runner.now(), nil
+		}
+		if err != nil {
 			j.session.Intents = intents // these calls are not made
 			return nil, err
 		}
@@ -380,7 +391,7 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 		j.told()
 	}
 	j.revision, j.changes, j.owed = result.Revision, store.Batch{}, false
-	j.known = false
+	j.known, j.since = false, now
 	if recorded {
 		j.recorded = now
 	}

@@ -335,3 +335,73 @@ edges: [{from: e, to: each}, {from: each, port: each, to: call}]
 		t.Errorf("%d bytes were written of a record of %d", c.bytes, len(whole.Value))
 	}
 }
+
+// TestALongStretchOfPureCalls: a run that works for long is stored on its way,
+// though none of its calls asks for it: it is seen, can be cancelled, and a crash
+// repeats little of it.
+func TestALongStretchOfPureCalls(t *testing.T) {
+	const flow = `schema: 1
+id: order
+triggers: [{id: g, type: gateway}]
+nodes:
+  - {id: each, type: for_each, with: {items: "{{ 1..20 }}"}}
+  - {id: call, type: slow.go, with: {}}
+  - {id: answer, type: response.json, with: {body: "{{ input.failed }}"}}
+edges: [{from: g, to: each}, {from: each, port: each, to: call}, {from: each, to: answer}]
+`
+	for name, test := range map[string]struct {
+		full bool
+		stop int // the call at which the process dies; 0: none
+		most int // calls in all
+	}{
+		"no crash":                  {most: 20},
+		"a crash":                   {stop: 15, most: 20 + 5},
+		"a full disk stops nothing": {full: true, most: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, flow)
+			c := &calls{plugins: (*plugins)(r), effect: abi.EffectPure}
+			seen := false
+			c.give = func(context.Context, string) *abi.Error {
+				r.now = r.now.Add(300 * time.Millisecond)
+				stored, err := r.runner.Sessions(t.Context(), "", 10)
+				if err != nil {
+					t.Error(err)
+				}
+				seen = seen || len(stored) == 1 && len(r.records()) == 1
+				if test.stop > 0 && len(c.ids) == test.stop {
+					r.runner.cancel() // what comes of it is not stored
+				}
+				return nil
+			}
+			r.runner.config.Plugins = c
+			if test.full {
+				r.runner.config.Store = fullDisk{r.store}
+			}
+			_, err := r.runner.Gateway(t.Context(), "", r.catalog.Snapshot().Flows["order"], "g", map[string]any{}, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.runner.Close(t.Context())
+			if test.stop > 0 {
+				r.open()
+				r.runner.config.Plugins = c
+				r.now = r.now.Add(lease)
+				r.work()
+			}
+			if len(c.ids) > test.most || seen == test.full {
+				t.Errorf("%d calls were made, at most %d wanted; the run was seen on its way: %t", len(c.ids), test.most, seen)
+			}
+			if records := r.records(); !test.full && (len(records) != 1 || records[0].Status != engine.Done) {
+				t.Errorf("the records are %+v", records)
+			}
+		})
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{ store.Store }
+
+func (fullDisk) Commit(context.Context, *store.Batch) (store.Result, error) {
+	return store.Result{}, store.ErrNoSpace
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
@@ -124,8 +125,7 @@ func (r *Runner) move(ctx context.Context, s *session, to *engine.Program, names
 	for id, v := range s.Flows {
 		flows[id] = cmp.Or(flows[id], v)
 	}
-	next := r.config.Catalog().Snapshot().Flows[flow]
-	next.Flow, next.Program, next.Version = to.Flow(), to, to.Version()
+	next := catalog.Flow{Flow: to.Flow(), Program: to, Beside: r.config.Catalog().Snapshot().Flows}
 	for id, p := range r.reach(next) {
 		flows[id] = cmp.Or(flows[id], p.Version())
 	}

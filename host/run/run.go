@@ -9,8 +9,9 @@
 // contact goes with it. So a crash repeats no finished effect. A call that was
 // begun when the process died is repeated with the same effect id, unless its
 // plugin says that this is unsafe: then its outcome is unknown, and the flow's
-// error port decides. A gateway run whose calls are all pure, and which ends
-// with its answer, is not committed before it.
+// error port decides. Pure calls may be repeated after a crash, those of about
+// the last second. A gateway run whose calls are all pure, and which ends with
+// its answer within that time, is not committed before it.
 //
 // The package must not know HTTP, webhooks or how plugins run.
 package run

@@ -84,17 +84,17 @@ func (s *session) since() time.Time {
 	return s.Made
 }
 
-// reach gives a flow and all that it may jump to, as they are published now.
+// reach gives a flow and all that it may jump to, as they were published
+// together.
 func (r *Runner) reach(f catalog.Flow) engine.Programs {
 	programs := engine.Programs{f.Flow.ID: f.Program}
 	if len(r.needs(f.Program).jumps) == 0 {
 		return programs
 	}
-	snapshot := r.config.Catalog().Snapshot()
 	var follow func(p *engine.Program)
 	follow = func(p *engine.Program) {
 		for _, id := range r.needs(p).jumps {
-			if next, ok := snapshot.Flows[id]; ok && programs[id] == nil {
+			if next, ok := f.Beside[id]; ok && programs[id] == nil {
 				programs[id] = next.Program
 				follow(next.Program)
 			}

@@ -21,7 +21,8 @@ func (p program) migrateCommand() *cobra.Command {
 another, each by itself. A run can be moved if the node that it stands at is
 there with the same type; --map gives a node the name that it has there. Runs
 that can't be moved are listed with the reason, and stay as they are; the exit
-code is 1 then.`,
+code is 1 then. A run that is moved keeps the contents of plugins that it began
+with; of plugins that it did not have, it takes those that serve now.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			m.Map = map[string]string{}
