@@ -44,7 +44,7 @@ func TestCallsLeaveNothing(t *testing.T) {
 	}
 	for n := range rounds {
 		export := exports[n%len(exports)]
-		if n%100 == 0 {
+		if n%1000 == 0 {
 			export = "many_blocks" // thousands of calls of the host
 		}
 		_, err := m.Call(context.Background(), Call{Export: export, Input: fmt.Append(nil, 1000+n), Limits: limits})
