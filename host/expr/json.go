@@ -20,13 +20,15 @@ import (
 // is text that is not UTF-8 (RFC 8259, section 8.1).
 func ParseJSON(data []byte) (any, error) {
 	if !utf8.Valid(data) {
-		return nil, errors.New("json: bytes that are not UTF-8")
+		return nil, errNotUTF8
 	}
 	if v, ok := quick(data); ok {
 		return v, nil
 	}
 	return parseSlowly(data)
 }
+
+var errNotUTF8 = errors.New("json: bytes that are not UTF-8")
 
 // parseSlowly is ParseJSON for all JSON that is UTF-8.
 func parseSlowly(data []byte) (any, error) {

@@ -2,26 +2,91 @@ package expr
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
-// maxQuick is how deep the quick reader goes.
-const maxQuick = 200
+// MaxDepth is how deep the quick reader goes: what is nested deeper comes from
+// no program that means well, and costs every step of a flow.
+const MaxDepth = 200
+
+// maxShown bounds what is quoted of a value.
+const maxShown = 40
 
 // quick reads a JSON value as [ParseJSON] gives it. It is for the plain JSON
 // that nearly all is, and says of anything else, be it wrong or unusual, that
 // it has not read it. The data is UTF-8.
 func quick(data []byte) (any, bool) {
 	r := reader{data: data}
-	v, ok := r.value(0)
-	r.space()
-	return v, ok && r.at == len(data)
+	return r.all()
+}
+
+// ParseExact is [ParseJSON] for what comes from strangers and is passed on: an
+// [*Inexact] error tells of a member that is there twice (RFC 8259, section 4,
+// leaves it open which one counts), of an integer that would be rounded, and of
+// what is nested deeper than MaxDepth.
+func ParseExact(data []byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, errNotUTF8
+	}
+	r := reader{data: data, exact: true}
+	v, ok := r.all()
+	switch {
+	case ok:
+		return v, nil
+	case r.fault != nil:
+		slices.Reverse(r.fault.Path)
+		return nil, r.fault
+	}
+	if _, err := parseSlowly(data); err != nil {
+		return nil, err // it tells better what is wrong
+	}
+	return nil, errors.New("json: it can't be read")
+}
+
+// Inexact is a place of a JSON value that can't be kept as it is.
+type Inexact struct {
+	Path   []string // names of members, and indexes
+	Detail string   // what is wrong there, and what to do
+}
+
+func (e *Inexact) Error() string {
+	return fmt.Sprintf("json: at /%s: %s", strings.Join(e.Path, "/"), e.Detail)
 }
 
 // reader is how far a text is read.
 type reader struct {
-	data []byte
-	at   int
+	data  []byte
+	at    int
+	exact bool     // what [ParseExact] refuses is not read
+	fault *Inexact // that; its path begins at the end until all is read
+}
+
+// all reads all there is.
+func (r *reader) all() (any, bool) {
+	v, ok := r.value(0)
+	r.space()
+	return v, ok && r.at == len(r.data)
+}
+
+// refuse says why the value that is read now is not.
+func (r *reader) refuse(detail string) (any, bool) {
+	if r.exact {
+		r.fault = &Inexact{Detail: detail}
+	}
+	return nil, false
+}
+
+// under says where a value stands that was not read.
+func (r *reader) under(name string) (any, bool) {
+	if r.fault != nil {
+		r.fault.Path = append(r.fault.Path, name)
+	}
+	return nil, false
 }
 
 // space passes white space, and gives the byte that follows; 0 at the end.
@@ -46,13 +111,14 @@ func (r *reader) take(c byte) bool {
 }
 
 func (r *reader) value(depth int) (any, bool) {
-	if depth > maxQuick {
-		return nil, false
-	}
 	switch c := r.space(); c {
-	case '{':
-		return r.object(depth)
-	case '[':
+	case '{', '[':
+		if depth == MaxDepth {
+			return r.refuse(fmt.Sprintf("it is nested deeper than %d levels", MaxDepth))
+		}
+		if c == '{' {
+			return r.object(depth)
+		}
 		return r.list(depth)
 	case '"':
 		return r.text()
@@ -80,7 +146,7 @@ func (r *reader) object(depth int) (any, bool) {
 	if r.take('}') {
 		return all, true
 	}
-	for {
+	for members := 1; ; members++ {
 		if r.space() != '"' {
 			return nil, false
 		}
@@ -90,9 +156,12 @@ func (r *reader) object(depth int) (any, bool) {
 		}
 		value, ok := r.value(depth + 1)
 		if !ok {
-			return nil, false
+			return r.under(name)
 		}
-		all[name] = value
+		if all[name] = value; r.exact && len(all) < members {
+			r.refuse("the member is there twice: send it once")
+			return r.under(name)
+		}
 		if r.take('}') {
 			return all, true
 		}
@@ -111,7 +180,7 @@ func (r *reader) list(depth int) (any, bool) {
 	for {
 		value, ok := r.value(depth + 1)
 		if !ok {
-			return nil, false
+			return r.under(strconv.Itoa(len(all)))
 		}
 		all = append(all, value)
 		if r.take(']') {
@@ -176,8 +245,14 @@ func (r *reader) number() (any, bool) {
 	if err := json.Unmarshal(r.data[from:r.at], &n); err != nil {
 		return nil, false
 	}
-	if _, err := n.Float64(); err != nil {
+	f, err := n.Float64()
+	if err != nil {
 		return nil, false
+	}
+	if whole && r.exact {
+		if _, err := n.Int64(); err != nil && strconv.FormatFloat(f, 'f', -1, 64) != n.String() {
+			return r.refuse(fmt.Sprintf("the integer %.*s needs more than 64 bits and would be rounded: send it as text", maxShown, n))
+		}
 	}
 	return Numbers(n), true
 }

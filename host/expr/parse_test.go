@@ -1,7 +1,11 @@
 package expr
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -12,7 +16,7 @@ func FuzzQuick(f *testing.F) {
 	for _, text := range []string{
 		`{"a": [1, -0, 0.5, 1e3, 1E400, 123456789012345678, 1234567890123456789, 12345678901234567890], "b": {"c": null}}`,
 		`{"a": 1, "a": 2, "": true, "é": false}`, ` [ ] `, ` { } `, `[]x`, `[1,]`, `{"a":}`, `{"a" 1}`, `{a:1}`, `[1 2]`, `"a`, `"\`, `"\"`,
-		`"\u00e9\n\ud83d\ude00\ud83d"`, `"\x"`, "\"a\nb\"", "\"a\x00b\"", "", " ", "null", "nul", "nulll", "true", "tru", "01", "-", "-01", "1.", ".5", "1e", "1e+", "1-2", "+1", "1.50", "-0.0", "1.0", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+		`"\u00e9\n\ud83d\ude00\ud83d"`, `"\x"`, "\"a\nb\"", "\"a\x00b\"", "", " ", "null", "nul", "nulll", "true", "tru", "01", "-", "-01", "1.", ".5", "1e", "1e+", "1-2", "+1", "1.50", "-0.0", "1.0", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
 		"[1]\x00", "\x00", "{\x00", "\ufeff[]", strings.Repeat("[", 300) + strings.Repeat("]", 300),
 	} {
 		f.Add(text)
@@ -26,7 +30,86 @@ func FuzzQuick(f *testing.F) {
 		if ok && (err != nil || !reflect.DeepEqual(got, want)) {
 			t.Errorf("quick reads %q as %#v; the library as %#v, %v", text, got, want, err)
 		}
+		exact, refused := ParseExact([]byte(text))
+		_, inexact := errors.AsType[*Inexact](refused)
+		switch {
+		case refused == nil && (err != nil || !reflect.DeepEqual(exact, want) || !kept(text, exact)):
+			t.Errorf("%q is exactly %#v; the library reads %#v, %v", text, exact, want, err)
+		case refused != nil && !inexact && err == nil:
+			t.Errorf("%q, which is JSON: %v", text, refused)
+		case inexact && err == nil && kept(text, want):
+			t.Errorf("%q would be kept: %v", text, refused)
+		}
 	})
+}
+
+// kept says whether a text holds as many members as its value, at most MaxDepth
+// levels, and no integer that comes out otherwise than it went in.
+func kept(text string, value any) bool {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	level, most, tokens := 0, 0, 0
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return most <= MaxDepth && tokens == count(value)
+		}
+		tokens++
+		switch token := token.(type) {
+		case json.Delim:
+			if token == '{' || token == '[' {
+				level++
+				most = max(most, level)
+				continue
+			}
+			level--
+		case json.Number:
+			f, _ := token.Float64()
+			_, err := token.Int64()
+			if whole := !strings.ContainsAny(string(token), ".eE"); whole && err != nil && strconv.FormatFloat(f, 'f', -1, 64) != string(token) {
+				return false
+			}
+		}
+	}
+}
+
+// count is of how many tokens a value's JSON is.
+func count(value any) int {
+	n := 1
+	switch v := value.(type) {
+	case []any:
+		n++
+		for _, item := range v {
+			n += count(item)
+		}
+	case map[string]any:
+		n++
+		for _, item := range v {
+			n += 1 + count(item)
+		}
+	}
+	return n
+}
+
+// TestParseExact: what can't be kept is refused with its place, and taken by
+// who is not that strict.
+func TestParseExact(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a": [1, {"b": 18446744073709551616}]}`:            "json: at /a/1/b: the integer 18446744073709551616 needs more than 64 bits and would be rounded: send it as text",
+		strings.Repeat("1", 60):                              "json: at /: the integer " + strings.Repeat("1", 40) + " needs more than 64 bits and would be rounded: send it as text",
+		`[{"a": {}}, {"a": 1, "b": 2, "\u0061": 1}]`:         "json: at /1/a: the member is there twice: send it once",
+		strings.Repeat("[", 201) + strings.Repeat("]", 201):  "json: at /" + strings.Repeat("0/", 199) + "0: it is nested deeper than 200 levels",
+		`[9223372036854775807, 1e30, 0.1234567890123456789]`: "",
+		`{"a": {"a": {"b": 1}}, "b": 1}`:                     "",
+	} {
+		_, err := ParseExact([]byte(text))
+		if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {
+			t.Errorf("%.60s: %v, want %s", text, err, want)
+		}
+		if _, err := ParseJSON([]byte(text)); err != nil {
+			t.Errorf("%.60s: %v", text, err)
+		}
+	}
 }
 
 // TestQuickReadsPlain tells that plain JSON is not left to the library.
@@ -40,7 +123,7 @@ func TestQuickReadsPlain(t *testing.T) {
 
 func BenchmarkParseJSON(b *testing.B) {
 	data := []byte(`{"customer":"Ana","items":[{"sku":"a-1","price":250,"quantity":2},{"sku":"b-2","price":99,"quantity":10}]}`)
-	for name, parse := range map[string]func([]byte) (any, error){"quick": ParseJSON, "library": parseSlowly} {
+	for name, parse := range map[string]func([]byte) (any, error){"quick": ParseJSON, "exact": ParseExact, "library": parseSlowly} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -47,7 +47,9 @@ edges: [{from: start, to: reply}]
 				q.Header.Set("client_id", r.clients["erp"])
 				q.Header.Set("Origin", "https://shop.example")
 				q.Header.Set("Idempotency-Key", "k")
-				q.SetBodyString(`{"n": 7}`)
+				if c.method == "POST" {
+					q.SetBodyString(`{"n": 7}`)
+				}
 				handle(&ctx)
 				if s := ctx.Response.StatusCode(); s != 200 {
 					b.Fatalf("%d %s", s, ctx.Response.Body())

@@ -17,6 +17,7 @@ import (
 
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/schema"
 )
 
 // read makes the event of a request, out of the server's memory.
@@ -163,6 +164,9 @@ func (g *Gateway) check(q *call) (bool, error) {
 	return false, refused
 }
 
+// maxPlace bounds the place in a body that is named to the caller.
+const maxPlace = 400
+
 // body puts a request's body into the event: parsed if it is JSON, as text if
 // it is text in a known charset, else as base64.
 func body(event map[string]any, contentType string, data []byte) *problem.Details {
@@ -175,10 +179,16 @@ func body(event map[string]any, contentType string, data []byte) *problem.Detail
 		media, params = "", nil
 	}
 	if isJSON(media) {
-		if depth(data) > maxDepth {
-			return problem.New(400, "bad_json", fmt.Sprintf("the body is nested deeper than %d levels", maxDepth))
+		value, err := expr.ParseExact(data)
+		if inexact, ok := errors.AsType[*expr.Inexact](err); ok {
+			place := schema.Pointer(inexact.Path)
+			if len(place) > maxPlace {
+				place = place[:maxPlace] + "…"
+			}
+			refused := problem.New(400, "bad_json", fmt.Sprintf("the body, at %s: %s", place, inexact.Detail))
+			refused.Errors = []problem.Wrong{{Pointer: place, Detail: inexact.Detail}}
+			return refused
 		}
-		value, err := expr.ParseJSON(data)
 		if err != nil {
 			return problem.New(400, "bad_json", fmt.Sprintf("the body is not valid JSON: %v", err))
 		}
@@ -201,30 +211,6 @@ func body(event map[string]any, contentType string, data []byte) *problem.Detail
 	}
 	event["body_base64"] = base64.StdEncoding.EncodeToString(data)
 	return nil
-}
-
-// maxDepth bounds how deeply a body may be nested: what is deeper comes from
-// no program that means well, and costs every step of a flow.
-const maxDepth = 200
-
-// depth is how deeply a JSON text is nested; of what is no JSON, a bound.
-func depth(data []byte) (deepest int) {
-	level, inText := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inText && c == '\\':
-			i++ // what it escapes ends nothing
-		case c == '"':
-			inText = !inText
-		case inText:
-		case c == '[' || c == '{':
-			level++
-			deepest = max(deepest, level)
-		case c == ']' || c == '}':
-			level--
-		}
-	}
-	return deepest
 }
 
 // prologPattern finds the encoding that an XML prolog declares (XML 1.0,

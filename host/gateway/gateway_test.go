@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/store"
@@ -185,7 +187,8 @@ func TestBody(t *testing.T) {
 		body                    any
 		base64                  bool
 		status                  int
-		deep                    bool // only that it is taken
+		place                   string // that the problem names
+		deep                    bool   // only that it is taken
 	}{
 		{name: "nothing", contentType: "application/json"},
 		{name: "JSON", contentType: "application/json; charset=utf-8", data: `{"n": 9007199254740993}`, body: map[string]any{"n": int64(9007199254740993)}},
@@ -194,8 +197,15 @@ func TestBody(t *testing.T) {
 		{name: "malformed JSON", contentType: "application/json", data: `{`, status: 400},
 		{name: "JSON that is not UTF-8", contentType: "application/json", data: "\"caf\xe9\"", status: 400},
 		{name: "a number beyond all floats", contentType: "application/json", data: `[{"n": -1e999}]`, status: 400},
-		{name: "JSON as deep as it may be", contentType: "application/json", data: strings.Repeat("[", maxDepth-1) + `"[[\"["` + strings.Repeat("]", maxDepth-1), deep: true},
-		{name: "JSON that is deeper", contentType: "application/json", data: strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1), status: 400},
+		{name: "JSON as deep as it may be", contentType: "application/json", data: strings.Repeat("[", expr.MaxDepth-1) + `"[[\"["` + strings.Repeat("]", expr.MaxDepth-1), deep: true},
+		{name: "JSON that is deeper", contentType: "application/json", data: strings.Repeat("[", expr.MaxDepth+1) + strings.Repeat("]", expr.MaxDepth+1), status: 400},
+		{name: "integers that are kept", contentType: "application/json", data: `{"least": -9223372036854775808, "most": 9223372036854775807, "round": 100000000000000000000, "float": 1e30}`, body: map[string]any{"least": int64(math.MinInt64), "most": int64(math.MaxInt64), "round": 1e20, "float": 1e30}},
+		{name: "an integer that would be rounded", contentType: "application/json", data: `{"a/b": [1, {"é~": 9223372036854775808}]}`, status: 400, place: "#/a~1b/1/%C3%A9~0"},
+		{name: "a negative one", contentType: "application/json", data: `-9223372036854775809`, status: 400, place: "#"},
+		{name: "a member that is there twice", contentType: "application/json", data: `{"a": [{}, {"id": 1, "x": 2, "\u0069d": 1}]}`, status: 400, place: "#/a/1/id"},
+		{name: "one with the empty name", contentType: "application/json", data: `{"": 1, "": 1}`, status: 400, place: "#/"},
+		{name: "a member twice before what is no JSON", contentType: "application/json", data: `{"a": 1, "a": 2`, status: 400, place: "#/a"},
+		{name: "one of a long name", contentType: "application/json", data: `{"` + strings.Repeat("n", 1000) + `": 9223372036854775808}`, status: 400, place: "#/" + strings.Repeat("n", maxPlace-2) + "…"},
 		{name: "text", contentType: "text/plain", data: "café", body: "café"},
 		{name: "text without a type", data: "café", body: "café"},
 		{name: "text of a type that is none", contentType: ";;", data: "x", body: "x"},
@@ -217,6 +227,8 @@ func TestBody(t *testing.T) {
 		case c.status != 0:
 			if refused == nil || refused.Status != c.status {
 				t.Errorf("%s: %v, want status %d", c.name, refused, c.status)
+			} else if c.place != "" && (len(refused.Errors) != 1 || refused.Errors[0].Pointer != c.place || !strings.Contains(refused.Detail, c.place)) {
+				t.Errorf("%s: %v, %+v; want the place %s", c.name, refused, refused.Errors, c.place)
 			}
 		case refused != nil:
 			t.Errorf("%s: %v", c.name, refused)
@@ -255,5 +267,24 @@ func TestOutcomeUnknown(t *testing.T) {
 		if d == nil || d.Status != 503 || d.Code != "outcome_unknown" || d.Retry != c.retry || (d.RetryAfter > 0) != c.retry || strings.Contains(d.Detail, "nothing was started") {
 			t.Errorf("%s with the key %v: %+v", c.method, c.once, d)
 		}
+	}
+}
+
+// BenchmarkBody measures what reading JSON costs.
+func BenchmarkBody(b *testing.B) {
+	one := `{"customer": "Ana", "id": 1234567890, "price": 9.5, "items": [{"sku": "a-1", "price": 250, "quantity": 2}, {"sku": "b-2", "price": 99, "quantity": 10}]}`
+	for _, c := range []struct{ name, data string }{
+		{"small", one},
+		{"64KiB", "[" + strings.Repeat(one+",", 64<<10/len(one)) + "null]"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(c.data)))
+			for b.Loop() {
+				if refused := body(map[string]any{}, mediaJSON, []byte(c.data)); refused != nil {
+					b.Fatal(refused)
+				}
+			}
+		})
 	}
 }

@@ -28,7 +28,8 @@ type Details struct {
 	RunID     string `json:"run_id,omitempty"`
 	// Retry says whether the same request may be sent again.
 	Retry bool `json:"retry"`
-	// Errors are the places at which the body is not as it must be (422 only).
+	// Errors are the places at which the body is not as it must be (422, and 400
+	// of JSON that can't be kept as it is).
 	Errors []Wrong `json:"errors,omitempty"`
 	// RetryAfter is how long to wait first; whole seconds in the header.
 	RetryAfter time.Duration `json:"-"`

@@ -139,7 +139,7 @@ func violations(v *jsonschema.ValidationError) (found []Violation) {
 		if path := v.ErrorKind.KeywordPath(); len(path) > 0 {
 			keyword = path[len(path)-1]
 		}
-		found = append(found, Violation{pointer(v.InstanceLocation), shorten(text), keyword})
+		found = append(found, Violation{Pointer(v.InstanceLocation), shorten(text), keyword})
 	}
 	walk(v)
 	return found
@@ -155,8 +155,8 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
-// pointer writes a JSON pointer as a URI fragment (RFC 6901, section 6).
-func pointer(tokens []string) string {
+// Pointer writes a JSON pointer as a URI fragment (RFC 6901, section 6).
+func Pointer(tokens []string) string {
 	var b strings.Builder
 	b.WriteByte('#')
 	for _, token := range tokens {
