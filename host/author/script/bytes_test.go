@@ -3,6 +3,8 @@ package script_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/trama-run/trama/host/plugintest"
 )
 
 // views are operations that give bytes whose buffer has changed since the view
@@ -63,5 +65,47 @@ func TestViews(t *testing.T) {
 				t.Errorf("go-sdk: %.100q (%d bytes), %v\nwant    %q, %s", given, len(given), err, test.output, test.failure)
 			}
 		})
+	}
+}
+
+// halves are operations whose texts hold halves of surrogate pairs.
+const halves = `import { log, raw } from "trama";
+const all = "\udc00a\ud83d\ude00b\ud83dé\ude00\ud83d";
+export const text = raw(() => all);
+export const encoded = raw(() => new TextEncoder().encode(all));
+export const json = () => all;
+export const half = raw(() => "\ud800");
+export function thrown() { throw all; }
+export function logged() { log.info(all); }
+`
+
+// TestHalves: what goes out is UTF-8.
+func TestHalves(t *testing.T) {
+	operations := []string{"text", "encoded", "json", "half", "thrown", "logged"}
+	path := build(t, project(t, map[string]string{"plugin.js": halves})+"/plugin.js", manifestOf(t, operations...))
+	p, peer := open(t, path), goSDK(t, path)
+	const all = "\ufffda😀b\ufffdé\ufffd\ufffd"
+	for _, test := range []struct{ operation, output, failure string }{
+		{"text", all, ""},
+		{"encoded", all, ""},
+		{"json", `"\udc00a😀b\ud83dé\ude00\ud83d"`, ""}, // which is ASCII, as JSON.stringify has it
+		{"half", "\ufffd", ""},
+		{"thrown", "", all},
+	} {
+		t.Run(test.operation, func(t *testing.T) {
+			output, failure := call(t, p, test.operation, "null")
+			if output != test.output || !strings.Contains(failure, test.failure) || (failure == "") != (test.failure == "") {
+				t.Errorf("here: %q, %s\nwant  %q, %s", output, failure, test.output, test.failure)
+			}
+			_, given, err := peer.Call(test.operation, []byte("null"))
+			if string(given) != test.output || (err == nil) != (test.failure == "") || peer.GetError() != test.failure {
+				t.Errorf("go-sdk: %q, %v\nwant    %q, %s", given, err, test.output, test.failure)
+			}
+		})
+	}
+	out, err := p.Call(t.Context(), plugintest.Call{Export: "logged", Input: []byte("null")})
+	want := "info: " + strings.ReplaceAll(all, "\ufffd", `\ufffd`) // the log's form for it
+	if err != nil || len(out.Log) != 1 || out.Log[0] != want {
+		t.Errorf("the log has %q (%v), want %q", out.Log, err, want)
 	}
 }

@@ -75,6 +75,21 @@ static struct operation {
     bool raw;
 } *operations;
 
+// text_of gives a value's text in UTF-8, to go out: U+FFFD for half of a
+// surrogate pair, which QuickJS-NG writes as three bytes that are no UTF-8. It
+// writes what is not ASCII into a copy, so these bytes are the caller's.
+static const char *text_of(JSContext *ctx, size_t *length, JSValueConst value)
+{
+    const char *text = JS_ToCStringLen(ctx, length, value);
+    if (!text)
+        return NULL;
+    uint8_t *at = (uint8_t *)text, *end = at + *length;
+    for (; (at = memchr(at, 0xed, end - at)); at += 3)
+        if (at[1] >= 0xa0)
+            memcpy(at, "\xef\xbf\xbd", 3);
+    return text;
+}
+
 // ---------------------------------------------------------------- the host
 
 // outside refuses to leave the plugin while it is loaded.
@@ -99,7 +114,7 @@ static JSValue host_call(JSContext *ctx, JSValueConst this, int argc, JSValueCon
         return JS_ThrowTypeError(ctx, "the host has no such function");
     uint64_t block = 0;
     if (!JS_IsUndefined(argv[1])) {
-        const char *request = JS_ToCStringLen(ctx, &length, argv[1]);
+        const char *request = text_of(ctx, &length, argv[1]);
         if (!request)
             return JS_EXCEPTION;
         block = block_write(request, length);
@@ -126,7 +141,7 @@ static JSValue host_log(JSContext *ctx, JSValueConst this, int argc, JSValueCons
         return JS_EXCEPTION;
     size_t length;
     const char *level = JS_ToCString(ctx, argv[0]);
-    const char *text = JS_ToCStringLen(ctx, &length, argv[1]);
+    const char *text = text_of(ctx, &length, argv[1]);
     if (!level || !text)
         return JS_EXCEPTION;
     // A block holds one byte at least. The host frees it.
@@ -148,7 +163,7 @@ static JSValue host_config(JSContext *ctx, JSValueConst this, int argc, JSValueC
     if (!outside(ctx, "config()"))
         return JS_EXCEPTION;
     size_t length;
-    const char *key = JS_ToCStringLen(ctx, &length, argv[0]);
+    const char *key = text_of(ctx, &length, argv[0]);
     if (!key)
         return JS_EXCEPTION;
     uint64_t block = block_of(key, length);
@@ -189,7 +204,7 @@ static JSValue host_random(JSContext *ctx, JSValueConst this, int argc, JSValueC
 static JSValue host_encode(JSContext *ctx, JSValueConst this, int argc, JSValueConst *argv)
 {
     size_t length;
-    const char *text = JS_ToCStringLen(ctx, &length, argv[0]);
+    const char *text = text_of(ctx, &length, argv[0]);
     if (!text)
         return JS_EXCEPTION;
     JSValue value = JS_NewUint8ArrayCopy(ctx, (const uint8_t *)text, length);
@@ -235,7 +250,8 @@ static JSValue host_abort(JSContext *ctx, JSValueConst this, int argc, JSValueCo
 {
     if (!outside(ctx, "abort()"))
         return JS_EXCEPTION;
-    const char *text = JS_ToCString(ctx, argv[0]);
+    size_t length;
+    const char *text = text_of(ctx, &length, argv[0]);
     if (text && *text)
         fail_with(text);
     __builtin_trap();
@@ -434,7 +450,7 @@ EXPORT("program_load") uint64_t program_load(char *text, size_t source_length, s
     if (JS_IsException(bound)) {
         JSValue about[] = {JS_GetException(ctx), JS_NewBool(ctx, heap_refused()), arguments[1]};
         JSValue report = JS_Call(ctx, report_function, JS_UNDEFINED, 3, about);
-        const char *json = JS_ToCStringLen(ctx, &length, report);
+        const char *json = text_of(ctx, &length, report);
         return json ? located(json, length) : located(OUT_OF_MEMORY, sizeof OUT_OF_MEMORY - 1);
     }
     int64_t n = 0;
@@ -495,7 +511,8 @@ static int fail(JSContext *ctx, JSValueConst cause)
     JSValue report = JS_Call(ctx, report_function, JS_UNDEFINED, 3, arguments);
     if (JS_IsUndefined(report))
         return 1; // nothing was thrown: undefined
-    const char *text = JS_IsException(report) ? NULL : JS_ToCString(ctx, report);
+    size_t length;
+    const char *text = JS_IsException(report) ? NULL : text_of(ctx, &length, report);
     if (text)
         return fail_with(text);
     if (heap_refused())
@@ -544,7 +561,7 @@ static int finish_with(JSContext *ctx, JSValue value, bool raw)
     }
     JSValue arguments[] = {value, JS_NewBool(ctx, raw)};
     JSValue text = JS_Call(ctx, result_function, JS_UNDEFINED, 2, arguments);
-    const char *output = JS_IsException(text) ? NULL : JS_ToCStringLen(ctx, &length, text);
+    const char *output = JS_IsException(text) ? NULL : text_of(ctx, &length, text);
     if (!output)
         return fail(ctx, JS_NewString(ctx, "output"));
     int code = finish(output, length);
