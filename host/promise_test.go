@@ -118,24 +118,10 @@ func TestConcurrentWebhooks(t *testing.T) {
 // TestVersions: who waits when a new version is published ends on the old one.
 func TestVersions(t *testing.T) {
 	t.Parallel()
-	flow := func(version string) string {
-		return `schema: 1
-id: talk
-triggers: [{id: start, type: message}]
-nodes:
-  - {id: ask, type: send_message, with: {text: "ask ` + version + `"}}
-  - {id: wait, type: wait_reply}
-  - {id: say, type: send_message, with: {text: "say ` + version + ` {{ input.text }}"}}
-edges:
-  - {from: start, to: ask}
-  - {from: ask, to: wait}
-  - {from: wait, to: say}
-`
-	}
-	i, p := startPost(t, nil, flow("one"))
+	i, p := startPost(t, nil, talkOf("one"))
 	i.accepted("d1", unit{ID: "u1", From: "ana", Text: "hi"})
 	p.wait(i, 1)
-	i.write("flows/talk.yaml", flow("two"))
+	i.write("flows/talk.yaml", talkOf("two"))
 	i.eventually("version 2", func() error {
 		if v := read[admin.FlowDetail](i, "/v1/flows/talk").Version; v != 2 {
 			return fmt.Errorf("version %d", v)
