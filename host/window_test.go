@@ -19,7 +19,7 @@ import (
 
 // TestWindow: to a contact of WhatsApp that wrote more than 24 hours ago, a
 // template goes, and a text is a dead letter that says why. That it wrote on
-// another channel meanwhile changes nothing.
+// another channel meanwhile changes nothing. A flow can see it before it sends.
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	const number, secret, token = "106540352242922", "wa-app-secret-8e21", "wa-token-EAAB-4a43"
@@ -41,6 +41,15 @@ nodes:
   - {id: text, type: send_message, with: {text: news}}
   - {id: template, type: send_message, with: {template: {name: news, language: pt_BR}}}
 edges: [{from: start, to: text}, {from: text, to: template}]
+`,
+		"flows/careful.yaml": `schema: 1
+id: careful
+triggers: [{id: start, type: activate}]
+nodes:
+  - {id: window, type: conditional, with: {branches: [{port: open, when: 'user.heard_at != nil and now - date(user.heard_at) < duration("24h")'}]}}
+  - {id: text, type: send_message, with: {text: careful}}
+  - {id: template, type: send_message, with: {template: {name: news, language: pt_BR}}}
+edges: [{from: start, to: window}, {from: window, port: open, to: text}, {from: window, port: else, to: template}]
 `,
 	})
 	i.secrets = map[string]string{"wa_app": secret, "wa_verify": "wa-verify-1", "wa_token": token}
@@ -67,15 +76,17 @@ edges: [{from: start, to: text}, {from: text, to: template}]
 		})
 	}
 	const who = "wa/whatsapp:5511987654321"
-	news := func() {
+	news := func(flow string) {
 		t.Helper()
-		if err := i.admin("POST", "/v1/activations", `{"flow": "news", "contacts": ["`+who+`"]}`).want(202); err != nil {
+		if err := i.admin("POST", "/v1/activations", `{"flow": "`+flow+`", "contacts": ["`+who+`"]}`).want(202); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sent("text")
-	news()
+	news("news")
 	sent("text", "text", "template")
+	news("careful")
+	sent("text", "text", "template", "text")
 	i.inStore(func(s store.Store) {
 		id := store.ID{Kind: run.KindContact, Key: who}
 		record, err := s.Load(context.Background(), id)
@@ -98,8 +109,10 @@ edges: [{from: start, to: text}, {from: text, to: template}]
 			t.Fatal(err)
 		}
 	})
-	news()
-	sent("text", "text", "template", "template")
+	news("news")
+	sent("text", "text", "template", "text", "template")
+	news("careful")
+	sent("text", "text", "template", "text", "template", "template")
 	letter := i.dead(1)[0]
 	if letter.Reason.Code != abi.CodeWindowClosed || !strings.Contains(letter.Reason.Message, "25 hours ago") || letter.Channel != "wa" {
 		t.Errorf("the dead letter is %+v", letter)

@@ -159,11 +159,14 @@ const (
 	FieldLanguage = "language"
 	FieldOptIn    = "opt_in" // "in", "out" or "unknown", of the conversation's address
 	FieldBlocked  = "blocked"
+	// FieldHeardAt is when the contact wrote last on the conversation's channel, as
+	// RFC 3339 has it; null if never. Services count their windows from it.
+	FieldHeardAt = "heard_at"
 )
 
 // Fields lists these names.
 func Fields() []string {
-	return []string{FieldChannel, FieldAddress, FieldProfileName, FieldTags, FieldKey, FieldLanguage, FieldOptIn, FieldBlocked}
+	return []string{FieldChannel, FieldAddress, FieldProfileName, FieldTags, FieldKey, FieldLanguage, FieldOptIn, FieldBlocked, FieldHeardAt}
 }
 
 // Key names the contact.

@@ -3,6 +3,7 @@ package contact
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -33,6 +34,18 @@ func TestScopeKeepsOwnFields(t *testing.T) {
 	scope := c.Scope()
 	if scope[FieldChannel] != "wa" || scope[FieldAddress] != "55" || scope[FieldProfileName] != "Ana" || scope["age"] != int64(3) {
 		t.Errorf("scope: %v", scope)
+	}
+	if at, known := scope[FieldHeardAt]; at != nil || !known {
+		t.Errorf("of a contact that never wrote: %v, %v", at, known)
+	}
+	c.Hear("tg", time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	c.Hear("wa", time.Date(2026, 3, 1, 9, 0, 0, 1e6, time.FixedZone("", -3*3600)))
+	c.Hear("tg", time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
+	if got := c.Scope()[FieldHeardAt]; got != "2026-03-01T12:00:00.001Z" {
+		t.Errorf("heard at %v", got)
+	}
+	if got := c.ScopeAt("tg/p:1")[FieldHeardAt]; got != "2026-03-02T12:00:00Z" {
+		t.Errorf("heard on the other channel at %v", got)
 	}
 	scope["age"], scope["city"], scope[FieldAddress] = int64(4), "Recife", "forged"
 	c.SetScope(scope)

@@ -32,6 +32,10 @@ func (c Contact) ScopeAt(at Key) map[string]any {
 	scope[FieldLanguage] = c.Language
 	scope[FieldOptIn] = c.OptOf(at)
 	scope[FieldBlocked] = c.Blocked != nil
+	scope[FieldHeardAt] = nil
+	if heard, ok := c.Heard[channel]; ok {
+		scope[FieldHeardAt] = heard.UTC().Format(time.RFC3339Nano)
+	}
 	return scope
 }
 

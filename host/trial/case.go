@@ -31,7 +31,7 @@ type Case struct {
 	// Env is added to the workspace's.
 	Env map[string]any `json:"env,omitempty"`
 	// Contact is the key of the contact, as wa/whatsapp:5511987654321. User are
-	// its variables; "tags" and "profile_name" among them.
+	// its variables; "tags", "profile_name" and "heard_at" among them.
 	Contact string         `json:"contact,omitempty"`
 	User    map[string]any `json:"user,omitempty"`
 	// Event is what starts the flow, at a trigger that is neither for messages

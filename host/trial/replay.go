@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/flow"
@@ -166,6 +167,10 @@ func (r *replay) next(ctx context.Context) (bool, error) {
 func (r *replay) input(i record.Input) error {
 	if i.User != nil {
 		r.user = objectOf(i.User)
+	}
+	if i.HeardAt != nil {
+		r.user = maps.Clone(r.user)
+		r.user[contact.FieldHeardAt] = i.HeardAt
 	}
 	event := engine.Event{Now: i.At}
 	switch i.Kind {

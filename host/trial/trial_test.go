@@ -100,6 +100,16 @@ edges:
   - {from: party, to: ask}
   - {from: ask, to: answer}
 `),
+	"flows/window.yaml": []byte(`
+schema: 1
+id: window
+triggers: [{id: news, type: activate}]
+nodes:
+  - {id: state, type: conditional, with: {branches: [{port: open, when: 'user.heard_at != nil and now - date(user.heard_at) < duration("24h")'}]}}
+  - {id: text, type: wait_reply, with: {timeout: 25h}}
+  - {id: template, type: send_message, with: {text: "a template: {{ user.heard_at }}"}}
+edges: [{from: news, to: state}, {from: state, port: open, to: text}, {from: state, port: else, to: template}, {from: text, to: state}, {from: text, port: timeout, to: state}]
+`),
 	"flows/twice.yaml": []byte(`
 schema: 1
 id: twice
@@ -149,6 +159,21 @@ const cases = `
     - receive: hi
     - advance: 1h
   expect: {status: done, steps: [ask.next, answer.timeout, late], label: silent}
+- name: a window that closes
+  flow: window
+  user: {heard_at: "2026-01-05T09:30:00-03:00"}
+  now: 2026-01-05T13:30:00Z
+  activate: {}
+  messages:
+    - receive: hello
+    - advance: 24h30m
+    - expect: {steps: [state.open, text.next, state.open]}
+    - advance: 30m
+  expect: {status: done, steps: [text.timeout, state.else, template], messages: ["a template: 2026-01-05T13:30:00Z"]}
+- name: a window that never was open
+  flow: window
+  activate: {}
+  expect: {status: done, steps: [state.else, template], messages: ["a template: "]}
 - name: an order, at the third try
   flow: order
   event: {body: "<order><ref>A1</ref></order>"}

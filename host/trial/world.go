@@ -170,6 +170,13 @@ func (w *World) meet(ctx context.Context, c Case) error {
 	who := contact.Contact{Channel: channel, Address: address, FirstSeen: w.clock}
 	who.SetScope(c.User)
 	who.Name, _ = c.User[contact.FieldProfileName].(string)
+	if text, ok := c.User[contact.FieldHeardAt].(string); ok {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return fmt.Errorf("user: heard_at: %q is no instant: write it with its zone, as 2026-01-05T12:00:00Z", text)
+		}
+		who.Hear(channel, at)
+	}
 	data, err := json.Marshal(who)
 	if err != nil {
 		return err

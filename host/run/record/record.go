@@ -128,8 +128,10 @@ type Input struct {
 	// was stored or, for a tick, when the contact wrote last.
 	Message any       `json:"message,omitempty"`
 	Heard   time.Time `json:"heard,omitzero"`
-	// User is the scope "user", where it is not as the run left it.
-	User any `json:"user,omitempty"`
+	// User is the scope "user", where it is not as the run left it but for
+	// HeardAt, its field of that name, which most messages change.
+	User    any `json:"user,omitempty"`
+	HeardAt any `json:"heard_at,omitempty"`
 	// Flow, From and To are of a move.
 	Flow string `json:"flow,omitempty"`
 	From int    `json:"from,omitempty"`
@@ -167,7 +169,7 @@ func (r *Record) KeepStart(event engine.Event, env any, flows map[string]int) {
 		r.Flows = flows
 	}
 	if len(event.User) > 0 {
-		r.User, r.Known = r.bounded(event.User), sumOf(event.User)
+		r.User, r.Known = r.bounded(event.User), knownOf(event.User)
 	}
 }
 
@@ -177,14 +179,14 @@ func (r *Record) KeepInput(event engine.Event, after int) {
 		r.LeftInputs++
 		return
 	}
-	i := Input{At: event.Now, After: after, Kind: InputTick, Heard: event.Heard}
+	i := Input{At: event.Now, After: after, Kind: InputTick, Heard: event.Heard, HeardAt: event.User[contact.FieldHeardAt]}
 	switch {
 	case event.Message != nil:
 		i.Kind, i.Message, i.Heard = InputMessage, r.bounded(event.Message.Value), event.Message.At
 	case event.Retry:
 		i.Kind = InputRetry
 	}
-	if len(event.User) > 0 && sumOf(event.User) != r.Known {
+	if len(event.User) > 0 && knownOf(event.User) != r.Known {
 		i.User = r.bounded(event.User)
 	}
 	r.Inputs = append(r.Inputs, i)
@@ -219,8 +221,17 @@ func (r *Record) Began() map[string]int {
 // KeepUser keeps how the run left the scope "user".
 func (r *Record) KeepUser(user map[string]any) {
 	if len(user) > 0 {
-		r.Known = sumOf(user)
+		r.Known = knownOf(user)
 	}
+}
+
+// knownOf is short for the scope "user", whatever the time the contact wrote.
+func knownOf(user map[string]any) string {
+	if user[contact.FieldHeardAt] != nil {
+		user = maps.Clone(user)
+		user[contact.FieldHeardAt] = nil
+	}
+	return sumOf(user)
 }
 
 // sumOf is short for a value.
