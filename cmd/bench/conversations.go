@@ -136,11 +136,9 @@ edges: [{from: start, to: nap}]
 	}
 	defer func() { err = firstOf(err, host.stop()) }()
 	if s.wants("turns") {
-		row, err := talk(s, dir, host, graph)
-		if err != nil {
+		if rows, err = talk(s, dir, host, graph); err != nil {
 			return nil, fmt.Errorf("%w\n%s", err, tail(host.log.String()))
 		}
-		rows = append(rows, row)
 	}
 	if !s.wants("start.sessions") && !s.wants("mem.sessions") {
 		return rows, nil
@@ -207,8 +205,9 @@ func listen() (*graphServer, error) {
 
 // talk sends messages of a thousand contacts and waits until each is answered:
 // a turn is the webhook, its place on the disk, the adapter that reads it, the
-// flow, and the send. It compares with the merged appends of the same disk.
-func talk(s settings, dir string, host *process, graph *graphServer) (Row, error) {
+// flow, and the send. It compares with the merged appends of the same disk, and
+// with bare Fiber, which answers the same webhooks and does nothing else.
+func talk(s settings, dir string, host *process, graph *graphServer) ([]Row, error) {
 	client := &fasthttp.HostClient{Addr: host.addr, MaxConns: 128}
 	defer client.CloseIdleConnections()
 	message := signed("/hooks/wa")
@@ -226,23 +225,33 @@ func talk(s settings, dir string, host *process, graph *graphServer) (Row, error
 			}
 		}
 		if _, err := rate(128, 5*time.Minute, sender); err != nil && err != io.EOF {
-			return Row{}, err
+			return nil, err
 		}
 		for graph.taken.Load()-answered < turns {
 			if time.Since(begun) > 5*time.Minute {
-				return Row{}, fmt.Errorf("turns: %d of %d were answered in 5 minutes", graph.taken.Load()-answered, turns)
+				return nil, fmt.Errorf("turns: %d of %d were answered in 5 minutes", graph.taken.Load()-answered, turns)
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
 		rates = append(rates, turns/time.Since(begun).Seconds())
 	}
-	row := Row{Name: "turns", Unit: "turns/s", Value: median(rates)}
-	appends, err := storeAppend(settings{rounds: 1, seconds: s.seconds}, filepath.Join(dir, "beside"))
-	if err == nil {
-		row.Peer, row.PeerValue = "merged appends", appends[0].Value
-		row.Ratio = row.Value / row.PeerValue
+	beside := func(peer string, value float64) Row {
+		mine := median(rates)
+		return Row{Name: "turns", Unit: "turns/s", Value: mine, Peer: peer, PeerValue: value, Ratio: mine / value}
 	}
-	return row, err
+	appends, err := storeAppend(settings{rounds: 1, seconds: s.seconds}, filepath.Join(dir, "beside"))
+	if err != nil {
+		return nil, err
+	}
+	fiber, err := bareFiber()
+	if err != nil {
+		return nil, err
+	}
+	bare, err := closedLoop(fiber.addr, 128, s.seconds, 200, message)
+	if err = firstOf(err, fiber.stop()); err != nil {
+		return nil, err
+	}
+	return []Row{beside("merged appends", appends[0].Value), beside("bare Fiber", bare)}, nil
 }
 
 // sleep lets a hundred thousand contacts sleep.
