@@ -92,6 +92,9 @@ type Send struct {
 type Sent struct {
 	// MessageID is the service's id of the message; statuses refer to it.
 	MessageID string `json:"message_id"`
+	// Also are other addresses on this channel that the service says are the
+	// contact's, such as the number that it really has; see [Unit].
+	Also []Address `json:"also,omitempty"`
 }
 
 // Codes of an adapter's "send" that the host acts on.

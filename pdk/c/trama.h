@@ -292,6 +292,7 @@ typedef struct trama_http_request {
   bool response_blob;     /* the answer's body goes into a blob */
   int64_t timeout_millis; /* 0: the call's own deadline */
   trama_writer headers_, parts_;
+  bool json_, typed_; /* the body is JSON; the headers have a Content-Type */
 } trama_http_request;
 
 /* A field or a file of a form; what is empty is left out. */
@@ -314,7 +315,8 @@ typedef struct trama_http_response {
 
 TRAMA_FN_ trama_http_request trama_http(const char *method, trama_text url);
 TRAMA_FN_ void trama_http_header(trama_http_request *request, const char *name, trama_text value);
-/* trama_http_json sets a JSON body, with its Content-Type. */
+/* trama_http_json sets a JSON body, with its Content-Type unless a header says
+ * another. */
 TRAMA_FN_ void trama_http_json(trama_http_request *request, trama_text json);
 /* trama_http_form adds a part to a body of the type multipart/form-data, whose
  * Content-Type is the host's to set. */
@@ -1747,11 +1749,15 @@ TRAMA_FN_ trama_http_request trama_http(const char *method, trama_text url) {
 }
 
 TRAMA_FN_ void trama_http_header(trama_http_request *request, const char *name, trama_text value) {
+  const char *typed = "content-type";
+  size_t i = 0;
+  while (typed[i] && (name[i] | 0x20) == typed[i]) i++; /* '-' has that bit as well */
+  if (!typed[i] && !name[i]) request->typed_ = true;
   trama_field_text_(&request->headers_, name, value);
 }
 
 TRAMA_FN_ void trama_http_json(trama_http_request *request, trama_text json) {
-  trama_http_header(request, "Content-Type", trama_str("application/json"));
+  request->json_ = true;
   request->body = json;
 }
 
@@ -1772,10 +1778,12 @@ TRAMA_FN_ bool trama_http_send(trama_http_request *request, trama_http_response 
   trama_write_object(&w);
   if (request->method) trama_field_text_(&w, "method", trama_str(request->method));
   trama_field_text_(&w, "url", request->url);
-  if (request->headers_.text.size) {
+  bool json = request->json_ && !request->typed_;
+  if (request->headers_.text.size || json) {
     trama_write_key(&w, "headers");
     trama_write_object(&w);
     trama_append(&w, request->headers_.text);
+    if (json) trama_field_text_(&w, "Content-Type", trama_str("application/json"));
     trama_write_object_end(&w);
   }
   if (request->parts_.text.size) {

@@ -15,6 +15,7 @@ import (
 // HTTPSend sends one request through the host's egress. Any status is an
 // answer, not an error.
 func HTTPSend(request abi.HTTPRequest) (abi.HTTPResponse, error) {
+	request.Headers = ownType(request.Headers)
 	data, ok := writeRequest(request)
 	if !ok {
 		var err error

@@ -2,6 +2,7 @@ package pdk
 
 import (
 	"encoding/base64"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -10,14 +11,32 @@ import (
 )
 
 // JSONRequest makes a request with body as JSON and its Content-Type; Headers
-// takes more.
+// takes more, and another Content-Type in any spelling.
 func JSONRequest(method, url string, body any) (abi.HTTPRequest, error) {
 	data, err := encode(body)
 	if err != nil {
 		return abi.HTTPRequest{}, Errorf(CodeError, "body of the request to %s: %v", url, err)
 	}
-	headers := map[string]string{"Content-Type": "application/json"}
+	headers := map[string]string{contentType: typeJSON}
 	return abi.HTTPRequest{Method: method, URL: url, Headers: headers, Body: string(data)}, nil
+}
+
+const contentType, typeJSON = "Content-Type", "application/json"
+
+// ownType gives the headers without the Content-Type of [JSONRequest], if
+// another spelling of it says the caller's.
+func ownType(headers map[string]string) map[string]string {
+	if headers[contentType] != typeJSON {
+		return headers
+	}
+	for name := range headers {
+		if name != contentType && strings.EqualFold(name, contentType) {
+			headers = maps.Clone(headers)
+			delete(headers, contentType)
+			return headers
+		}
+	}
+	return headers
 }
 
 // Body gives the bytes of a response's body.

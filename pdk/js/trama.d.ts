@@ -57,7 +57,7 @@ declare module "trama" {
     url: string;
     /** GET, or POST if there is a body. */
     method?: string;
-    /** Content-Type is set for json. */
+    /** Content-Type is set for json, if it is not here. */
     headers?: Record<string, string | number>;
     /** One of these at most: a value that is sent as JSON, a text or bytes, the id of a blob, or a form with files. */
     json?: unknown;

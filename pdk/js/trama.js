@@ -115,7 +115,7 @@ export const mayRetry = (status) => [429, 502, 503, 504].includes(status);
 // Seconds alone, as in all PDKs: not the dates of RFC 9110, 10.2.3.
 export function retryAfterMillis(response) {
   const value = response.headers["retry-after"]?.trim() ?? "";
-  return /^\d{1,9}$/.test(value) ? Number(value) * 1000 || undefined : undefined;
+  return /^\d{1,10}$/.test(value) && Number(value) <= 0x7fffffff ? Number(value) * 1000 || undefined : undefined;
 }
 
 export function statusError(response) {

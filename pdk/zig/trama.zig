@@ -546,7 +546,8 @@ pub const HttpRequest = struct {
     headers: []const Header = &.{},
     /// Any bytes.
     body: []const u8 = "",
-    /// A JSON body, with its Content-Type, instead of body.
+    /// A JSON body instead of body, with its Content-Type unless a header says
+    /// another.
     json: []const u8 = "",
     /// The id of a blob, instead of body.
     body_blob: []const u8 = "",
@@ -565,10 +566,13 @@ pub const HttpRequest = struct {
         try w.objectField("url");
         try w.write(r.url);
         const body = if (r.json.len > 0) r.json else r.body;
-        if (r.headers.len > 0 or r.json.len > 0) {
+        const typed = for (r.headers) |header| {
+            if (std.ascii.eqlIgnoreCase(header.name, "content-type")) break true;
+        } else r.json.len == 0;
+        if (r.headers.len > 0 or !typed) {
             try w.objectField("headers");
             try w.beginObject();
-            if (r.json.len > 0) {
+            if (!typed) {
                 try w.objectField("Content-Type");
                 try w.write("application/json");
             }

@@ -19,6 +19,7 @@ export class Request {
   private fields: Value = Value.object();
   private headers: Value = Value.object();
   private parts: Value = Value.array();
+  private isJSON: bool = false;
 
   /**
    * The method is in upper case. The address is absolute, or starts with "/"
@@ -47,9 +48,10 @@ export class Request {
     return this;
   }
 
-  /** Sets a JSON body, with its Content-Type. */
+  /** Sets a JSON body, with its Content-Type unless a header says another. */
   json(value: Value): Request {
-    return this.header("Content-Type", "application/json").body(value.toString());
+    this.isJSON = true;
+    return this.body(value.toString());
   }
 
   /** Sends the bytes of a blob of this contact or run as the body. */
@@ -90,6 +92,7 @@ export class Request {
 
   /** Sends the request. Any status is an answer, not a failure. */
   send(): Result<Response> {
+    if (this.isJSON && !this.headers.fields.some((name) => name.toLowerCase() == "content-type")) this.header("Content-Type", "application/json");
     if (this.headers.length > 0) this.fields.set("headers", this.headers);
     if (this.parts.length > 0) this.fields.set("parts", this.parts);
     const reply = answer(host_http_send(request(this.fields)));
@@ -144,12 +147,13 @@ export class Response {
   /** How long the answer asks to wait, if Retry-After gives seconds (RFC 9110, 10.2.3); 0 if it doesn't, or gives a date. */
   get retryAfterMillis(): i64 {
     const text = this.header("retry-after").trim();
-    if (text.length == 0 || text.length > 9) return 0;
+    if (text.length == 0 || text.length > 10) return 0;
     for (let i = 0; i < text.length; i++) {
       const c = text.charCodeAt(i);
       if (c < 0x30 || c > 0x39) return 0;
     }
-    return I64.parseInt(text) * 1000;
+    const seconds = I64.parseInt(text);
+    return seconds <= i32.MAX_VALUE ? seconds * 1000 : 0;
   }
 
   /** The failure that most plugins make of a status that they didn't want: code "http_status". */

@@ -3,6 +3,21 @@
 // ../../suite/cases.yaml.
 #include "trama.h"
 
+// What a double holds exactly, and so JSON in every language.
+static const double most = 9007199254740991;
+
+static bool whole(double n) { return n >= -most && n <= most && (double)(int64_t)n == n; }
+
+// has takes null for a field that is left out.
+static bool has(trama_json object, const char *name) { return trama_json_kind_of(trama_json_get(object, name)) > TRAMA_NULL; }
+
+// text gives a field that must be there; else the call has failed.
+static bool text(trama_json input, const char *name, trama_text *into) {
+  if (trama_json_string(trama_json_get(input, name), into)) return true;
+  trama_fail("invalid", "%s: want a text", name);
+  return false;
+}
+
 TRAMA_EXPORT(echo) { return trama_output(trama_input()); }
 
 // {"items":[{"price":INT,"quantity":INT},...]} -> {"total":INT,"items":COUNT}
@@ -11,37 +26,44 @@ TRAMA_EXPORT(total) {
   if (!trama_input_json(&input)) return 1;
   trama_json items = trama_json_get(input, "items");
   if (trama_json_kind_of(items) != TRAMA_ARRAY) return trama_fail("invalid", "items: want a list");
-  int64_t total = 0, count = 0;
+  double total = 0;
+  int64_t count = 0;
   trama_json_iterator i = trama_json_each(items);
   for (; trama_json_next(&i); count++) {
-    int64_t price, quantity, both;
-    if (!trama_json_int(trama_json_get(i.value, "price"), &price))
+    double price, quantity;
+    if (!trama_json_double(trama_json_get(i.value, "price"), &price) || !whole(price))
       return trama_fail("invalid", "items[%zu].price: want a whole number", i.index);
-    if (!trama_json_int(trama_json_get(i.value, "quantity"), &quantity))
+    if (!trama_json_double(trama_json_get(i.value, "quantity"), &quantity) || !whole(quantity))
       return trama_fail("invalid", "items[%zu].quantity: want a whole number", i.index);
-    if (__builtin_mul_overflow(price, quantity, &both) || __builtin_add_overflow(total, both, &total))
-      return trama_fail("invalid", "items[%zu]: the total has more than 64 bits", i.index);
+    total += price * quantity;
+    if (!whole(price * quantity) || !whole(total))
+      return trama_fail("invalid", "items[%zu]: the total is beyond 9007199254740991", i.index);
   }
   trama_writer w = {};
   trama_write_object(&w);
   trama_write_key(&w, "total");
-  trama_write_int(&w, total);
+  trama_write_int(&w, (int64_t)total);
   trama_write_key(&w, "items");
   trama_write_int(&w, count);
   trama_write_object_end(&w);
   return trama_output(w.text);
 }
 
-// {"name":TEXT} -> {"status":S,"id":ID}
+// {"name":TEXT} or {"name":TEXT,"type":MIME} -> {"status":S,"id":ID}
 TRAMA_EXPORT(fetch) {
   trama_json input;
   if (!trama_input_json(&input)) return 1;
-  trama_text name = trama_json_text(trama_json_get(input, "name")), effect;
+  trama_text name, type, effect, id;
   trama_error error;
+  if (!text(input, "name", &name)) return 1;
   if (!trama_effect_id(&effect, &error)) return trama_fail_with(&error);
 
   trama_http_request request = trama_http("POST", trama_str("/contacts"));
   trama_http_header(&request, "idempotency-key", effect);
+  if (has(input, "type")) {
+    if (!text(input, "type", &type)) return 1;
+    trama_http_header(&request, "content-type", type);
+  }
   trama_writer body = {};
   trama_write_object(&body);
   trama_write_key(&body, "name");
@@ -65,12 +87,13 @@ TRAMA_EXPORT(fetch) {
   trama_text why;
   if (!trama_json_parse(response.body, &answer, &why))
     return trama_fail("error", "the service's answer: %.*s", TRAMA_TEXT(why));
+  if (!trama_json_string(trama_json_get(answer, "id"), &id)) return trama_fail("error", "the service's answer: id: want a text");
   trama_writer w = {};
   trama_write_object(&w);
   trama_write_key(&w, "status");
   trama_write_int(&w, response.status);
   trama_write_key(&w, "id");
-  trama_write_text(&w, trama_json_text(trama_json_get(answer, "id")));
+  trama_write_text(&w, id);
   trama_write_object_end(&w);
   return trama_output(w.text);
 }
@@ -79,11 +102,12 @@ TRAMA_EXPORT(fetch) {
 TRAMA_EXPORT(count) {
   trama_json input;
   if (!trama_input_json(&input)) return 1;
-  trama_text key = trama_json_text(trama_json_get(input, "key")), value, prefix;
+  trama_text key, value, prefix;
   trama_error error;
   trama_writer w = {};
   trama_write_object(&w);
-  if (trama_json_string(trama_json_get(input, "list"), &prefix)) {
+  if (has(input, "list")) {
+    if (!text(input, "list", &prefix)) return 1;
     trama_json keys;
     bool more = true;
     trama_text after = {};
@@ -96,19 +120,22 @@ TRAMA_EXPORT(count) {
     }
     trama_write_array_end(&w);
   } else {
-    int64_t n = 0;
+    double n = 0;
     bool found, forget = false;
-    trama_json_bool(trama_json_get(input, "forget"), &forget);
+    trama_json kept;
+    if (!text(input, "key", &key)) return 1;
+    if (has(input, "forget") && !trama_json_bool(trama_json_get(input, "forget"), &forget))
+      return trama_fail("invalid", "forget: want true or false");
     if (forget) {
       if (!trama_kv_delete(key, &error)) return trama_fail_with(&error);
     } else {
       if (!trama_kv_get(key, &value, &found, &error)) return trama_fail_with(&error);
-      if (found && (!trama_text_int(value, &n) || n == INT64_MAX))
+      if (found && (!trama_json_parse(value, &kept, NULL) || !trama_json_double(kept, &n) || !whole(n) || n == most))
         return trama_fail("invalid", "%.*s: what is kept there is no number to add to", TRAMA_TEXT(key));
       if (!trama_kv_set(key, trama_format("%lld", (long long)++n), &error)) return trama_fail_with(&error);
     }
     trama_write_key(&w, "n");
-    trama_write_int(&w, n);
+    trama_write_int(&w, (int64_t)n);
   }
   trama_write_object_end(&w);
   return trama_output(w.text);
@@ -118,18 +145,20 @@ TRAMA_EXPORT(count) {
 TRAMA_EXPORT(sign) {
   trama_json input;
   if (!trama_input_json(&input)) return 1;
-  trama_text text = trama_json_text(trama_json_get(input, "text")), hex, signature;
+  trama_text data, hex, signature;
   trama_error error;
   trama_writer w = {};
   trama_write_object(&w);
-  if (trama_json_string(trama_json_get(input, "signature"), &hex)) {
+  if (!text(input, "text", &data)) return 1;
+  if (has(input, "signature")) {
     bool valid;
+    if (!text(input, "signature", &hex)) return 1;
     if (!trama_hex_decode(hex, &signature)) return trama_fail("invalid", "signature: want hexadecimal digits");
-    if (!trama_verify("suite", "HS256", text, signature, &valid, &error)) return trama_fail_with(&error);
+    if (!trama_verify("suite", "HS256", data, signature, &valid, &error)) return trama_fail_with(&error);
     trama_write_key(&w, "valid");
     trama_write_bool(&w, valid);
   } else {
-    if (!trama_sign("suite", "HS256", text, &signature, &error)) return trama_fail_with(&error);
+    if (!trama_sign("suite", "HS256", data, &signature, &error)) return trama_fail_with(&error);
     trama_write_key(&w, "signature");
     trama_write_text(&w, trama_hex_encode(signature));
   }
@@ -141,7 +170,8 @@ TRAMA_EXPORT(sign) {
 TRAMA_EXPORT(settings) {
   trama_json input;
   if (!trama_input_json(&input)) return 1;
-  trama_text key = trama_json_text(trama_json_get(input, "key")), value;
+  trama_text key, value;
+  if (!text(input, "key", &key)) return 1;
   trama_log_info("config %.*s", TRAMA_TEXT(key));
   trama_log_warn("config %.*s", TRAMA_TEXT(key));
   trama_writer w = {};
@@ -155,6 +185,8 @@ TRAMA_EXPORT(settings) {
 
 // {} -> {"status":S}
 TRAMA_EXPORT(secret) {
+  trama_json input;
+  if (!trama_input_json(&input)) return 1;
   trama_text handle;
   trama_error error;
   if (!trama_secret_ref("token", &handle, &error)) return trama_fail_with(&error);
@@ -167,6 +199,8 @@ TRAMA_EXPORT(secret) {
 
 // {} -> {"random":16,"deadline":true}
 TRAMA_EXPORT(clock) {
+  trama_json input;
+  if (!trama_input_json(&input)) return 1;
   char first[16], second[16];
   trama_error error;
   int64_t deadline;

@@ -7,7 +7,9 @@ package main
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 	"unsafe"
@@ -74,24 +76,42 @@ func addUp(input []byte) ([]byte, *abi.Error) {
 	if json.Unmarshal(input, &order) != nil || json.Unmarshal(order["items"], &items) != nil || items == nil {
 		return nil, pdk.Errorf(abi.CodeInvalid, "items: want a list")
 	}
-	var sum int64
+	var sum float64
 	for i, item := range items {
 		var fields map[string]json.RawMessage
 		_ = json.Unmarshal(item, &fields) // what is no object has no fields
-		var numbers [2]int64
-		for n, name := range []string{"price", "quantity"} {
-			var err error
-			if numbers[n], err = strconv.ParseInt(string(fields[name]), 10, 64); err != nil {
+		product := 1.0
+		for _, name := range []string{"price", "quantity"} {
+			n, err := strconv.ParseFloat(string(fields[name]), 64)
+			if err != nil || !whole(n) {
 				return nil, pdk.Errorf(abi.CodeInvalid, "items[%d].%s: want a whole number", i, name)
 			}
+			product *= n
 		}
-		sum += numbers[0] * numbers[1]
+		sum += product
+		if !whole(product) || !whole(sum) {
+			return nil, pdk.Errorf(abi.CodeInvalid, "items[%d]: the total is beyond %d", i, most)
+		}
 	}
-	return fmt.Appendf(nil, `{"total":%d,"items":%d}`, sum, len(items)), nil
+	return fmt.Appendf(nil, `{"total":%d,"items":%d}`, int64(sum), len(items)), nil
+}
+
+// most is what a float holds exactly, and so JSON in every language.
+const most = 1<<53 - 1
+
+func whole(n float64) bool { return math.Abs(n) <= most && math.Trunc(n) == n }
+
+// text gives a field that must be there.
+func text(name string, value *string) (string, error) {
+	if value == nil {
+		return "", pdk.Errorf(abi.CodeInvalid, "%s: want a text", name)
+	}
+	return *value, nil
 }
 
 type contact struct {
-	Name string `json:"name"`
+	Name *string `json:"name"`
+	Type string  `json:"type,omitempty"`
 }
 
 type made struct {
@@ -100,30 +120,44 @@ type made struct {
 }
 
 func makeContact(in contact) (made, error) {
+	name, err := text("name", in.Name)
+	if err != nil {
+		return made{}, err
+	}
 	effect, err := pdk.EffectID()
 	if err != nil {
 		return made{}, err
 	}
-	request, err := pdk.JSONRequest("POST", "/contacts", in)
+	request, err := pdk.JSONRequest("POST", "/contacts", map[string]string{"name": name})
 	if err != nil {
 		return made{}, err
 	}
 	request.Headers["idempotency-key"] = effect
+	if in.Type != "" {
+		request.Headers["content-type"] = in.Type
+	}
 	response, err := pdk.HTTPSend(request)
 	if err != nil {
 		return made{}, err
 	}
 	switch response.Status {
 	case 200, 201:
-		out := made{Status: response.Status}
+		var answer struct {
+			ID *string `json:"id"`
+		}
 		data, err := pdk.Body(response)
 		if err == nil {
-			err = json.Unmarshal(data, &out)
+			err = json.Unmarshal(data, &answer)
 		}
-		out.Status = response.Status
-		return out, err
+		if err == nil && answer.ID == nil {
+			err = errors.New("the service's answer: id: want a text")
+		}
+		if err != nil {
+			return made{}, err
+		}
+		return made{response.Status, *answer.ID}, nil
 	case 404:
-		return made{}, pdk.Errorf("not_found", "no contact %s", in.Name)
+		return made{}, pdk.Errorf("not_found", "no contact %s", name)
 	}
 	failure := pdk.Errorf("http_status", "status %d", response.Status)
 	failure.Retryable = pdk.MayRetry(response.Status)
@@ -132,7 +166,7 @@ func makeContact(in contact) (made, error) {
 }
 
 type counting struct {
-	Key    string  `json:"key"`
+	Key    *string `json:"key"`
 	Forget bool    `json:"forget"`
 	List   *string `json:"list"`
 }
@@ -147,53 +181,64 @@ func remember(in counting) (any, error) {
 	type counted struct {
 		N int `json:"n"`
 	}
-	if in.Forget {
-		return counted{0}, pdk.KVDelete(in.Key)
-	}
-	value, found, err := pdk.KVGet(in.Key)
+	key, err := text("key", in.Key)
 	if err != nil {
 		return nil, err
 	}
-	n := 0
-	if found {
-		if n, err = strconv.Atoi(string(value)); err != nil {
-			return nil, err
-		}
+	if in.Forget {
+		return counted{0}, pdk.KVDelete(key)
 	}
-	return counted{n + 1}, pdk.KVSet(in.Key, []byte(strconv.Itoa(n+1)))
+	value, found, err := pdk.KVGet(key)
+	if err != nil {
+		return nil, err
+	}
+	n := new(float64) // null is no number
+	if found && (json.Unmarshal(value, &n) != nil || n == nil || !whole(*n) || *n == most) {
+		return nil, pdk.Errorf(abi.CodeInvalid, "%s: what is kept there is no number to add to", key)
+	}
+	next := int(*n) + 1
+	return counted{next}, pdk.KVSet(key, []byte(strconv.Itoa(next)))
 }
 
 type signing struct {
-	Text      string  `json:"text"`
+	Text      *string `json:"text"`
 	Signature *string `json:"signature"`
 }
 
 func signOrVerify(in signing) (any, error) {
+	data, err := text("text", in.Text)
+	if err != nil {
+		return nil, err
+	}
 	if in.Signature == nil {
-		signature, err := pdk.Sign("suite", abi.AlgHS256, []byte(in.Text))
+		signature, err := pdk.Sign("suite", abi.AlgHS256, []byte(data))
 		return map[string]string{"signature": hex.EncodeToString(signature)}, err
 	}
 	signature, err := hex.DecodeString(*in.Signature)
 	if err != nil {
-		return nil, pdk.Errorf(abi.CodeInvalid, "signature: %v", err)
+		return nil, pdk.Errorf(abi.CodeInvalid, "signature: want hexadecimal digits")
 	}
-	valid, err := pdk.Verify("suite", abi.AlgHS256, []byte(in.Text), signature)
+	valid, err := pdk.Verify("suite", abi.AlgHS256, []byte(data), signature)
 	return map[string]bool{"valid": valid}, err
 }
 
 type setting struct {
-	Key string `json:"key"`
+	Key *string `json:"key"`
 }
 
 func readSetting(in setting) (any, error) {
+	key, err := text("key", in.Key)
+	if err != nil {
+		return nil, err
+	}
 	var out struct {
 		Value *string `json:"value"`
 	}
-	if value, ok := pdk.Config(in.Key); ok {
+	if value, ok := pdk.Config(key); ok {
 		out.Value = &value
 	}
 	for _, level := range []string{"info", "warn"} {
-		if err := pdk.Log(level, "config "+in.Key); err != nil {
+		if err := pdk.Log(level, "config "+key); err != nil {
 			return nil, err
 		}
 	}
@@ -252,5 +297,5 @@ func failSomehow(in failing) (any, error) {
 		var here byte
 		return *(*byte)(unsafe.Add(unsafe.Pointer(&here), 0xf0000000)), nil
 	}
-	return nil, pdk.Errorf(abi.CodeInvalid, "how: %.40q is not known", in.How)
+	return nil, pdk.Errorf(abi.CodeInvalid, "how: want plain, coded, panic, trap or silent")
 }

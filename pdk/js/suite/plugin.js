@@ -5,7 +5,13 @@ import { PluginError, abort, config, deadline, effectId, http, kv, log, mayRetry
 export const echo = raw((input) => input);
 
 function whole(value, path) {
-  if (!Number.isInteger(value)) throw new PluginError("invalid", `${path}: want a whole number`);
+  if (!Number.isSafeInteger(value)) throw new PluginError("invalid", `${path}: want a whole number`);
+  return value;
+}
+
+function text(input, field) {
+  const value = input?.[field];
+  if (typeof value !== "string") throw new PluginError("invalid", `${field}: want a text`);
   return value;
 }
 
@@ -14,42 +20,70 @@ export function total(input) {
   if (!Array.isArray(items)) throw new PluginError("invalid", "items: want a list");
   let total = 0;
   items.forEach((item, i) => {
-    total += whole(item?.price, `items[${i}].price`) * whole(item?.quantity, `items[${i}].quantity`);
+    const product = whole(item?.price, `items[${i}].price`) * whole(item?.quantity, `items[${i}].quantity`);
+    total += product;
+    if (!Number.isSafeInteger(product) || !Number.isSafeInteger(total)) {
+      throw new PluginError("invalid", `items[${i}]: the total is beyond 9007199254740991`);
+    }
   });
   return { total, items: items.length };
 }
 
-export function fetch({ name }) {
-  const response = http({ url: "/contacts", json: { name }, headers: { "idempotency-key": effectId() } });
+export function fetch(input) {
+  const name = text(input, "name");
+  const headers = { "idempotency-key": effectId() };
+  if (input.type != null) headers["content-type"] = text(input, "type");
+  const response = http({ url: "/contacts", json: { name }, headers });
   const { status } = response;
   if (status === 404) throw new PluginError("not_found", `no contact ${name}`);
-  if (!response.ok) {
+  if (status !== 200 && status !== 201) {
     throw new PluginError("http_status", `status ${status}`, {
       retryable: mayRetry(status),
       retryAfterMillis: retryAfterMillis(response),
     });
   }
-  return { status, id: response.json().id };
+  const { id } = response.json();
+  if (typeof id !== "string") throw new PluginError("error", "the service's answer: id: want a text");
+  return { status, id };
 }
 
-export function count({ key, forget, list }) {
-  if (list !== undefined) return { keys: kv.list(list).keys };
+export function count(input) {
+  if (input?.list != null) return { keys: kv.list(text(input, "list")).keys };
+  const key = text(input, "key");
+  const forget = input.forget ?? false;
+  if (typeof forget !== "boolean") throw new PluginError("invalid", "forget: want true or false");
   if (forget) {
     kv.delete(key);
     return { n: 0 };
   }
-  const n = Number(kv.get(key) ?? 0) + 1;
+  const n = counted(kv.get(key) ?? "0", key) + 1;
   kv.set(key, String(n));
   return { n };
 }
 
-function signText({ text, signature }) {
-  if (signature === undefined) return { signature: sign("suite", "HS256", text).toHex() };
-  return { valid: verify("suite", "HS256", text, Uint8Array.fromHex(signature)) };
+function counted(kept, key) {
+  try {
+    const n = JSON.parse(kept);
+    if (Number.isSafeInteger(n) && n < Number.MAX_SAFE_INTEGER) return n;
+  } catch {} // no JSON is no number
+  throw new PluginError("invalid", `${key}: what is kept there is no number to add to`);
+}
+
+function signText(input) {
+  const data = text(input, "text");
+  if (input.signature == null) return { signature: sign("suite", "HS256", data).toHex() };
+  let signature;
+  try {
+    signature = Uint8Array.fromHex(text(input, "signature"));
+  } catch {
+    throw new PluginError("invalid", "signature: want hexadecimal digits");
+  }
+  return { valid: verify("suite", "HS256", data, signature) };
 }
 export { signText as sign };
 
-export function settings({ key }) {
+export function settings(input) {
+  const key = text(input, "key");
   log.info(`config ${key}`);
   log.warn(`config ${key}`);
   return { value: config(key) ?? null };
@@ -66,17 +100,19 @@ export function clock() {
   return { random: differ ? a.length : 0, deadline: deadline() > new Date() };
 }
 
-export function fail({ how }) {
-  switch (how) {
+export function fail(input) {
+  switch (text(input, "how")) {
     case "plain":
       throw "plain failure";
     case "coded":
       throw new PluginError("teapot", "I'm a teapot", { retryable: true, retryAfterMillis: 1500, detail: { short: "stout" } });
     case "panic":
-      throw new Error("oh no");
+      abort("oh no"); // an Error that is thrown is a failure like others
     case "trap":
       abort();
     case "silent":
       throw undefined;
+    default:
+      throw new PluginError("invalid", "how: want plain, coded, panic, trap or silent");
   }
 }

@@ -34,6 +34,7 @@ pub struct Request {
     fields: Object,
     headers: Object,
     parts: Vec<Value>,
+    json: bool,
 }
 
 impl Request {
@@ -44,7 +45,7 @@ impl Request {
         let mut fields = Object::new();
         fields.insert("method", method);
         fields.insert("url", url.into());
-        Request { fields, headers: Object::new(), parts: Vec::new() }
+        Request { fields, headers: Object::new(), parts: Vec::new(), json: false }
     }
 
     pub fn get(url: impl Into<String>) -> Request {
@@ -71,9 +72,10 @@ impl Request {
         self
     }
 
-    /// Sets a JSON body, with its Content-Type.
-    pub fn json(self, body: &Value) -> Request {
-        self.header("Content-Type", "application/json").body(body.to_vec())
+    /// Sets a JSON body, with its Content-Type unless a header says another.
+    pub fn json(mut self, body: &Value) -> Request {
+        self.json = true;
+        self.body(body.to_vec())
     }
 
     /// Sends the bytes of a blob of this contact or run as the body.
@@ -115,6 +117,9 @@ impl Request {
 
     /// Sends the request. Any status is an answer, not an error.
     pub fn send(mut self) -> Result<Response, Error> {
+        if self.json && !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            self.headers.insert("Content-Type", "application/json");
+        }
         if !self.headers.is_empty() {
             self.fields.insert("headers", self.headers);
         }
@@ -191,7 +196,7 @@ impl Response {
     pub fn retry_after_millis(&self) -> u64 {
         let seconds = self.header("retry-after").unwrap_or("").trim();
         match seconds.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => seconds.parse::<u32>().map_or(0, |n| n as u64 * 1000),
+            true => seconds.parse::<i32>().map_or(0, |n| n as u64 * 1000),
             false => 0,
         }
     }

@@ -22,23 +22,35 @@ fn sum(in: Value) !struct { total: i64, items: usize } {
         .array => |list| list.items,
         else => return trama.fail(.{ .code = "invalid", .message = "items: want a list" }),
     };
-    var all: i64 = 0;
+    var all: f64 = 0;
     for (items, 0..) |item, i| {
-        const product = std.math.mul(i64, try whole(item, i, "price"), try whole(item, i, "quantity")) catch return tooLarge(i);
-        all = std.math.add(i64, all, product) catch return tooLarge(i);
+        const product = try factor(item, i, "price") * try factor(item, i, "quantity");
+        all += product;
+        if (!isWhole(product) or !isWhole(all))
+            return trama.fail(.{ .code = "invalid", .message = try trama.print("items[{d}]: the total is beyond 9007199254740991", .{i}) });
     }
-    return .{ .total = all, .items = items.len };
+    return .{ .total = @trunc(all), .items = items.len };
 }
 
-fn whole(item: Value, i: usize, name: []const u8) !i64 {
-    return switch (field(item, name)) {
-        .integer => |n| n,
-        else => trama.fail(.{ .code = "invalid", .message = try trama.print("items[{d}].{s}: want a whole number", .{ i, name }) }),
+fn factor(item: Value, i: usize, name: []const u8) !f64 {
+    return whole(field(item, name)) orelse
+        trama.fail(.{ .code = "invalid", .message = try trama.print("items[{d}].{s}: want a whole number", .{ i, name }) });
+}
+
+/// What a float holds exactly, and so JSON in every language.
+const most = 9007199254740991;
+
+fn isWhole(n: f64) bool {
+    return @abs(n) <= most and @floor(n) == n;
+}
+
+fn whole(value: Value) ?f64 {
+    const n: f64 = switch (value) {
+        .integer => |n| @floatFromInt(n),
+        .float => |n| n,
+        else => return null, // a number_string has more than 64 bits
     };
-}
-
-fn tooLarge(i: usize) trama.Error {
-    return trama.fail(.{ .code = "invalid", .message = try trama.print("items[{d}]: the total has more than 64 bits", .{i}) });
+    return if (isWhole(n)) n else null;
 }
 
 fn field(in: Value, name: []const u8) Value {
@@ -49,16 +61,18 @@ fn field(in: Value, name: []const u8) Value {
 }
 
 export fn fetch() i32 {
-    return trama.handle(struct { name: []const u8 = "" }, make);
+    return trama.handle(struct { name: []const u8, type: ?[]const u8 = null }, make);
 }
 
 fn make(in: anytype) !struct { status: u16, id: []const u8 } {
+    const headers = [_]trama.Header{
+        .{ .name = "idempotency-key", .value = try trama.effectId() },
+        .{ .name = "content-type", .value = in.type orelse "" },
+    };
     const answer = try trama.httpSend(.{
         .method = "POST",
         .url = "/contacts",
-        .headers = &.{
-            .{ .name = "idempotency-key", .value = try trama.effectId() },
-        },
+        .headers = headers[0..if (in.type == null) 1 else 2],
         .json = try trama.stringify(.{ .name = in.name }),
     });
     if (answer.status == 404)
@@ -73,7 +87,7 @@ fn make(in: anytype) !struct { status: u16, id: []const u8 } {
     return .{ .status = answer.status, .id = contact.id };
 }
 
-const Count = struct { key: []const u8 = "", forget: bool = false, list: ?[]const u8 = null };
+const Count = struct { key: ?[]const u8 = null, forget: ?bool = null, list: ?[]const u8 = null };
 
 export fn count() i32 {
     return trama.handle(Count, counted);
@@ -90,19 +104,25 @@ fn counted(in: Count) !trama.Json {
         }
         return .{ .text = try trama.stringify(.{ .keys = keys.items }) };
     }
+    const key = in.key orelse return trama.fail(.{ .code = "invalid", .message = "key: want a text" });
     var n: i64 = 0;
-    if (in.forget) {
-        try trama.kvDelete(in.key);
+    if (in.forget orelse false) {
+        try trama.kvDelete(key);
     } else {
-        if (try trama.kvGet(in.key)) |text| n = std.fmt.parseInt(i64, text, 10) catch
-            return trama.fail(.{ .code = "invalid", .message = try trama.print("{s}: what is kept there is no number", .{in.key}) });
-        n += 1;
-        try trama.kvSet(in.key, try trama.print("{d}", .{n}));
+        const kept = try trama.kvGet(key) orelse "0";
+        n = 1 + (numberIn(kept) orelse
+            return trama.fail(.{ .code = "invalid", .message = try trama.print("{s}: what is kept there is no number to add to", .{key}) }));
+        try trama.kvSet(key, try trama.print("{d}", .{n}));
     }
     return .{ .text = try trama.stringify(.{ .n = n }) };
 }
 
-const Sign = struct { text: []const u8 = "", signature: ?[]const u8 = null };
+fn numberIn(kept: []const u8) ?i64 {
+    const n = whole(trama.parse(Value, kept, .{}) catch return null) orelse return null;
+    return if (n < most) @trunc(n) else null;
+}
+
+const Sign = struct { text: []const u8, signature: ?[]const u8 = null };
 
 export fn sign() i32 {
     return trama.handle(Sign, signed);
@@ -119,7 +139,7 @@ fn signed(in: Sign) !trama.Json {
 }
 
 export fn settings() i32 {
-    return trama.handle(struct { key: []const u8 = "" }, setting);
+    return trama.handle(struct { key: []const u8 }, setting);
 }
 
 fn setting(in: anytype) !struct { value: ?[]const u8 } {

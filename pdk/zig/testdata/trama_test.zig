@@ -155,6 +155,12 @@ test "a request has what is set, and a body that is no text as base64" {
         .headers = &.{.{ .name = "A", .value = "1" }},
         .json = "{}",
     });
+    try written("{\"method\":\"PUT\",\"url\":\"/\",\"headers\":{\"content-TYPE\":\"text/x\"},\"body\":\"{}\"}", trama.HttpRequest{
+        .method = "PUT",
+        .url = "/",
+        .headers = &.{.{ .name = "content-TYPE", .value = "text/x" }},
+        .json = "{}",
+    });
     try written("{\"method\":\"POST\",\"url\":\"/\",\"parts\":[{\"name\":\"a\",\"text\":\"é\"},{\"name\":\"f\",\"filename\":\"1\",\"base64\":\"/w==\"},{\"name\":\"g\",\"type\":\"text/plain\",\"blob\":\"b\"}]}", trama.HttpRequest{
         .method = "POST",
         .url = "/",

@@ -3,10 +3,21 @@
  * What it does stands in the manifest and the cases that all of them share.
  */
 import {
-  Failure, Request, Value, config, deadline, effectID, fail as failed, hexDecode, hexEncode, input, inputJSON, kv, log,
-  now, random, reply, replyBytes, secretRef, sign as signWith, textOf, utf8, verify,
+  Failure, Kind, Request, Value, config, deadline, effectID, fail as failed, hexDecode, hexEncode, input, inputJSON, kv, log,
+  now, random, reply, replyBytes, secretRef, sign as signWith, utf8, verify,
 } from "trama-pdk";
 export * from "trama-pdk/exports";
+
+/** What a float holds exactly, and so JSON in every language. */
+const most: f64 = f64.MAX_SAFE_INTEGER;
+
+function isWhole(n: f64): bool {
+  return Math.abs(n) <= most && Math.floor(n) == n;
+}
+
+function lacksText(field: string): i32 {
+  return failed(new Failure("invalid", field + ": want a text"));
+}
 
 export function echo(): i32 {
   return replyBytes(input());
@@ -17,33 +28,38 @@ export function total(): i32 {
   if (!order.ok) return failed(order.failure);
   const list = order.value.get("items");
   if (!list.isArray) return failed(new Failure("invalid", "items: want a list"));
-  let sum: i64 = 0;
+  let sum: f64 = 0;
   for (let i = 0; i < list.length; i++) {
     const price = list.at(i).get("price"), quantity = list.at(i).get("quantity");
-    const lacking = !price.isInt ? "price" : !quantity.isInt ? "quantity" : "";
+    const lacking = !price.isNumber || !isWhole(price.float) ? "price" : !quantity.isNumber || !isWhole(quantity.float) ? "quantity" : "";
     if (lacking != "") return failed(new Failure("invalid", "items[" + i.toString() + "]." + lacking + ": want a whole number"));
-    sum += price.int * quantity.int;
+    const product = price.float * quantity.float;
+    sum += product;
+    if (!isWhole(product) || !isWhole(sum)) return failed(new Failure("invalid", "items[" + i.toString() + "]: the total is beyond 9007199254740991"));
   }
-  return reply(Value.object().set("total", sum).set("items", list.length));
+  return reply(Value.object().set("total", <i64>sum).set("items", list.length));
 }
 
 export function fetch(): i32 {
   const asked = inputJSON();
   if (!asked.ok) return failed(asked.failure);
+  if (!asked.value.get("name").isText) return lacksText("name");
   const name = asked.value.get("name").text;
   const effect = effectID();
   if (!effect.ok) return failed(effect.failure);
-  const sent = new Request("POST", "/contacts")
-    .header("content-type", "application/json")
-    .header("idempotency-key", effect.value)
-    .body(Value.object().set("name", name).toString())
-    .send();
+  const request = new Request("POST", "/contacts").header("idempotency-key", effect.value);
+  const type = asked.value.get("type");
+  if (!type.isNull && !type.isText) return lacksText("type");
+  if (type.isText) request.header("content-type", type.text);
+  const sent = request.json(Value.object().set("name", name)).send();
   if (!sent.ok) return failed(sent.failure);
   const response = sent.value;
   if (response.status == 200 || response.status == 201) {
     const made = response.json();
     if (!made.ok) return failed(made.failure);
-    return reply(Value.object().set("status", response.status).set("id", made.value.get("id")));
+    const id = made.value.get("id");
+    if (!id.isText) return failed(new Failure("error", "the service's answer: id: want a text"));
+    return reply(Value.object().set("status", response.status).set("id", id));
   }
   if (response.status == 404) return failed(new Failure("not_found", "no contact " + name));
   const failure = new Failure("http_status", "status " + response.status.toString());
@@ -56,23 +72,29 @@ export function count(): i32 {
   const asked = inputJSON();
   if (!asked.ok) return failed(asked.failure);
   const prefix = asked.value.get("list");
-  if (prefix.isText) {
+  if (!prefix.isNull) {
+    if (!prefix.isText) return lacksText("list");
     const found = kv.list(prefix.text);
     if (!found.ok) return failed(found.failure);
     const keys = Value.array();
     for (let i = 0; i < found.value.keys.length; i++) keys.push(found.value.keys[i]);
     return reply(Value.object().set("keys", keys));
   }
-  const key = asked.value.get("key").text;
-  if (asked.value.get("forget").isTrue) {
+  if (!asked.value.get("key").isText) return lacksText("key");
+  const key = asked.value.get("key").text, forget = asked.value.get("forget");
+  if (!forget.isNull && forget.kind != Kind.Bool) return failed(new Failure("invalid", "forget: want true or false"));
+  if (forget.isTrue) {
     const gone = kv.remove(key);
     return gone.ok ? reply(Value.object().set("n", 0)) : failed(gone.failure);
   }
   const before = kv.get(key);
   if (!before.ok) return failed(before.failure);
   const bytes = before.value;
-  const text = bytes === null ? "0" : textOf(bytes);
-  const n = I64.parseInt(text === null ? "0" : text) + 1;
+  const counted = Value.parse(bytes === null ? utf8("0") : bytes);
+  if (!counted.ok || !counted.value.isNumber || !isWhole(counted.value.float) || counted.value.float == most) {
+    return failed(new Failure("invalid", key + ": what is kept there is no number to add to"));
+  }
+  const n = <i64>counted.value.float + 1;
   const kept = kv.set(key, utf8(n.toString()));
   return kept.ok ? reply(Value.object().set("n", n)) : failed(kept.failure);
 }
@@ -80,14 +102,15 @@ export function count(): i32 {
 export function sign(): i32 {
   const asked = inputJSON();
   if (!asked.ok) return failed(asked.failure);
+  if (!asked.value.get("text").isText) return lacksText("text");
   const data = utf8(asked.value.get("text").text);
   const hex = asked.value.get("signature");
-  if (!hex.isText) {
+  if (hex.isNull) {
     const signature = signWith("suite", "HS256", data);
     return signature.ok ? reply(Value.object().set("signature", hexEncode(signature.value))) : failed(signature.failure);
   }
   const given = hexDecode(hex.text);
-  if (given === null) return failed(new Failure("invalid", "signature: want hexadecimal digits"));
+  if (!hex.isText || given === null) return failed(new Failure("invalid", "signature: want hexadecimal digits"));
   const valid = verify("suite", "HS256", data, given);
   return valid.ok ? reply(Value.object().set("valid", valid.value)) : failed(valid.failure);
 }
@@ -95,6 +118,7 @@ export function sign(): i32 {
 export function settings(): i32 {
   const asked = inputJSON();
   if (!asked.ok) return failed(asked.failure);
+  if (!asked.value.get("key").isText) return lacksText("key");
   const key = asked.value.get("key").text;
   log.info("config " + key);
   log.warn("config " + key);
@@ -102,6 +126,8 @@ export function settings(): i32 {
 }
 
 export function secret(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
   const token = secretRef("token");
   if (!token.ok) return failed(token.failure);
   const sent = new Request("GET", "/me").header("Authorization", "Bearer " + token.value).send();
@@ -109,6 +135,8 @@ export function secret(): i32 {
 }
 
 export function clock(): i32 {
+  const asked = inputJSON();
+  if (!asked.ok) return failed(asked.failure);
   const one = random(16), other = random(16), until = deadline();
   if (!one.ok) return failed(one.failure);
   if (!other.ok) return failed(other.failure);
@@ -132,5 +160,5 @@ export function fail(): i32 {
   if (how == "panic") throw new Error("oh no");
   if (how == "trap") unreachable();
   if (how == "silent") return 1;
-  return failed(new Failure("invalid", "how: unknown way to fail"));
+  return failed(new Failure("invalid", "how: want plain, coded, panic, trap or silent"));
 }

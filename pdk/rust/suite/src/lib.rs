@@ -9,31 +9,46 @@ use trama_pdk::{Algorithm, Error};
 
 trama_pdk::export!(echo, total, fetch, count, sign, settings, secret, clock);
 
+/// What a float holds exactly, and so JSON in every language.
+const MOST: f64 = 9007199254740991.0;
+
+fn whole(n: f64) -> Option<i64> {
+    Some(n as i64).filter(|whole| *whole as f64 == n && n.abs() <= MOST)
+}
+
 fn echo(input: Vec<u8>) -> Result<Vec<u8>, Error> {
     Ok(input)
 }
 
 fn total(input: Value) -> Result<Value, Error> {
     let items = input["items"].as_array().ok_or_else(|| Error::invalid("items: want a list"))?;
-    let mut total = 0i64;
+    let mut total = 0.0;
     for (i, item) in items.iter().enumerate() {
         let field = |name: &str| {
-            item[name].as_i64().ok_or_else(|| Error::invalid(format!("items[{}].{}: want a whole number", i, name)))
+            let number = item[name].as_f64().filter(|n| whole(*n).is_some());
+            number.ok_or_else(|| Error::invalid(format!("items[{}].{}: want a whole number", i, name)))
         };
-        total += field("price")? * field("quantity")?;
+        let product = field("price")? * field("quantity")?;
+        total += product;
+        if whole(product).and(whole(total)).is_none() {
+            return Err(Error::invalid(format!("items[{}]: the total is beyond 9007199254740991", i)));
+        }
     }
-    Ok(json!({"total": total, "items": items.len()}))
+    Ok(json!({"total": whole(total), "items": items.len()}))
 }
 
 fn fetch(input: Value) -> Result<Value, Error> {
     let name = text(&input, "name")?;
-    let response = http::Request::post("/contacts")
-        .header("content-type", "application/json")
-        .header("idempotency-key", effect_id()?)
-        .body(json!({ "name": name }).to_vec())
-        .send()?;
+    let mut request = http::Request::post("/contacts").header("idempotency-key", effect_id()?);
+    if !input["type"].is_null() {
+        request = request.header("content-type", text(&input, "type")?);
+    }
+    let response = request.json(&json!({ "name": name })).send()?;
     match response.status {
-        200 | 201 => Ok(json!({"status": response.status, "id": &response.json()?["id"]})),
+        200 | 201 => match response.json()?["id"].as_str() {
+            Some(id) => Ok(json!({"status": response.status, "id": id})),
+            None => Err(Error::new("error", "the service's answer: id: want a text")),
+        },
         404 => Err(Error::new("not_found", format!("no contact {}", name))),
         status => {
             let mut error = Error::new("http_status", format!("status {}", status)).retryable(response.may_retry());
@@ -44,26 +59,30 @@ fn fetch(input: Value) -> Result<Value, Error> {
 }
 
 fn count(input: Value) -> Result<Value, Error> {
-    if let Some(prefix) = input["list"].as_str() {
-        return Ok(json!({"keys": kv::list(prefix, "", 0)?.keys}));
+    if !input["list"].is_null() {
+        return Ok(json!({"keys": kv::list(text(&input, "list")?, "", 0)?.keys}));
     }
     let key = text(&input, "key")?;
-    if input["forget"].as_bool() == Some(true) {
-        kv::delete(key)?;
-        return Ok(json!({"n": 0}));
+    if !input["forget"].is_null() {
+        let forget = input["forget"].as_bool().ok_or_else(|| Error::invalid("forget: want true or false"))?;
+        if forget {
+            kv::delete(key)?;
+            return Ok(json!({"n": 0}));
+        }
     }
     let before = kv::get(key)?.unwrap_or_else(|| b"0".to_vec());
-    let before: i64 = String::from_utf8_lossy(&before).parse().map_err(|_| Error::invalid("the value is no number"))?;
-    kv::set(key, (before + 1).to_string().as_bytes())?;
-    Ok(json!({"n": before + 1}))
+    let before = Value::parse(&before).ok().and_then(|kept| kept.as_f64()).filter(|n| *n < MOST).and_then(whole);
+    let n = 1 + before.ok_or_else(|| Error::invalid(format!("{}: what is kept there is no number to add to", key)))?;
+    kv::set(key, n.to_string().as_bytes())?;
+    Ok(json!({ "n": n }))
 }
 
 fn sign(input: Value) -> Result<Value, Error> {
     let data = text(&input, "text")?.as_bytes();
-    match input["signature"].as_str() {
-        None => Ok(json!({"signature": hex_encode(&trama_pdk::sign("suite", Algorithm::HS256, data)?)})),
-        Some(hex) => {
-            let given = hex_decode(hex).ok_or_else(|| Error::invalid("signature: want hexadecimal digits"))?;
+    match &input["signature"] {
+        Value::Null => Ok(json!({"signature": hex_encode(&trama_pdk::sign("suite", Algorithm::HS256, data)?)})),
+        _ => {
+            let given = hex_decode(text(&input, "signature")?).ok_or_else(|| Error::invalid("signature: want hexadecimal digits"))?;
             Ok(json!({"valid": verify("suite", Algorithm::HS256, data, &given)?}))
         }
     }
@@ -107,7 +126,7 @@ fn fails(input: Value) -> Result<Value, Error> {
         "coded" => Err(Error::new("teapot", "I'm a teapot").retry_after(1500).detail(json!({"short": "stout"}))),
         "panic" => panic!("oh no"),
         "trap" => core::arch::wasm32::unreachable(),
-        _ => Err(Error::invalid("how: unknown way to fail")),
+        _ => Err(Error::invalid("how: want plain, coded, panic, trap or silent")),
     }
 }
 
