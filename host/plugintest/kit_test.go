@@ -1,7 +1,9 @@
 package plugintest_test
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +16,9 @@ import (
 func withManifest(t *testing.T, guest, manifest string) *plugintest.Plugin {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "guest.wasm")
-	if err := copyFile(filepath.Join("../sandbox/testdata", guest+".wasm"), path); err != nil {
+	if source := filepath.Join("testdata", guest+".wat"); exists(source) {
+		assemble(t, source, path)
+	} else if err := copyFile(filepath.Join("../sandbox/testdata", guest+".wasm"), path); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(strings.TrimSuffix(path, ".wasm")+".yaml", []byte(manifest), 0o644); err != nil {
@@ -23,7 +27,38 @@ func withManifest(t *testing.T, guest, manifest string) *plugintest.Plugin {
 	return open(t, path)
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// assemble makes a module of WebAssembly's text.
+func assemble(t *testing.T, source, path string) {
+	t.Helper()
+	if _, err := exec.LookPath("wat2wasm"); err != nil {
+		leftOut(t, errors.New("wat2wasm is missing: apt-get install wabt"))
+	}
+	if said, err := exec.Command("wat2wasm", source, "-o", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+}
+
+// out asks for the one thing that the guest "careless" imports, and asked is an
+// example of its operation ask.
+const (
+	out   = "capabilities: {egress: [connection]}\n"
+	asked = `{input: 1, output: {ok: {status: 200, body: "1"}}, http: [{request: {url: /}, response: {status: 200, body: "1"}}]}`
+)
+
 const head = "name: guest\nversion: 1.0.0\nabi: 1\nkind: connector\n"
+
+// manifestOf begins a manifest that may say of which other kind it is.
+func manifestOf(rest string) string {
+	if strings.HasPrefix(rest, "kind:") {
+		return strings.Replace(head, "kind: connector\n", "", 1) + rest
+	}
+	return head + rest
+}
 
 // TestKitFinds: each check finds what it is for, says where, and nothing else is
 // found. The guests that copy their input have a buffer for less than a megabyte,
@@ -65,11 +100,31 @@ func TestKitFinds(t *testing.T) {
 			"numbers: output_big: on the input \"9007199254740991\" it did not answer: ", "examples authority malformed numbers oversized"},
 		{"a buffer too small", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
 			"oversized: copy: ", "authority oversized"},
+		{"outputs that break the schema for other inputs", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {enum: [1, null, true, "text", "", 0]}, examples: [{input: 1, output: 1}]}]`,
+			`numbers: copy: for the input "-1" it gave what breaks its own schema: #: `, "authority malformed numbers oversized"},
+		{"a crash after a request that nobody answers", "careless", out + `operations: [{name: ask, effect: idempotent, input: {}, output: {}, examples: [` + asked + `]}]`,
+			`unanswered: ask: on the input "1", as request 1 is refused, it did not answer: the plugin crashed`, "empty malformed unanswered oversized"},
+		{"a channel's functions", "careless", "kind: channel\n" + out,
+			`unicode: check: on the input "{\"channel\":`, "empty malformed unicode numbers unanswered oversized"},
+		{"another channel's function", "careless", "kind: channel\n" + out,
+			`empty: connect: on no input it did not answer: the plugin crashed`, "empty malformed unicode numbers unanswered oversized"},
+		{"a message's id that is no text", "careless", "kind: channel\n" + out,
+			`malformed: send: for the input "null" it gave what no host can read, "{\"message_id\":7}": `, "empty malformed unicode numbers unanswered oversized"},
+		{"a medium that is not fetched", "careless", "kind: channel\n" + out,
+			`unanswered: fetch: on the input `, "empty malformed unicode numbers unanswered oversized"},
+		{"a language's prepare", "careless", "kind: language\n" + out,
+			`empty: prepare: on no input it did not answer: the plugin crashed`, "empty"},
+		{"nothing to call", "careless", out,
+			`schemas: $.operations: there is none, and nothing else of a connector is ever called`, "schemas"},
+		{"an error of another shape", "careless", out + `operations: [{name: fail_shape, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: error}}]}]`,
+			`errors: fail_shape: an error is JSON, and not of the shape of errors, so people get all of it to read: "{\"error\":\"it did not work\"}"`, "errors"},
+		{"an error that is the host's", "careless", out + `operations: [{name: fail_code, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: trap}}]}]`,
+			`errors: fail_code: the code "trap" of an error is what the host says of a plugin`, "errors"},
 	} {
 		check, _, _ := strings.Cut(test.want, ":")
 		tried[check] = true
 		t.Run(test.name, func(t *testing.T) {
-			p := withManifest(t, test.guest, head+test.manifest)
+			p := withManifest(t, test.guest, manifestOf(test.manifest))
 			var found []string
 			var names []string // of the checks that find something
 			checks := 0

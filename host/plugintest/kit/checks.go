@@ -3,7 +3,6 @@ package kit
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,12 @@ import (
 )
 
 func (k *kit) schemas() error {
+	if len(k.Manifest.Operations) == 0 && k.Manifest.Kind == abi.KindConnector {
+		k.find("$.operations", "declare one, with the function that it calls", "there is none, and nothing else of a connector is ever called")
+	}
+	if len(k.Manifest.Operations) == 0 && len(k.Manifest.Config) == 0 {
+		k.untried("there are no operations, and no settings of a channel in config")
+	}
 	for i, op := range k.Manifest.Operations {
 		for _, side := range []struct {
 			name   string
@@ -82,10 +87,14 @@ func (k *kit) examples() error {
 			k.find(c.Name, "mend the operation or its example", "%s", d)
 		}
 		if r.Outcome.Error == nil {
-			k.gives(c.Operation, r.Outcome.Output)
+			i := slices.IndexFunc(k.functions, func(f function) bool { return f.name == c.Operation })
+			k.gives(k.functions[i], fmt.Sprintf("the input of %q", c.Name), r.Outcome.Output)
 		}
 	}
 	k.now.Detail = fmt.Sprintf("%d passed", passed)
+	if len(k.outcomes) == 0 {
+		k.untried("there is no example")
+	}
 	return nil
 }
 
@@ -104,32 +113,12 @@ func (k *kit) suits(where string, of, value json.RawMessage) {
 	}
 }
 
-// gives holds an output against the schema of its operation.
-func (k *kit) gives(name string, output []byte) {
-	if len(output) == 0 {
-		output = []byte("null")
-	}
-	for _, op := range k.Manifest.Operations {
-		if op.Name != name || len(op.Output) == 0 {
-			continue
-		}
-		s, err := compile(op.Output)
-		if err != nil {
-			return
-		}
-		value, err := plugintest.ParseJSON(output)
-		if err != nil {
-			k.find(name, "give JSON: a flow takes nothing else", "the output is not JSON: %s", brieflyQuoted(string(output)))
-			return
-		}
-		for _, v := range s.Check(value) {
-			k.find(name, "mend the operation or the schema", "an output breaks the operation's own schema: %s: %s", v.Pointer, v.Message)
-		}
-	}
-}
-
 // limits looks at what the examples took: a larger input takes more.
 func (k *kit) limits() error {
+	if len(k.outcomes) == 0 {
+		k.untried("there is no example to measure")
+		return nil
+	}
 	var fuel, memory int64
 	for _, r := range k.outcomes {
 		fuel, memory = max(fuel, r.Outcome.Fuel), max(memory, r.Outcome.Memory)
@@ -206,156 +195,25 @@ func (k *kit) again() error {
 			k.find(c.Name, "a pure operation gives the same for the same input: keep nothing between calls, or name another effect", "it gave %s and then %s", brieflyQuoted(outputs[0]), brieflyQuoted(outputs[1]))
 		}
 	}
-	return nil
-}
-
-// answered makes a call that may fail, but only by an error of the plugin's own.
-func (k *kit) answered(op operation, what string, input []byte) error {
-	out, err := k.call(plugintest.Call{Export: op.export, Input: input})
-	if err != nil {
-		return err
-	}
-	switch {
-	case out.Error == nil && len(out.Output) > 0 && !json.Valid(out.Output) && json.Valid(input):
-		k.find(op.Name, "give JSON: a flow takes nothing else", "for %s it gave what is not JSON: %s", what, brieflyQuoted(string(out.Output)))
-	case out.Kind == sandbox.KindLimit && strings.HasPrefix(out.Error.Message, sandbox.ErrorText+" "):
-		k.find(op.Name, "quote no more of the input in a message than a few dozen characters", "on %s the message of its error is too long to be taken", what)
-	case out.Error != nil && out.Kind != sandbox.KindGuest && len(out.Unexpected) == 0:
-		k.find(op.Name, "check the input and fail by an error with the code invalid", "on %s it did not answer: %s", what, out.Error.Message)
-	}
-	return nil
-}
-
-func (k *kit) empty() error {
-	for _, op := range k.operations() {
-		if err := k.answered(op, "no input", nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (k *kit) malformed() error {
-	for _, op := range k.operations() {
-		for _, input := range []string{
-			"{", "nul", "[1,", `{"a":1}}`, "\xff\xfe\x00", `"\ud800"`, "null", "true", "-0", "[]", "{}", `"text"`,
-			`{"":{"":[{}]}}`, strings.Repeat("[", 10_000), strings.Repeat(`{"a":`, 10_000),
-		} {
-			if err := k.answered(op, "the input "+brieflyQuoted(input), []byte(input)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// unicode puts texts of all kinds into the examples.
-func (k *kit) unicode() error {
-	return k.varied(func(value any) []any {
-		if _, is := value.(string); !is {
-			return nil
-		}
-		return []any{"", "é", "👩‍👩‍👧‍👦 🇧🇷 e\u0301", "שלום العالم ﷽", "\u0000\u0001\u001f\u007f\u2028", "\"\\/</script>", "\uffff\U0010ffff"}
-	})
-}
-
-// numbers puts numbers of all sizes into the examples.
-func (k *kit) numbers() error {
-	return k.varied(func(value any) []any {
-		if _, is := value.(json.Number); !is {
-			return nil
-		}
-		var all []any
-		for _, n := range []string{"0", "-1", "9007199254740991", "-9007199254740991", "9223372036854775807", "18446744073709551616", "0.1", "1e308", "-1e-308"} {
-			all = append(all, json.Number(n))
-		}
-		return all
-	})
-}
-
-// varied calls each operation with its first example, in which one value after
-// the other is replaced.
-func (k *kit) varied(by func(value any) []any) error {
-	for _, op := range k.operations() {
-		if len(op.Examples) == 0 {
-			continue
-		}
-		value, err := plugintest.ParseJSON(op.Examples[0].Input)
-		if err != nil {
-			continue // said by the examples
-		}
-		const most = 60 // calls of one operation
-		for _, input := range replaced(value, by, most) {
-			data, err := json.Marshal(input)
-			if err != nil {
-				return err
-			}
-			if err := k.answered(op, "the input "+brieflyQuoted(string(data)), data); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// replaced gives copies of a value in which one part is replaced.
-func replaced(value any, by func(any) []any, most int) (all []any) {
-	all = append(all, by(value)...)
-	switch v := value.(type) {
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			for _, other := range replaced(v[name], by, most) {
-				copied := maps.Clone(v)
-				copied[name] = other
-				all = append(all, copied)
-			}
-		}
-	case []any:
-		for i, part := range v {
-			for _, other := range replaced(part, by, most) {
-				copied := slices.Clone(v)
-				copied[i] = other
-				all = append(all, copied)
-			}
-		}
-	}
-	return all[:min(len(all), most)]
-}
-
-func (k *kit) oversized() error {
-	long := strings.Repeat("0123456789abcdef", 1<<16)
-	for _, op := range k.operations() {
-		inputs := []string{`"` + long + `"`, `[` + strings.Repeat("0,", 1<<17) + `0]`}
-		if len(op.Examples) > 0 {
-			if value, err := plugintest.ParseJSON(op.Examples[0].Input); err == nil {
-				texts := replaced(value, func(value any) []any {
-					if _, is := value.(string); is {
-						return []any{long}
-					}
-					return nil
-				}, 1)
-				for _, text := range texts {
-					data, err := json.Marshal(text)
-					if err != nil {
-						return err
-					}
-					inputs = append(inputs, string(data))
-				}
-			}
-		}
-		for _, input := range inputs {
-			if int64(len(input)) > k.Limits.Input {
-				continue
-			}
-			if err := k.answered(op, "the input "+brieflyQuoted(input), []byte(input)); err != nil {
-				return err
-			}
-		}
+	if k.calls == 0 {
+		k.untried("no operation is pure and has an example with an output")
 	}
 	return nil
 }
 
 var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// ofHost are the codes that a host gives of a plugin, and never to one, so that
+// none can have it to hand on. The last comes with what the host puts before it.
+var ofHost = []string{abi.CodeTrap, abi.CodeBadOutput, "plugin_" + abi.CodeUnavailable}
+
+// shapeless tells an error that was given as JSON and taken as plain text.
+func shapeless(message string) bool {
+	value, err := plugintest.ParseJSON([]byte(message))
+	_, isObject := value.(map[string]any)
+	_, isList := value.([]any)
+	return err == nil && (isObject || isList)
+}
 
 // errors looks at all errors that the checks before have seen.
 func (k *kit) errors() error {
@@ -370,6 +228,10 @@ func (k *kit) errors() error {
 			k.find(f.export, "set an error before it returns what is not 0", "%s", f.err.Message)
 		case strings.TrimSpace(f.err.Message) == "" || f.err.Message == f.err.Code:
 			k.find(f.export, "say in a sentence what is wrong, where, and what to do about it", "an error with the code %q has no message", f.err.Code)
+		case shapeless(f.err.Message):
+			k.find(f.export, `give error_set {"code": "not_found", "message": "a sentence"}, or plain text`, "an error is JSON, and not of the shape of errors, so people get all of it to read: %s", brieflyQuoted(f.err.Message))
+		case slices.Contains(ofHost, f.err.Code):
+			k.find(f.export, "use a word of the plugin's own, such as not_found", "the code %q of an error is what the host says of a plugin", strings.TrimPrefix(f.err.Code, "plugin_"))
 		case !codePattern.MatchString(f.err.Code):
 			k.find(f.export, "use a word such as not_found", "the code %q of an error is no word for programs", f.err.Code)
 		case f.err.RetryAfterMillis < 0 || f.err.RetryAfterMillis > 0 && !f.err.Retryable:
@@ -377,6 +239,9 @@ func (k *kit) errors() error {
 		}
 	}
 	k.now.Detail = fmt.Sprintf("%d different ones", len(seen))
+	if len(seen) == 0 {
+		k.untried("no call ended with an error: give an example of one that fails")
+	}
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
@@ -46,6 +45,7 @@ func Checks() []Check {
 		{"malformed", "what is no JSON, or not what was asked for, is answered, not crashed on", (*kit).malformed},
 		{"unicode", "texts of any script are answered, not crashed on", (*kit).unicode},
 		{"numbers", "the largest, the smallest and fractional numbers are answered, not crashed on", (*kit).numbers},
+		{"unanswered", "a request that fails, or is answered with nonsense, is told, not crashed on", (*kit).unanswered},
 		{"oversized", "a megabyte is answered, not crashed on", (*kit).oversized},
 		{"errors", "errors have a code for programs and a sentence for people", (*kit).errors},
 	}
@@ -53,9 +53,12 @@ func Checks() []Check {
 
 // Checked is how one check went.
 type Checked struct {
-	Name     string    `json:"name"`
-	Title    string    `json:"title"`
-	Detail   string    `json:"detail,omitempty"` // such as how many calls it made
+	Name   string `json:"name"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"` // such as how many calls it made
+	// Untried says why there was nothing to try, and what to add where that can be
+	// mended: the plugin has neither passed nor failed.
+	Untried  string    `json:"untried,omitempty"`
 	Findings []Finding `json:"findings,omitempty"`
 }
 
@@ -63,8 +66,12 @@ type Checked struct {
 // the context's, or what keeps a call from being made.
 func Run(ctx context.Context, p *plugintest.Plugin, each func(Checked)) error {
 	k := &kit{ctx: ctx, Plugin: p}
+	var err error
+	if k.functions, err = k.all(); err != nil {
+		return err
+	}
 	for _, c := range Checks() {
-		k.now, k.calls = &Checked{Name: c.Name, Title: c.Title}, 0
+		k.now, k.calls, k.told = &Checked{Name: c.Name, Title: c.Title}, 0, map[string]bool{}
 		if err := c.run(k); err != nil {
 			return err
 		}
@@ -82,6 +89,9 @@ type kit struct {
 	ctx   context.Context //nolint:containedctx // of one Run, and ends with it
 	now   *Checked
 	calls int
+	told  map[string]bool // what this check has found, of what it would find again and again
+	// functions are what is tried.
+	functions []function
 	// failures are the errors that calls ended with, by export.
 	failures []failure
 	// outcomes are what came of the examples.
@@ -98,6 +108,20 @@ func (k *kit) find(where, remedy, format string, args ...any) {
 	k.now.Findings = append(k.now.Findings, Finding{k.now.Name, where, fmt.Sprintf(format, args...), remedy})
 }
 
+// once says whether a check finds this for the first time.
+func (k *kit) once(what string) bool {
+	before := k.told[what]
+	k.told[what] = true
+	return !before
+}
+
+// untried says that the check has tried nothing; one with findings has.
+func (k *kit) untried(why string) {
+	if len(k.now.Findings) == 0 {
+		k.now.Detail, k.now.Untried = "", why
+	}
+}
+
 // call makes a call, and keeps its error for the check of errors.
 func (k *kit) call(c plugintest.Call) (plugintest.Outcome, error) {
 	k.calls++
@@ -106,27 +130,6 @@ func (k *kit) call(c plugintest.Call) (plugintest.Outcome, error) {
 		k.failures = append(k.failures, failure{c.Export, out.Error, out.Kind})
 	}
 	return out, err
-}
-
-// operation is an export that takes input: an operation, or one of the kind.
-type operation struct {
-	abi.Operation
-	export string
-}
-
-// operations lists what is tried. A language's run takes whole scripts, and a
-// channel's functions have no examples, so they are tried with what is wrong.
-func (k *kit) operations() (all []operation) {
-	for _, op := range k.Manifest.Operations {
-		all = append(all, operation{op, plugin.ExportOf(op)})
-	}
-	extra := map[abi.Kind][]string{
-		abi.KindChannel: {abi.FuncReceive, abi.FuncSend}, abi.KindLanguage: {abi.FuncRun},
-	}
-	for _, name := range extra[k.Manifest.Kind] {
-		all = append(all, operation{abi.Operation{Name: name}, name})
-	}
-	return all
 }
 
 // place is an operation's place in the manifest.

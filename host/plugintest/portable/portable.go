@@ -29,10 +29,13 @@ type Config struct {
 	Stubs bool
 }
 
-// Peer is a plugin's file under the stock SDK.
+// Peer is a plugin's file under the stock SDK. Cases go one at a time.
 type Peer struct {
 	plugin   *plugintest.Plugin
 	compiled *extism.CompiledPlugin
+	// shared has had the calls of all cases so far; nil: there were none, or the
+	// last one crashed.
+	shared *extism.Plugin
 }
 
 // NeedsTrama lists the functions of Trama's own that a module imports. With any,
@@ -65,7 +68,7 @@ func Open(ctx context.Context, p *plugintest.Plugin, config Config) (*Peer, erro
 	if err != nil {
 		return nil, fmt.Errorf("extism/go-sdk does not take it: %w", err)
 	}
-	return &Peer{p, compiled}, nil
+	return &Peer{plugin: p, compiled: compiled}, nil
 }
 
 // Stubs are in the place of a Trama host's functions that a module imports, so
@@ -100,11 +103,26 @@ func types(text string) (all []extism.ValueType) {
 }
 
 // Close releases the peer's code.
-func (p *Peer) Close(ctx context.Context) error { return p.compiled.Close(ctx) }
+func (p *Peer) Close(ctx context.Context) error {
+	return errors.Join(p.drop(ctx), p.compiled.Close(ctx))
+}
+
+// drop ends the shared instance.
+func (p *Peer) drop(ctx context.Context) error {
+	if p.shared == nil {
+		return nil
+	}
+	ended := p.shared
+	p.shared = nil
+	return ended.Close(ctx)
+}
 
 // Case compares a case's call in both hosts: the output, byte for byte, or the
-// error that the plugin set. Of a crash only that it is one is compared.
-func (p *Peer) Case(ctx context.Context, c plugintest.Case) ([]plugintest.Difference, error) {
+// error that the plugin set. Of a crash only that it is one is compared. The stock
+// host makes the call in an instance of its own, there once more, and in the one
+// that had the calls of the cases before: it keeps instances, where each call
+// begins anew in ours. The first difference is given.
+func (p *Peer) Case(ctx context.Context, c plugintest.Case) (_ []plugintest.Difference, err error) {
 	call, err := p.plugin.CallOf(c)
 	if err != nil {
 		return nil, err
@@ -113,12 +131,32 @@ func (p *Peer) Case(ctx context.Context, c plugintest.Case) ([]plugintest.Differ
 	if err != nil {
 		return nil, err
 	}
-	there, err := p.call(ctx, call)
+	want := shown(here)
+	own, err := p.compiled.Instance(ctx, extism.PluginInstanceConfig{})
 	if err != nil {
 		return nil, err
 	}
-	if a, b := shown(here), there; a != b {
-		return []plugintest.Difference{{At: "under extism/go-sdk", Want: a, Got: b}}, nil
+	defer func() { err = errors.Join(err, own.Close(ctx)) }()
+	if p.shared == nil {
+		if p.shared, err = p.compiled.Instance(ctx, extism.PluginInstanceConfig{}); err != nil {
+			return nil, err
+		}
+	}
+	for _, there := range []struct {
+		instance *extism.Plugin
+		at       string
+	}{
+		{own, "under extism/go-sdk"},
+		{own, "under extism/go-sdk, the second time in one instance"},
+		{p.shared, "under extism/go-sdk, in an instance that had the calls of the cases before"},
+	} {
+		got := end(ctx, there.instance, call)
+		if got != want {
+			return []plugintest.Difference{{At: there.at, Want: want, Got: got}}, p.drop(ctx)
+		}
+		if got == crashed { // no host calls it again
+			return nil, nil
+		}
 	}
 	return nil, nil
 }
@@ -138,24 +176,20 @@ func shown(out plugintest.Outcome) string {
 
 const crashed = "crash"
 
-func (p *Peer) call(ctx context.Context, c plugintest.Call) (end string, err error) {
-	instance, err := p.compiled.Instance(ctx, extism.PluginInstanceConfig{})
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, instance.Close(ctx)) }()
+// end makes a call in an instance and tells how it ended.
+func end(ctx context.Context, instance *extism.Plugin, c plugintest.Call) string {
 	instance.Config, instance.AllowedHosts = maps.Clone(c.Config), []string{}
 	instance.SetLogger(func(extism.LogLevel, string) {})
 	code, output, failed := instance.CallWithContext(ctx, c.Export, c.Input)
 	switch set := instance.GetError(); {
 	case failed == nil && code == 0:
-		return "output " + string(output), nil
+		return "output " + string(output)
 	case failed == nil:
-		return "error, and nothing said", nil
+		return "error, and nothing said"
 	case failed.Error() == set:
-		return "error " + plugintest.MessageOf(set), nil
+		return "error " + plugintest.MessageOf(set)
 	}
-	return crashed, nil
+	return crashed
 }
 
 // Portable lists the cases that can be compared: those of pure operations that

@@ -30,6 +30,9 @@ type checkedStage struct {
 	Stage  string `json:"stage"`
 	Detail string `json:"detail,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Untried says why there was nothing to try, so that it has neither passed nor
+	// failed.
+	Untried string `json:"untried,omitempty"`
 }
 
 func (p program) checkCommand() *cobra.Command {
@@ -44,10 +47,12 @@ manifest. Then hold it against what plugins owe to their host:
 
 ` + kitLines() + `
 It is given all that it asks for, and nothing outside is reached. Needs no
-server. The exit code is 1 if a stage fails or anything is found.
+server. The exit code is 1 if a stage fails or anything is found. A check that
+found nothing to try says so, and what to add; it has neither passed nor failed.
 
 With --portable, the examples and cases of its pure operations also run under the
-stock Extism SDK, and must end in the same way there.`,
+stock Extism SDK, and must end in the same way there, also when one instance is
+called again.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.check(c.Context(), cli.ArgOr(args, "."), stock) },
 	}
@@ -99,7 +104,7 @@ func (r *checked) conform(ctx context.Context, box *sandbox.Sandbox, path, arg s
 	}
 	defer func() { err = errors.Join(err, tested.Close(ctx)) }()
 	err = kit.Run(ctx, tested, func(c kit.Checked) {
-		stage := checkedStage{Stage: c.Name, Detail: c.Detail}
+		stage := checkedStage{Stage: c.Name, Detail: c.Detail, Untried: c.Untried}
 		if len(c.Findings) > 0 {
 			stage.Reason = fmt.Sprintf("%d found", len(c.Findings))
 		}
@@ -153,16 +158,19 @@ func (r *checked) portable(ctx context.Context, tested *plugintest.Plugin, arg s
 			found(c.Name, d.String(), "use nothing that the two hosts do otherwise; see pdk/README.md")
 		}
 	}
-	stage.Detail = fmt.Sprintf("%d calls are the same under extism/go-sdk", len(cases))
+	stage.Detail = fmt.Sprintf("%d cases are the same under extism/go-sdk, also again in one instance", len(cases))
 	return nil
 }
 
 func (p program) printChecked(result checked) error {
 	t := cli.NewTable(p.Stdout)
 	for _, s := range result.Stages {
-		if s.Reason != "" {
+		switch {
+		case s.Reason != "":
 			t.Row("failed", s.Stage, s.Reason)
-		} else {
+		case s.Untried != "":
+			t.Row("untried", s.Stage, "nothing tried: "+s.Untried)
+		default:
 			t.Row("ok", s.Stage, s.Detail)
 		}
 	}
