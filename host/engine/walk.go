@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/flow"
@@ -172,13 +174,15 @@ func (m *move) isSub() bool {
 
 // output keeps a node's output, which is the next node's input.
 func (m *move) output(id string, value any) {
-	m.run.Nodes = with(m.run.Nodes, map[string]any{id: value})
-	m.run.InputOf = id
+	nodes := make(map[string]any, len(m.run.Nodes)+1)
+	maps.Copy(nodes, m.run.Nodes)
+	nodes[id] = value
+	m.run.Nodes, m.run.InputOf = nodes, id
 }
 
 // effectID is stable for the run's present step.
 func (m *move) effectID() string {
-	return hash(fmt.Sprintf("%s\x00%s\x00%d", m.run.ID, m.run.Node, m.run.Steps))
+	return hash(m.run.ID + "\x00" + m.run.Node + "\x00" + strconv.Itoa(m.run.Steps))
 }
 
 // hash names something by what it is made of.
