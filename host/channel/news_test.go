@@ -63,7 +63,7 @@ func (d *desk) webhook(states ...string) {
 // sent commits the send of the message "m", as the outbox does.
 func (d *desk) sent() {
 	d.t.Helper()
-	outcome := d.outcome("wa", "m", "effect")
+	outcome := d.outcome("wa/x:1", "m", "effect", nil)
 	for {
 		var b store.Batch
 		known := outbox.Delivery{RunID: "r", Queue: "outbox:wa/x:1", MessageID: "m", State: outbox.StateSent, At: now()}

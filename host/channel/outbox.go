@@ -75,19 +75,45 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	if failure != nil || sent.MessageID == "" {
 		return outbox.Outcome{}, failure
 	}
-	return c.outcome(channel, sent.MessageID, out.EffectID), nil
+	return c.outcome(at, sent.MessageID, out.EffectID, c.others(who, at, sent.Also)), nil
 }
 
 // outcome is that of a message which the service has taken under an id, by
-// which it will tell more.
-func (c *Channels) outcome(channel, message, effectID string) outbox.Outcome {
+// which it will tell more. also are addresses that it says the contact has too.
+func (c *Channels) outcome(at contact.Key, message, effectID string, also []abi.Address) outbox.Outcome {
+	channel, _, _ := at.Split() // it was made of a channel and an address
 	return outbox.Outcome{
 		MessageID: message,
 		Settle: func(ctx context.Context, batch *store.Batch, d *outbox.Delivery) error {
 			batch.Put = append(batch.Put, store.Put{ID: messageID(channel, message), Value: []byte(effectID), TTL: outbox.DeliveryTTL})
+			if len(also) > 0 {
+				l, err := mail.Named("sent/"+effectID, at, also, d.At)
+				if err != nil {
+					return err
+				}
+				if err := post(batch, at, l, ""); err != nil {
+					return err
+				}
+			}
 			return c.catchUp(ctx, batch, channel, message, d)
 		},
 	}
+}
+
+// others are those of an adapter's addresses of a contact that are news. One
+// that can't be is left out: the message went all the same.
+func (c *Channels) others(who contact.Contact, at contact.Key, also []abi.Address) (others []abi.Address) {
+	channel, _, _ := at.Split()
+	for _, address := range also[:min(len(also), contact.MaxAlso)] {
+		if err := contact.CheckAddress(address); err != nil {
+			c.config.Log.Warn("send returned an address that can't be used", "channel", channel, "contact", at, "error", err)
+			continue
+		}
+		if key := contact.KeyOf(channel, address); key != at && !who.Has(key) {
+			others = append(others, address)
+		}
+	}
+	return others
 }
 
 // deliver calls the adapter. heard is when the contact wrote last on the channel;

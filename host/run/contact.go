@@ -175,7 +175,7 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	if i := slices.IndexFunc(letters, func(l letter) bool { return l.WithHuman != nil }); i >= 0 && (i == 0 || !c.contact.WithHuman) {
 		return c.hand(ctx, j, letters[i]) // at once: what was written before is the person's too
 	}
-	if i := slices.IndexFunc(letters, func(l letter) bool { return l.Unit.Opt != "" }); i >= 0 {
+	if i := slices.IndexFunc(letters, letter.tells); i >= 0 {
 		c.consume(j, letters[i])
 		return c.runner.now(), j.saveOnly(ctx)
 	}

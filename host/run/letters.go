@@ -42,6 +42,9 @@ func readLetter(item store.Item) letter {
 	return l
 }
 
+// tells says whether a letter is news of the contact and nothing else.
+func (l letter) tells() bool { return l.Unit.Message == nil && l.Start == nil && l.WithHuman == nil }
+
 // mailbox is the beginning of a contact's letters, as far as it was read and is
 // not consumed. It is good until a commit fails.
 type mailbox struct {

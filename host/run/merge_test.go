@@ -264,6 +264,25 @@ func TestAlso(t *testing.T) {
 		t.Errorf("contacts %+v", all)
 	}
 	r.wantSent("wa/p:2", "wa b")
+	// What a send told makes them so too, whether the other was known or not, and
+	// is no message.
+	for _, told := range [][2]string{{"1", "5"}, {"1", "3"}, {"1", "2"}} {
+		var b store.Batch
+		l, err := mail.Named("told "+told[1], contact.Key("wa/p:"+told[0]), []abi.Address{{Scheme: "p", Path: told[1]}}, r.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := mail.Post(&b, contact.Key("wa/p:"+told[0]), l, r.now); err != nil {
+			t.Fatal(err)
+		}
+		r.commit(&b)
+		r.work()
+	}
+	from("5", "f")
+	all = r.known()
+	if c := all["wa/p:1"]; len(all) != 1 || fmt.Sprint(c.Vars["heard"]) != "[a b c f]" || !c.Has("wa/p:5") || !c.Has("wa/p:4") {
+		t.Errorf("contacts %+v", all)
+	}
 }
 
 // TestOptAndBlock: news of a channel is kept, what is blocked starts nothing,

@@ -56,7 +56,7 @@ func (s sender) deliver(in abi.Send) (abi.Sent, error) {
 	if err != nil {
 		return abi.Sent{}, err
 	}
-	return s.outcome(answer)
+	return s.outcome(in.To, answer)
 }
 
 // window is how long after a contact's last message any message is taken.
@@ -164,17 +164,32 @@ func unsupported(place, format string, args ...any) error {
 }
 
 // outcome reads the answer to a message.
-func (s sender) outcome(answer abi.HTTPResponse) (abi.Sent, error) {
+func (s sender) outcome(to abi.Address, answer abi.HTTPResponse) (abi.Sent, error) {
 	var body struct {
+		Contacts json.RawMessage `json:"contacts"`
 		Messages []struct {
 			ID string `json:"id"`
 		} `json:"messages"`
 	}
 	success := answer.Status >= 200 && answer.Status <= 299
 	if json.Unmarshal([]byte(answer.Body), &body) == nil && success && len(body.Messages) > 0 && body.Messages[0].ID != "" {
-		return abi.Sent{MessageID: body.Messages[0].ID}, nil
+		return abi.Sent{MessageID: body.Messages[0].ID, Also: numbers(to, body.Contacts)}, nil
 	}
 	return abi.Sent{}, s.refusal(answer)
+}
+
+// numbers gives the number that the contact has at WhatsApp, which its webhooks
+// name, where it is another than was asked for: those of Brazil and Mexico are
+// written with a digit more or less. It is no reason to doubt the answer if it
+// can't be read.
+func numbers(asked abi.Address, contacts []byte) []abi.Address {
+	var list []struct {
+		Phone id `json:"wa_id"`
+	}
+	if json.Unmarshal(contacts, &list) != nil || len(list) != 1 || !isDigits(string(list[0].Phone)) || string(list[0].Phone) == asked.Path {
+		return nil
+	}
+	return []abi.Address{{Scheme: scheme, Path: string(list[0].Phone)}}
 }
 
 // refusal reads an answer that is not what was asked for.

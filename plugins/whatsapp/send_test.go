@@ -81,14 +81,23 @@ func TestSend(t *testing.T) {
 }
 
 func TestSendTo(t *testing.T) {
-	for _, test := range []struct{ name, to, want string }{
-		{"plus sign", `{"scheme":"whatsapp","path":"+5511987654321"}`, `"to":"5511987654321"`},
-		{"user without a phone number", `{"scheme":"whatsapp","path":"BR.13491208655302741918"}`, `"recipient":"BR.13491208655302741918"`},
+	const number = `"also":[{"scheme":"whatsapp","path":"5511987654321"}]`
+	for _, test := range []struct{ name, to, want, contacts, output string }{
+		{"plus sign", `{"scheme":"whatsapp","path":"+5511987654321"}`, `"to":"5511987654321"`, `[{"wa_id":"5511987654321"}]`, number},
+		{"user without a phone number", `{"scheme":"whatsapp","path":"BR.13491208655302741918"}`, `"recipient":"BR.13491208655302741918"`, `[{"input":"BR.13491208655302741918"}]`, ""},
+		{"user with one", `{"scheme":"whatsapp","path":"BR.13491208655302741918"}`, `"recipient":"BR.13491208655302741918"`, `[{"wa_id":5511987654321}]`, number},
+		{"number of another length", `{"scheme":"whatsapp","path":"551187654321"}`, `"to":"551187654321"`, `[{"input":"551187654321","wa_id":"5511987654321"}]`, number},
+		{"two contacts", ana, `"to":"5511987654321"`, `[{"wa_id":"1"},{"wa_id":"2"}]`, ""},
+		{"contacts that can't be read", ana, `"to":"5511987654321"`, `[{"wa_id":true}]`, ""},
+		{"no number", ana, `"to":"5511987654321"`, `[{"wa_id":"ana"}]`, ""},
+		{"no contacts", ana, `"to":"5511987654321"`, `null`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			body := `{` + common + `,` + test.want + `,"type":"text","text":{"body":"x"}}`
-			if output, failure := deliver(t, pdktest.NewHost(t, accepted(body)), test.to, `{"type":"text","text":"x"}`); failure != nil {
-				t.Errorf("got %s, %v", output, failure)
+			exchange := accepted(`{` + common + `,` + test.want + `,"type":"text","text":{"body":"x"}}`)
+			exchange.Response.Body = `{"contacts":` + test.contacts + `,"messages":[{"id":"wamid.S1"}]}`
+			output, failure := deliver(t, pdktest.NewHost(t, exchange), test.to, `{"type":"text","text":"x"}`)
+			if want := strings.TrimSuffix(`{"message_id":"wamid.S1",`+test.output, ",") + "}"; failure != nil || string(output) != want {
+				t.Errorf("got %s, %v, want %s", output, failure, want)
 			}
 		})
 	}

@@ -42,13 +42,20 @@ func Later(k contact.Key) string { return "later:" + string(k) }
 func Read(item store.Item) (Letter, error) {
 	var l Letter
 	err := json.Unmarshal(item.Value, &l)
-	if err == nil && l.Unit.Message == nil && l.Unit.Opt == "" && l.Start == nil && l.WithHuman == nil {
-		err = errors.New("it has neither a message, nor opt, nor a start, nor with_human")
+	if err == nil && l.Unit.Message == nil && l.Unit.Opt == "" && len(l.Unit.Also) == 0 && l.Start == nil && l.WithHuman == nil {
+		err = errors.New("it has neither a message, nor opt, nor also, nor a start, nor with_human")
 	}
 	if err != nil {
 		return Letter{}, err
 	}
 	return l, nil
+}
+
+// Named is the letter which says what other addresses are surely the same
+// contact's: id is unique for what tells it.
+func Named(id string, at contact.Key, also []abi.Address, now time.Time) (Letter, error) {
+	_, address, err := at.Split()
+	return Letter{Unit: abi.Unit{ID: id, From: address, Also: also}, Received: now}, err
 }
 
 // Opted is the letter which says that an address can't be written to any more,

@@ -8,6 +8,7 @@
 package graphtest
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -39,6 +40,7 @@ type API struct {
 	uploads  []strict.Violation
 	webhook  string
 	arrived  chan struct{} // closed and made anew with each message
+	numbers  map[string]string
 }
 
 // File is a medium.
@@ -56,10 +58,17 @@ type Message struct {
 
 // New returns the API of a number, by its id, for this access token.
 func New(number, token string) (*API, error) {
-	a := &API{number: number, token: token, media: map[string]File{}, next: 1000, arrived: make(chan struct{})}
+	a := &API{number: number, token: token, media: map[string]File{}, numbers: map[string]string{}, next: 1000, arrived: make(chan struct{})}
 	var err error
 	a.Stub, err = strict.New(a.contract())
 	return a, err
+}
+
+// Calls lets WhatsApp know a number by another one, which it answers with.
+func (a *API) Calls(number, known string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.numbers[number] = known
 }
 
 // Messages returns what was sent, in order, and a channel that is closed when
@@ -200,8 +209,9 @@ func (a *API) message(r *strict.Request) strict.Answer {
 	a.messages = append(a.messages, m)
 	close(a.arrived)
 	a.arrived = make(chan struct{})
+	known := cmp.Or(a.numbers[to], to)
 	return strict.Answer{Body: map[string]any{
-		"messaging_product": "whatsapp", "contacts": []any{map[string]any{"input": to, "wa_id": to}}, "messages": []any{map[string]any{"id": m.ID}},
+		"messaging_product": "whatsapp", "contacts": []any{map[string]any{"input": to, "wa_id": known}}, "messages": []any{map[string]any{"id": m.ID}},
 	}}
 }
 
