@@ -109,6 +109,13 @@ const (
 	CodeWindowClosed = "window_closed"
 )
 
+// ScopeChannel is the value of "scope" in the detail of a retryable error of
+// "send" where the service takes nothing from the channel for a while: the host
+// then sends nothing on it, to whomever, until RetryAfterMillis have passed, or
+// a second if they are not given. Without it, what is to go to this address
+// waits, and nothing else.
+const ScopeChannel = "channel"
+
 // Fetch is the input of a channel adapter's "fetch": a medium that came in a
 // message, by the service's id or address.
 type Fetch struct {

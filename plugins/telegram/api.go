@@ -188,9 +188,21 @@ var reasons = []struct {
 	{400, "", "telegram_bad_request", ""},
 }
 
+// scope says who has to wait. Telegram doesn't tell the bot's bound from a
+// chat's: a group has a low one of its own, and else it is most likely the bot's.
+func (r refusal) scope(c call) string {
+	if chat := fmt.Sprint(c.params["chat_id"]); r.Code != 429 || strings.HasPrefix(chat, "-") {
+		return ""
+	}
+	return abi.ScopeChannel
+}
+
 // failure gives a refusal as an error.
 func (r refusal) failure(c call) *abi.Error {
-	detail, _ := json.Marshal(r) // numbers and texts: can't fail
+	detail, _ := json.Marshal(struct { // numbers and texts: can't fail
+		refusal
+		Scope string `json:"scope,omitempty"`
+	}{r, r.scope(c)})
 	failure := &abi.Error{
 		Code:             "telegram_error",
 		Message:          fmt.Sprintf("telegram: %s: %d %s", c.method, r.Code, r.Description),

@@ -287,10 +287,22 @@ func TestSendFails(t *testing.T) {
 			if failure == nil || failure.Code != test.code || failure.Retryable != test.retryable || failure.RetryAfterMillis != test.wait || !strings.Contains(failure.Message, test.says) {
 				t.Fatalf("got %s, %+v", output, failure)
 			}
+			if all := strings.Contains(string(failure.Detail), `"scope":"channel"`); all != (failure.Code == "telegram_rate") {
+				t.Errorf("detail %s", failure.Detail)
+			}
 			if strings.Contains(failure.Message, "secret:") || failure.Detail != nil && !json.Valid(failure.Detail) {
 				t.Errorf("message %q, detail %s", failure.Message, failure.Detail)
 			}
 		})
+	}
+}
+
+// TestGroupRate: a group's bound is its own.
+func TestGroupRate(t *testing.T) {
+	answer := refused(429, "Too Many Requests: retry after 7", `{"retry_after":7}`)
+	_, failure := deliver(botOf(pdktest.NewHost(t, abi.HTTPExchange{Response: answer})), "-1001", `{"type":"text","text":"x"}`)
+	if failure == nil || !failure.Retryable || strings.Contains(string(failure.Detail), "scope") {
+		t.Errorf("got %+v", failure)
 	}
 }
 

@@ -94,6 +94,14 @@ const (
 	pairRateMillis = 6000
 )
 
+// scope says who has to wait: all others of the number, or of the account, too.
+func (e graphError) scope() string {
+	if classes[e.Code] == classRate && e.Code != pairRate {
+		return abi.ScopeChannel
+	}
+	return ""
+}
+
 // text is the most precise sentence that the error has.
 func (e graphError) text() string {
 	return "(" + string(e.Code) + ") " + cmp.Or(e.Data.Details, e.Message, e.Title, "no message")
@@ -103,8 +111,9 @@ func (e graphError) text() string {
 func (e graphError) abi() abi.Error {
 	detail, _ := json.Marshal(struct { // numbers and texts: can't fail
 		graphError
-		Class class `json:"class,omitempty"`
-	}{e, classes[e.Code]})
+		Class class  `json:"class,omitempty"`
+		Scope string `json:"scope,omitempty"`
+	}{e, classes[e.Code], e.scope()})
 	failure := abi.Error{
 		Code:      e.code(),
 		Message:   "whatsapp: " + e.text(),

@@ -243,7 +243,7 @@ func TestSendFails(t *testing.T) {
 		return `{"error":{"message":"(#` + code + `) Something","type":"OAuthException","code":` + code + `,"error_data":{"messaging_product":"whatsapp","details":"In detail."},"fbtrace_id":"Az8"}}`
 	}
 	tests := []struct {
-		name       string
+		name       string // with ": all wait": nothing else can be sent either
 		status     int
 		retryAfter string
 		body       string
@@ -251,9 +251,10 @@ func TestSendFails(t *testing.T) {
 		retryable  bool
 		wait       int64
 	}{
+		{"spam: all wait", 400, "", graph("131048"), "whatsapp_131048", true, 0},
 		{"outside the 24 hours", 400, "", graph("131047"), abi.CodeWindowClosed, false, 0},
 		{"token expired", 401, "", graph("190"), "whatsapp_190", false, 0},
-		{"throughput", 400, "", graph("130429"), "whatsapp_130429", true, 0},
+		{"throughput: all wait", 400, "", graph("130429"), "whatsapp_130429", true, 0},
 		{"pair rate", 400, "", graph("131056"), "whatsapp_131056", true, 6000},
 		{"pair rate with a longer wait", 400, "60", graph("131056"), "whatsapp_131056", true, 60_000},
 		{"429 with a code that is final", 429, "3", graph("100"), "whatsapp_100", true, 3000},
@@ -270,6 +271,9 @@ func TestSendFails(t *testing.T) {
 			output, failure := deliver(t, pdktest.NewHost(t, abi.HTTPExchange{Response: response}), ana, `{"type":"text","text":"x"}`)
 			if failure == nil || failure.Code != test.code || failure.Retryable != test.retryable || failure.RetryAfterMillis != test.wait {
 				t.Fatalf("got %s, %+v", output, failure)
+			}
+			if all := strings.Contains(string(failure.Detail), `"scope":"channel"`); all != strings.HasSuffix(test.name, ": all wait") {
+				t.Errorf("detail %s", failure.Detail)
 			}
 			if failure.Detail != nil && (!json.Valid(failure.Detail) || !strings.Contains(failure.Message, "In detail.")) {
 				t.Errorf("message %q, detail %s", failure.Message, failure.Detail)
