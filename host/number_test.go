@@ -39,6 +39,9 @@ edges: [{from: start, to: ask}, {from: ask, to: wait}, {from: wait, to: thanks}]
 	})
 	i.secrets = map[string]string{"wa_app": secret, "wa_verify": "wa-verify-1", "wa_token": token}
 	i.start()
+	if a := i.admin("POST", "/v1/channels/wa/check", ""); !strings.Contains(a.body, "access_token is for https://lookaside.fbsbx.com, which plugin whatsapp can't reach") {
+		t.Errorf("a check doesn't say why media can't be fetched: %d %s", a.status, a.body)
+	}
 	const who = "wa/whatsapp:5511987654321"
 	if err := i.admin("POST", "/v1/activations", `{"flow": "ask", "contacts": ["`+who+`"]}`).want(202); err != nil {
 		t.Fatal(err)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/schema"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -151,8 +153,31 @@ func (k *checking) setUp() (ch catalog.Channel, manifest abi.Manifest, ok bool) 
 		k.failed(held.Message, "set it with TRAMA_SECRET_<NAME> or: trama secret set NAME")
 		return ch, manifest, false
 	}
-	k.ok("all that it needs are there")
+	k.ok(strings.Join(append([]string{"all that it needs are there"}, lacks(ch, manifest, k.config.Plugins.Grant(ch.Adapter).Egress)...), "; "))
 	return ch, manifest, true
+}
+
+// lacks says what an adapter could do with more secrets, and where it can't take
+// those that it has: without them the channel works in part.
+func lacks(ch catalog.Channel, m abi.Manifest, egress []string) (notes []string) {
+	reaches := func(text string) bool {
+		to, err := grant.ParseOrigin(text)
+		return err == nil && slices.ContainsFunc(egress, func(given string) bool {
+			o, err := grant.ParseOrigin(given)
+			return err == nil && o.Covers(to)
+		})
+	}
+	for _, s := range m.Capabilities.Secrets {
+		if s.Optional && len(ch.Secrets[s.Name]) == 0 {
+			notes = append(notes, fmt.Sprintf("it goes without the secret %s, %s: name one under secrets in channels.yaml if that is wanted", s.Name, s.Reason))
+		}
+		for _, to := range s.Origins {
+			if s.Optional && to != abi.EgressConnection && !reaches(to) {
+				notes = append(notes, fmt.Sprintf("the secret %s is for %s, which plugin %s can't reach: add that to its egress in grants.yaml if it is wanted", s.Name, to, ch.Adapter))
+			}
+		}
+	}
+	return notes
 }
 
 // unfit says what of a channel's config its adapter does not take.

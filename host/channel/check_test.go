@@ -1,0 +1,41 @@
+package channel
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// TestLacks: a channel that works in part is told of what it could do, and what
+// that needs.
+func TestLacks(t *testing.T) {
+	var m abi.Manifest
+	m.Capabilities.Secrets = []abi.SecretRequest{
+		{Name: "verify", Optional: true, Origins: []string{abi.EgressConnection}, Reason: "for connect"},
+		{Name: "token", Optional: true, Origins: []string{"https://media.example.com"}, Reason: "for media"},
+		{Name: "must", Origins: []string{"https://other.example.com"}, Reason: "for all"},
+	}
+	named := catalog.SecretList{"own"}
+	const verify, token, reach = "without the secret verify, for connect", "without the secret token, for media", "token is for https://media.example.com, which plugin wa can't reach"
+	for _, test := range []struct {
+		secrets map[string]catalog.SecretList
+		egress  []string
+		want    []string
+	}{
+		{nil, []string{"connection"}, []string{verify, token, reach}},
+		{map[string]catalog.SecretList{"token": named}, []string{"connection"}, []string{verify, reach}},
+		{map[string]catalog.SecretList{"verify": named}, []string{"https://*.example.com"}, []string{token}},
+		{map[string]catalog.SecretList{"verify": named, "token": named}, []string{"connection", "https://media.example.com"}, nil},
+	} {
+		notes := lacks(catalog.Channel{ID: "wa", Adapter: "wa", Secrets: test.secrets}, m, test.egress)
+		right := len(notes) == len(test.want)
+		for n := range min(len(notes), len(test.want)) {
+			right = right && strings.Contains(notes[n], test.want[n])
+		}
+		if !right {
+			t.Errorf("%v, %q: %q, want %q", test.secrets, test.egress, notes, test.want)
+		}
+	}
+}
