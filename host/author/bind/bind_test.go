@@ -83,16 +83,19 @@ import (
 
 func main() {
 	decoder := json.NewDecoder(os.Stdin)
-	decoder.DisallowUnknownFields()
-	var in CreateDealInput
-	if err := decoder.Decode(&in); err != nil {
-		panic(err)
+	decoder.DisallowUnknownFields() // as pdk.Handle
+	inputs := []any{new(CreateDealInput), new(MergeInput)}
+	for n := 0; decoder.More(); n++ {
+		if err := decoder.Decode(inputs[min(n, 1)]); err != nil {
+			fmt.Println(err)
+			continue
+		}
+		out, err := json.Marshal(inputs[min(n, 1)])
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(string(out))
 	}
-	out, err := json.Marshal(in)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Print(string(out))
 }
 `,
 	} {
@@ -103,7 +106,7 @@ func main() {
 	run := func(args ...string) string {
 		c := exec.CommandContext(t.Context(), "go", args...)
 		c.Dir, c.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-		c.Stdin = strings.NewReader(deal)
+		c.Stdin = strings.NewReader(deal + others)
 		said, err := c.CombinedOutput()
 		if err != nil {
 			t.Fatalf("go %s: %v\n%s", args, err, said)
@@ -111,7 +114,38 @@ func main() {
 		return string(said)
 	}
 	run("vet", ".")
-	sameJSON(t, run("run", "."), deal)
+	lines := strings.Split(run("run", "."), "\n")
+	sameJSON(t, lines[0], deal)
+	if got := strings.Join(lines[1:], "\n"); got != read {
+		t.Errorf("the others give\n%s\nwant\n%s", got, read)
+	}
+}
+
+// others are inputs of merge with fields that are not in its schema, which is
+// open, or in that of option, which is closed; and read is what comes of them.
+const (
+	others = `{"id":"1","extra":true,"more":[{}]} {"id":"2","extra":true,"option":{"String":"s","vec":{"more":1}}} {"id":"3","extra":true,"option":{"more":1}} {"id":"4","extra":1}`
+	read   = `{"id":"1","extra":true}
+{"id":"2","extra":true,"option":{"String":"s","vec":{"more":1}}}
+json: unknown field "more"
+json: cannot unmarshal number into Go struct field fields.extra of type bool
+`
+)
+
+// TestImports: a file imports what it uses.
+func TestImports(t *testing.T) {
+	for schema, want := range map[string]string{
+		`{"properties":{"a":{"type":"string","description":"It has no bytes."}}}`: "import (\n\t\"encoding/json\"\n)",
+		`{"properties":{"a":{"type":"string"}},"additionalProperties":false}`:     "import (\n\t\"bytes\"\n\t\"encoding/json\"\n)",
+		`{"additionalProperties":{}}`:                                             "import (\n\t\"encoding/json\"\n)",
+		`{"type":"string"}`:                                                       "package main\n\n//",
+	} {
+		m := abi.Manifest{Name: "acme", Operations: []abi.Operation{{Name: "one", Input: []byte(schema)}}}
+		text, err := bind.Types(m, bind.Options{Language: "go"})
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s\ngives %v\n%s\nwant %s", schema, err, text, want)
+		}
+	}
 }
 
 // deal is an input in which what may be absent is absent or not, by turns.
