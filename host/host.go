@@ -302,6 +302,7 @@ func (h *Host) changed(s *catalog.Snapshot) {
 		_, there := s.Subscriptions[id]
 		return there || !is
 	})
+	h.outbox.Mended()
 	grants := make([]grant.Grant, len(s.Grants))
 	for i, g := range s.Grants {
 		grants[i] = g.Grant
@@ -403,6 +404,7 @@ func (h *Host) Run(told context.Context) error {
 			return nil
 		}
 	})
+	part("outboxes", func() error { return h.outbox.Run(ctx) })
 	part("access", func() error { return h.guard.Run(ctx) })
 	part("schedules", func() error { return h.schedules(ctx) })
 	part("plugins", func() error {
@@ -450,6 +452,7 @@ func (h *Host) scan(ctx context.Context) {
 	if err := h.plugins.Scan(ctx); err != nil {
 		h.config.Log.Error("plugins", "error", err)
 	}
+	h.outbox.Mended() // what a channel waited for may be there
 }
 
 // Close closes everything that New opened.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/secret"
 	"github.com/trama-run/trama/host/store/memory"
@@ -56,7 +57,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.config = Config{Guard: guard, Token: fileToken, Store: s, Catalog: objects, Secrets: secrets, Env: map[string]any{"CURRENCY": "BRL"}, Now: clock}
+	r.config = Config{Guard: guard, Token: fileToken, Store: s, Catalog: objects, Secrets: secrets, Outbox: outbox.New(outbox.Config{Store: s}), Env: map[string]any{"CURRENCY": "BRL"}, Now: clock}
 	r.mount(newAPI(r.config).endpoints())
 	return r
 }

@@ -48,7 +48,7 @@ func (a api) listSecrets(c *fiber.Ctx) error {
 	return c.JSON(list)
 }
 
-// putSecret sets a secret; the next use has it.
+// putSecret sets a secret; the next use has it, and what waits for it goes now.
 func (a api) putSecret(c *fiber.Ctx) error {
 	var q SecretValue
 	if strict(c, &q) != nil { // its words may quote the value
@@ -62,6 +62,7 @@ func (a api) putSecret(c *fiber.Ctx) error {
 	} else if err != nil {
 		return err
 	}
+	a.Outbox.Mended()
 	note(c, "secret/"+name)
 	return c.JSON(Done{"set": true})
 }

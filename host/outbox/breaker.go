@@ -34,19 +34,15 @@ type count struct {
 	tries, failed int
 }
 
-// wait says how long a queue's item has to wait for the breaker; 0: it may go.
-func (b *breaker) wait(queue string, now time.Time) time.Duration {
-	if !b.open {
+// wait says how long to wait for the breaker; 0: an item may go.
+func (b *breaker) wait(now time.Time) time.Duration {
+	switch left := b.until.Sub(now); {
+	case !b.open:
 		return 0
-	}
-	// All that waits would look at the same instant: a fifth of the pause
-	// spreads it.
-	spread := time.Duration(share(queue, 0) * float64(b.pause) / 5)
-	if left := b.until.Sub(now); left > 0 {
-		return left + spread
-	}
-	if b.probing {
-		return probeWait + spread
+	case left > 0:
+		return left
+	case b.probing:
+		return probeWait
 	}
 	return 0
 }

@@ -6,14 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
-)
-
-const (
-	calledFor  = 10 * time.Second      // a place is kept for the queue that was woken to take it
-	turnedAway = 5 * time.Second       // a queue looks again without being woken, at the earliest
-	perWaiting = 20 * time.Millisecond // and later by this for each that waits before it
-	probeWait  = 2 * time.Second       // a queue looks again while another's item is the probe
 )
 
 // endpoints are the places that items go to, by name. They live in memory:
@@ -21,6 +15,11 @@ const (
 type endpoints struct {
 	mu    sync.Mutex
 	known map[string]*endpoint // guarded by mu, with all that is in it
+	at    map[string]string    // the endpoint that a queue waits for, or was called to; guarded by mu
+}
+
+func newEndpoints() endpoints {
+	return endpoints{known: map[string]*endpoint{}, at: map[string]string{}}
 }
 
 // endpoint is one of them.
@@ -29,10 +28,8 @@ type endpoint struct {
 	breaker breaker
 	running int           // sends, until their outcome is committed
 	took    time.Duration // how long the last sends took, about
-
-	line    []string             // queues that were turned away, the longest first
-	waiting map[string]bool      // those of line that still wait
-	called  map[string]time.Time // queues that were woken to take a place, and until when it is theirs
+	gone    bool          // it is there for those that wait, to tell them
+	line
 }
 
 // place is leave to send one item.
@@ -53,60 +50,91 @@ func (at *endpoint) places() int {
 	return at.policy.AtOnce
 }
 
-// enter takes a place at an endpoint for a queue. If there is none now, it
-// says how long to wait before looking again.
-func (e *endpoints) enter(name, queue string, p Policy, now time.Time) (taken place, wait time.Duration, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	at := e.known[name]
-	if at == nil {
-		at = &endpoint{took: p.Slow, waiting: map[string]bool{}, called: map[string]time.Time{}}
-		e.known[name] = at
-	}
-	at.policy = p
-	maps.DeleteFunc(at.called, func(_ string, until time.Time) bool { return !until.After(now) })
-	delete(at.called, queue) // the place that was kept for it is free again, for it
-	if wait := at.breaker.wait(queue, now); wait > 0 {
-		return place{}, wait, false
-	}
-	if at.running+len(at.called) >= at.places() {
-		if !at.waiting[queue] {
-			at.waiting[queue] = true
-			at.line = append(at.line, queue)
-		}
-		return place{}, turnedAway + time.Duration(len(at.line))*perWaiting, false
-	}
-	delete(at.waiting, queue)
-	at.running++
-	return place{name, now, at.breaker.begin()}, 0, true
+// entry is what came of a queue that wanted a place.
+type entry struct {
+	place place
+	ok    bool
+	wait  time.Duration // before the queue looks again, if it has no place
+	wakes []store.Wake  // of others, which are to be set
 }
 
-// leave gives a place up, and says which queues are to be woken for those that
-// are free. called: the endpoint was tried; failure is what came of it.
-func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.Error) []string {
+// enter takes a place at an endpoint for a queue. held is how soon to look
+// again whether the endpoint can be tried at all; 0: it can.
+func (e *endpoints) enter(name, queue string, p Policy, held time.Duration, now time.Time) entry {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var got entry
+	if before := e.at[queue]; before != name {
+		got.wakes = e.left(queue, now)
+	}
+	at := e.known[name]
+	if at == nil {
+		at = &endpoint{took: p.Slow, line: newLine()}
+		e.known[name] = at
+	}
+	at.policy, at.gone = p, false
+	called := at.expect(queue, now)
+	pause := max(held, at.breaker.wait(now))
+	if pause > 0 || at.running+len(at.called) >= at.places() {
+		e.at[queue] = name
+		got.wait = at.stand(queue, called, pause, now)
+		return got
+	}
+	at.forget(queue)
+	delete(e.at, queue)
+	at.running++
+	got.place, got.ok = place{name, now, at.breaker.begin()}, true
+	return got
+}
+
+// leave gives a place up, and gives the wakes of those that are next. called:
+// the endpoint was tried; failure is what came of it.
+func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.Error) []store.Wake {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at := e.known[from.endpoint]
 	at.running--
 	at.took += (now.Sub(from.began) - at.took) / recent
 	at.breaker.note(at.policy.Breaker, now, from.probe, called, failure)
-	if at.breaker.open {
-		at.line = nil // they look again by themselves
-		clear(at.waiting)
-		clear(at.called)
+	return at.next(now)
+}
+
+// left takes a queue out of the line that it stands in, if it does, and gives
+// the wakes of those that are next: what took it away may be theirs too. The caller holds mu.
+func (e *endpoints) left(queue string, now time.Time) []store.Wake {
+	name, waits := e.at[queue]
+	if !waits {
 		return nil
 	}
-	var next []string
-	for at.running+len(at.called) < at.places() && len(at.line) > 0 {
-		queue := at.line[0]
-		at.line = at.line[1:]
-		if at.waiting[queue] {
-			delete(at.waiting, queue)
-			at.called[queue] = now.Add(calledFor)
-			next = append(next, queue)
-		}
+	delete(e.at, queue)
+	at := e.known[name]
+	if at == nil { // it was called, did not come in time, and the endpoint went
+		return nil
 	}
-	return next
+	at.forget(queue)
+	delete(at.called, queue)
+	wakes := at.next(now)
+	if at.gone && at.running+len(at.waiting)+len(at.called) == 0 {
+		delete(e.known, name)
+	}
+	return wakes
+}
+
+// empty takes in that nothing waits in a queue.
+func (e *endpoints) empty(queue string, now time.Time) []store.Wake {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.left(queue, now)
+}
+
+// all gives the wakes of those that are next at all endpoints.
+func (e *endpoints) all(now time.Time) (wakes []store.Wake) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, at := range e.known {
+		wakes = append(wakes, at.next(now)...)
+	}
+	return wakes
 }
 
 // Sending says whether an item is on its way to an endpoint now, or what became
@@ -131,7 +159,7 @@ type Endpoint struct {
 	Name    string `json:"name"`
 	Breaker string `json:"breaker"` // closed, open or half-open
 	Running int    `json:"running"` // sends at the moment
-	Waiting int    `json:"waiting"` // queues that wait for one of them to end
+	Waiting int    `json:"waiting"` // queues that wait for a place, the breaker or an operator
 	// Tries and Failed are those of the breaker's window.
 	Tries  int `json:"tries"`
 	Failed int `json:"failed"`
@@ -146,7 +174,13 @@ type Endpoint struct {
 func (o *Outbox) Keep(there func(name string) bool) {
 	o.endpoints.mu.Lock()
 	defer o.endpoints.mu.Unlock()
-	maps.DeleteFunc(o.endpoints.known, func(name string, at *endpoint) bool { return at.running == 0 && !there(name) })
+	maps.DeleteFunc(o.endpoints.known, func(name string, at *endpoint) bool {
+		if at.running > 0 || there(name) {
+			return false
+		}
+		at.gone, at.breaker = true, breaker{} // those that wait are told so, see Mended
+		return len(at.waiting)+len(at.called) == 0
+	})
 }
 
 // Endpoints lists the endpoints that were used since the start, by name.
@@ -157,6 +191,9 @@ func (o *Outbox) Endpoints() []Endpoint {
 	list := []Endpoint{}
 	for _, name := range slices.Sorted(maps.Keys(o.endpoints.known)) {
 		at := o.endpoints.known[name]
+		if at.gone {
+			continue
+		}
 		e := Endpoint{Name: name, Running: at.running, Waiting: len(at.waiting)}
 		at.breaker.describe(&e, at.policy.Breaker, now)
 		list = append(list, e)

@@ -7,10 +7,13 @@
 // taken by the other side, dead (with its tries and the reason, and it can be
 // put back: see host/deadletter), or cancelled by an operator. A failed try is
 // repeated by a schedule; queues of one endpoint share a bound on sends at the
-// same time and a breaker, which spares an endpoint that fails.
+// same time and a breaker, which spares an endpoint that fails. While nothing may
+// go there, be it that an operator has to mend something first, one of them looks
+// for all; then they go in the order in which they came.
 //
 // Queues, tries and outcomes are in the store. The state of endpoints is in
-// memory alone: a restart finds every breaker closed, and loses nothing by it.
+// memory alone: a restart finds every breaker closed, and loses nothing by it,
+// since [Outbox.Run] then has all look.
 // The package must not know what items say or how they travel: a [Sender] does.
 package outbox
 
@@ -130,6 +133,7 @@ type Outbox struct {
 	config    Config
 	queues    *turn.Turns // an item is not cancelled while it is sent
 	endpoints endpoints
+	mended    chan struct{}
 	ended     sync.Map // by queue, what became of its first item and could not be committed yet: known
 }
 
@@ -147,7 +151,7 @@ func New(config Config) *Outbox {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Outbox{config: config, queues: turn.New(), endpoints: endpoints{known: map[string]*endpoint{}}}
+	return &Outbox{config: config, queues: turn.New(), endpoints: newEndpoints(), mended: make(chan struct{}, 1)}
 }
 
 // now is the clock, to the millisecond that records keep.
@@ -198,6 +202,7 @@ func (o *Outbox) Work(ctx context.Context, queue string) (time.Time, error) {
 		o.ended.Delete(queue) // it was cancelled
 	}
 	if len(items) == 0 {
+		o.wake(ctx, o.endpoints.empty(queue, o.now()))
 		return time.Time{}, nil
 	}
 	again, err := o.first(ctx, lane, items[0])
@@ -229,18 +234,20 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 	if state.Next.After(now) {
 		return state.Next, nil
 	}
+	var pause time.Duration
 	name, held := lane.Sender.Endpoint(item)
 	if held != nil {
 		o.config.Log.Debug("outbox held", "queue", item.Queue, "reason", held.Message)
-		return now.Add(heldPause(now, item.At)), nil
+		pause = heldPause(now, item.At)
 	}
-	taken, wait, ok := o.endpoints.enter(name, item.Queue, lane.Policy, now)
-	if !ok {
-		return now.Add(wait), nil
+	got := o.endpoints.enter(name, item.Queue, lane.Policy, pause, now)
+	o.wake(ctx, got.wakes)
+	if !got.ok {
+		return now.Add(got.wait), nil
 	}
 	called := false // the endpoint has answered, or failed to
 	var failure *abi.Error
-	defer func() { o.leave(ctx, taken, called, failure) }()
+	defer func() { o.wake(ctx, o.endpoints.leave(got.place, o.now(), called, failure)) }()
 	outcome, failure := send(ctx, lane.Sender, item, name, state.Failed+1)
 	if ctx.Err() != nil {
 		return time.Time{}, ctx.Err() // cut short: it is sent again, with the same effect id
@@ -385,24 +392,6 @@ func (o *Outbox) load(ctx context.Context, id store.ID, into any) error {
 		return fmt.Errorf("record %s %s: %w", id.Kind, id.Key, err)
 	}
 	return nil
-}
-
-// leave gives an endpoint's place up and wakes the queues that get it.
-func (o *Outbox) leave(ctx context.Context, from place, called bool, failure *abi.Error) {
-	now := o.now()
-	next := o.endpoints.leave(from, now, called, failure)
-	if len(next) == 0 || ctx.Err() != nil {
-		return
-	}
-	var batch store.Batch
-	for _, queue := range next {
-		batch.Wake = append(batch.Wake, store.Wake{Key: queue, At: now})
-	}
-	if _, err := o.config.Store.Commit(ctx, &batch); err != nil {
-		o.config.Log.Warn("outboxes not woken; they look again by themselves", "endpoint", from.endpoint, "error", err)
-		return
-	}
-	o.config.Poke()
 }
 
 // cut bounds a text of another system.

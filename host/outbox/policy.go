@@ -72,7 +72,7 @@ const (
 )
 
 func heldPause(now, since time.Time) time.Duration {
-	return min(max(now.Sub(since)/4, minHeld), maxHeld)
+	return min(max(now.Sub(since)/4, minHeld), maxHeld).Truncate(time.Millisecond) // as exact as the clock
 }
 
 // RetryAfter reads the header of that name: seconds, or a date (RFC 9110,

@@ -26,6 +26,7 @@ type life struct {
 	runs     *run.Runner
 	channels *channel.Channels
 	dispatch *dispatch.Dispatcher
+	outbox   *outbox.Outbox
 
 	down   chan struct{} // closed when it ends
 	ending sync.Once
@@ -48,19 +49,18 @@ func (w *world) begin() *life {
 	find := func() *catalog.Catalog { return w.catalog }
 	plugins := &plugins{l}
 	poke := func() { l.dispatch.Poke() }
-	var out *outbox.Outbox
 	l.runs = run.New(run.Config{Store: s, Catalog: find, Plugins: plugins, Secret: func(string) error { return nil }, Poke: poke, ID: w.id, Log: log})
 	l.channels = channel.New(channel.Config{Readers: 1, Store: s, Catalog: find, Plugins: plugins, Secrets: secret.New([]string{"TRAMA_SECRET_SIM_TOKEN=token"}, ""), Poke: poke, Log: log,
-		Sending: func(endpoint string) bool { return out.Sending(endpoint) }, Event: l.runs.AddEvent,
+		Sending: func(endpoint string) bool { return l.outbox.Sending(endpoint) }, Event: l.runs.AddEvent,
 	})
-	out = outbox.New(outbox.Config{Store: s, Poke: poke, Log: log, Lanes: map[string]outbox.Lane{
+	l.outbox = outbox.New(outbox.Config{Store: s, Poke: poke, Log: log, Lanes: map[string]outbox.Lane{
 		outbox.PrefixContact: {Sender: l.channels.Sender(), Policy: channel.SendPolicy()},
 	}})
 	l.dispatch = dispatch.New(s, log, map[string]dispatch.Handler{
 		channel.PrefixIntake: l.channels.Intake,
 		mail.Prefix:          l.runs.Contact,
 		run.PrefixRun:        l.runs.Alone,
-		outbox.PrefixContact: out.Work,
+		outbox.PrefixContact: l.outbox.Work,
 	})
 	return l
 }
@@ -75,9 +75,15 @@ func (l *life) live() {
 		}
 		close(ended)
 	}()
+	woken := make(chan struct{})
+	go func() {
+		l.outbox.Run(ctx) //nolint:errcheck // it has none
+		close(woken)
+	}()
 	<-l.down
 	cancel()
 	<-ended
+	<-woken
 	waiting, done := context.WithTimeout(context.Background(), l.patience())
 	l.runs.Close(waiting)
 	done()
