@@ -233,7 +233,7 @@ func (c *Channels) call(ctx context.Context, ch catalog.Channel, how adapterCall
 		Plugin: ch.Adapter, Export: how.export, Input: data, EffectID: how.effectID, Secrets: map[string]string{},
 		Blobs: how.blobs, Timeout: how.timeout,
 		Log: func(level, text string) {
-			c.config.Log.Info("channel adapter", "channel", ch.ID, "level", level, "text", text)
+			c.config.Log.Log(ctx, levelOf(level), "channel adapter", "channel", ch.ID, "text", text)
 		},
 	}
 	for name, list := range ch.Secrets {
@@ -250,6 +250,14 @@ func (c *Channels) call(ctx context.Context, ch catalog.Channel, how adapterCall
 	}
 	output, _, failure := c.config.Plugins.Call(ctx, call)
 	return output, failure
+}
+
+// levelOf is the host's level of an adapter's.
+func levelOf(level string) (l slog.Level) {
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return slog.LevelInfo // Extism's "trace", and what others may think of
+	}
+	return l
 }
 
 // configOf gives a channel's config as the adapter gets it.

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -36,6 +37,17 @@ func TestLacks(t *testing.T) {
 		}
 		if !right {
 			t.Errorf("%v, %q: %q, want %q", test.secrets, test.egress, notes, test.want)
+		}
+	}
+}
+
+// TestLevelOf: what an adapter logs has the level that it says.
+func TestLevelOf(t *testing.T) {
+	for level, want := range map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError, "trace": slog.LevelInfo,
+	} {
+		if got := levelOf(level); got != want {
+			t.Errorf("%s is logged as %s, want %s", level, got, want)
 		}
 	}
 }
