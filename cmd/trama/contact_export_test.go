@@ -114,6 +114,14 @@ func TestExport(t *testing.T) {
 	if none := trama(front.URL, "contact", "export", "--json", "--tag", "none"); none != "[]\n" {
 		t.Errorf("no contacts: %q", none)
 	}
+	typed := "contact,also,name,language,opt_in,tags,var.code,json.code,json.total\nshop/p:9000,,,,,typed,007,,\"[9007199254740993,true]\"\nshop/p:9001,,,,,typed,,7,\n"
+	if err := os.WriteFile(path, []byte(typed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trama(server.admin, "contact", "import", path)
+	if again := trama(server.admin, "contact", "export", "--tag", "typed"); again != typed {
+		t.Errorf("%s came out as %s", typed, again)
+	}
 	if left, err := os.ReadDir(spool); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
 	}

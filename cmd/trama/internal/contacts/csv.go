@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -34,8 +34,9 @@ func (p program) contactCSV() []*cobra.Command {
 names the columns. "contact" is a key such as wa/whatsapp:5511987654321; name,
 language and opt_in (in, out or unknown) are the contact's; tags and the keys of
 further addresses, also, are added: several are separated by commas, and one
-with a comma in it stands in double quotes; var.NAME is a variable. Empty fields
-change nothing. Commas or semicolons separate the fields. A row with a mistake is not taken, and named with its
+with a comma in it stands in double quotes; var.NAME is a variable that is a
+text, also where it looks like a number, and json.NAME one that is given as JSON,
+such as 7, true or ["a","b"]. Empty fields change nothing. Commas or semicolons separate the fields. A row with a mistake is not taken, and named with its
 line; to import the same file again changes nothing more.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -80,8 +81,8 @@ func readRows(data []byte, names []string) (rows []admin.ImportRow, wrong []admi
 		columns[at] = name
 	}
 	for i, column := range columns {
-		if !slices.Contains(contactColumns(), column) && !strings.HasPrefix(column, "var.") {
-			return nil, nil, fmt.Errorf("line 1: column %q is none of %s and var.NAME: name it with --map %s=var.NAME", column, strings.Join(contactColumns(), ", "), column)
+		if !slices.Contains(contactColumns(), column) && variable(column) == "" {
+			return nil, nil, fmt.Errorf("line 1: column %q is none of %s, var.NAME and json.NAME: name it with --map %s=var.NAME", column, strings.Join(contactColumns(), ", "), column)
 		}
 		if slices.Contains(columns[:i], column) {
 			return nil, nil, fmt.Errorf("line 1: two columns are %q", column)
@@ -172,7 +173,13 @@ func rowOf(line int, columns, fields []string) (row admin.ImportRow, err error) 
 			if row.Vars == nil {
 				row.Vars = map[string]any{}
 			}
-			row.Vars[strings.TrimPrefix(column, "var.")] = text
+			name := variable(column)
+			if _, twice := row.Vars[name]; twice {
+				return row, fmt.Errorf("var.%s and json.%[1]s both have a value: leave one of them empty", name)
+			}
+			if row.Vars[name], err = valueOf(column, text); err != nil {
+				return row, err
+			}
 		}
 	}
 	return row, nil
@@ -261,16 +268,60 @@ func (p program) importContacts(ctx context.Context, file string, names []string
 	return nil
 }
 
-// fieldOf writes a variable as a field: texts and numbers as they are, the rest as
-// JSON.
-func fieldOf(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case bool:
-		return strconv.FormatBool(v)
+// Columns of variables: what is in them would not say of 007 or true whether it
+// is a text.
+const (
+	textColumn = "var."
+	jsonColumn = "json."
+)
+
+// variable is the name of the variable in a column; "": it has none.
+func variable(column string) string {
+	for _, prefix := range []string{textColumn, jsonColumn} {
+		if name, ok := strings.CutPrefix(column, prefix); ok {
+			return name
+		}
 	}
-	return cli.Compact(value, 1<<20)
+	return ""
+}
+
+// columnOf is the column in which a variable comes back as it is. An empty text
+// would change nothing in the one for texts, and CSV takes a carriage return for
+// a part of a line's end.
+func columnOf(name string, value any) string {
+	if text, is := value.(string); is && text != "" && !strings.Contains(text, "\r") {
+		return textColumn + name
+	}
+	return jsonColumn + name
+}
+
+// fieldOf writes a variable as the field of a column; "" if it belongs into
+// another.
+func fieldOf(column string, variables map[string]any) (string, error) {
+	name := variable(column)
+	value, known := variables[name]
+	if !known || columnOf(name, value) != column {
+		return "", nil
+	}
+	if text, is := value.(string); is && strings.HasPrefix(column, textColumn) {
+		return text, nil
+	}
+	var data strings.Builder
+	encoder := json.NewEncoder(&data)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return strings.TrimSuffix(data.String(), "\n"), err
+}
+
+// valueOf reads a field of a column.
+func valueOf(column, field string) (value any, err error) {
+	if strings.HasPrefix(column, textColumn) {
+		return field, nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(field))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil || !json.Valid([]byte(field)) {
+		return nil, fmt.Errorf("%s: %.80q is no JSON: write a text as \"text\", or name the column var.%s", column, field, variable(column))
+	}
+	return value, nil
 }

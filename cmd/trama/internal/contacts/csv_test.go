@@ -1,14 +1,21 @@
 package contacts
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/csv"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/trama-run/trama/host/admin"
 	"github.com/trama-run/trama/host/contact"
 )
 
@@ -27,13 +34,14 @@ func TestReadRows(t *testing.T) {
 		{"contact,name,tags\nwa/p:1,Ana,\nwa/p:2,Bia,\"a\"\"b\"\n", "Ana", "3: no list"},
 		{"contact,name\nwa/p:1,\"a;'=1+1;b\"\n", "a;=1+1;b", ""},
 		{"", "", "first line"},
+		{"contact,name,json.a,var.a\nwa/p:1,Ana,7,\nwa/p:2,B,x,\nwa/p:3,C,1 2,\nwa/p:4,D,1,1\n", "Ana", "3: no JSON, 4: no JSON, 5: both have"},
 	} {
 		rows, wrong, err := readRows([]byte(c.file), nil)
 		if len(wrong) > 0 {
 			var all []string
 			for _, one := range wrong {
 				says := one.Error
-				for _, part := range []string{"1 fields", "3 fields", "no list"} {
+				for _, part := range []string{"1 fields", "3 fields", "no list", "no JSON", "both have"} {
 					if strings.Contains(one.Error, part) {
 						says = part
 					}
@@ -95,4 +103,48 @@ func TestLists(t *testing.T) {
 	if err != nil || !slices.Equal(rows[0].AddTags, []string{"vip", "big spender"}) {
 		t.Errorf("%+v, %v", rows, err)
 	}
+}
+
+// TestVariables: variables are imported as they were exported, with their types.
+func TestVariables(t *testing.T) {
+	text := rapid.StringMatching(`[a0-9 ,;"=+@'\n\r\[\]{}:.-]{0,9}`)
+	scalar := rapid.OneOf(
+		rapid.Map(text, func(s string) any { return s }), rapid.Map(rapid.Bool(), func(b bool) any { return b }),
+		rapid.Map(rapid.Int64(), func(n int64) any { return json.Number(strconv.FormatInt(n, 10)) }),
+		rapid.SampledFrom([]any{nil, "007", "7", "true", "null", `"quoted"`, "[1]", json.Number("1.50"), json.Number("1e3")}),
+	)
+	value := rapid.OneOf(scalar, rapid.Map(rapid.SliceOfN(scalar, 0, 3), func(l []any) any { return l }),
+		rapid.Map(rapid.MapOfN(text, scalar, 0, 3), func(m map[string]any) any { return m }))
+	rapid.Check(t, func(t *rapid.T) {
+		var people []admin.ContactInfo
+		for n := range rapid.IntRange(1, 3).Draw(t, "people") {
+			people = append(people, admin.ContactInfo{Key: contact.Key(fmt.Sprint("wa/p:", n)), Variables: rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "json.a", "var.a"}), value, 0, 4).Draw(t, "variables")})
+		}
+		spool, err := os.CreateTemp("", "variables-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(spool.Name())
+		defer spool.Close()
+		e := exported{file: spool, rows: bufio.NewWriter(spool), variables: map[string]bool{}}
+		for _, one := range people {
+			if err := e.take(one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var file bytes.Buffer
+		if err := errors.Join(e.rows.Flush(), e.writeCSV(&file)); err != nil {
+			t.Fatal(err)
+		}
+		rows, wrong, err := readRows(file.Bytes(), nil)
+		if err != nil || len(wrong) > 0 || len(rows) != len(people) {
+			t.Fatalf("%s: %+v, %+v, %v", &file, rows, wrong, err)
+		}
+		for i, row := range rows {
+			got, want := fmt.Sprintf("%#v", row.Vars), fmt.Sprintf("%#v", people[i].Variables)
+			if got != want && len(row.Vars)+len(people[i].Variables) > 0 {
+				t.Fatalf("%s: %s became %s", &file, want, got)
+			}
+		}
+	})
 }

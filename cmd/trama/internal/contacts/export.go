@@ -3,6 +3,7 @@ package contacts
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -34,8 +35,8 @@ const maxLooks = 5
 type exported struct {
 	tag       string
 	file      *os.File
-	rows      *bufio.Writer // as lines of JSON
-	variables map[string]bool
+	rows      *bufio.Writer   // as lines of JSON
+	variables map[string]bool // columns
 	// merged are those that another became while pages were read, by key; gone
 	// are the rows that they stand for.
 	merged map[contact.Key]admin.ContactInfo
@@ -126,8 +127,8 @@ func (e *exported) take(one admin.ContactInfo) error {
 
 // name keeps which variables a contact has.
 func (e *exported) name(one admin.ContactInfo) {
-	for name := range one.Variables {
-		e.variables[name] = true
+	for name, value := range one.Variables {
+		e.variables[columnOf(name, value)] = true
 	}
 }
 
@@ -201,12 +202,10 @@ func (e *exported) writeJSON(to io.Writer) error {
 }
 
 func (e *exported) writeCSV(to io.Writer) error {
-	w, names := csv.NewWriter(to), slices.Sorted(maps.Keys(e.variables))
-	head := contactColumns()
-	for _, name := range names {
-		head = append(head, "var."+name)
-	}
-	if err := w.Write(head); err != nil {
+	w, columns := csv.NewWriter(to), slices.SortedFunc(maps.Keys(e.variables), func(a, b string) int {
+		return cmp.Or(strings.Compare(variable(a), variable(b)), strings.Compare(b, a))
+	})
+	if err := w.Write(append(contactColumns(), columns...)); err != nil {
 		return err
 	}
 	err := e.each(func(one admin.ContactInfo) error {
@@ -215,8 +214,12 @@ func (e *exported) writeCSV(to io.Writer) error {
 			also[i] = string(at)
 		}
 		row := []string{string(one.Key), listOf(also), one.Name, one.Language, one.Opts[one.Key].State, listOf(one.Tags)}
-		for _, name := range names {
-			row = append(row, fieldOf(one.Variables[name]))
+		for _, column := range columns {
+			field, err := fieldOf(column, one.Variables)
+			if err != nil {
+				return fmt.Errorf("contact %s: %w", one.Key, err)
+			}
+			row = append(row, field)
 		}
 		for i := range row {
 			row[i] = escaped(row[i])
