@@ -207,5 +207,5 @@ func (q *call) keep() run.Keep {
 	if q.once != nil {
 		life = max(life, q.once.For)
 	}
-	return run.Keep{Route: q.route.name, Caller: q.identity(), For: life}
+	return run.Keep{Route: q.route.name, Caller: q.identity(), For: life, Terms: q.route.terms}
 }

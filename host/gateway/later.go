@@ -148,6 +148,9 @@ func (g *Gateway) status(q *call, id string) error {
 		return err
 	}
 	if q.route = q.state.table.named[c.Route]; q.route == nil {
+		q.route = gone(q.state.snapshot, c)
+	}
+	if q.route == nil {
 		return none
 	}
 	allow := []string{fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions}

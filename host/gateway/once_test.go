@@ -221,6 +221,35 @@ func TestAsync(t *testing.T) {
 	}
 }
 
+// TestAsyncWithoutRoute: an answer is there for who asked for it, and for nobody
+// else, when its route is gone.
+func TestAsyncWithoutRoute(t *testing.T) {
+	r := serve(t, `
+- {method: POST, path: /secured, flow: slowly, async: always, security: {clients: any}}
+- {method: POST, path: /network, flow: slowly, async: always, security: {ips: [127.0.0.0/8], rate: 1/1h}}
+- {method: POST, path: /open, flow: slowly, async: always}
+`, map[string]string{"gateway.yaml": `cors: {origins: ["https://shop.example"]}`})
+	erp := []string{"client_id", r.clients["erp"], "Origin", "https://shop.example"}
+	secured := r.call("POST", "/api/secured", `{"n": 1}`, erp...).want(202, "").header.Get("Location")
+	r.plugin.hold()
+	network := r.call("POST", "/api/network", `{"n": 2}`).want(202, "").header.Get("Location")
+	open := r.call("POST", "/api/open", `{"n": 3}`).want(202, "").header.Get("Location")
+	r.files["routes.yaml"] = []byte("- {method: GET, path: /other, flow: echo, security: {clients: [shop]}}")
+	r.apply()
+	r.plugin.release() // and they are answered after that
+	r.call("GET", secured, "").problem(401, "unauthorized")
+	r.call("GET", secured, "", "client_id", r.clients["shop"]).problem(404, "no_call")
+	for at, headers := range map[string][]string{secured: erp, network: nil, open: nil} {
+		if s := r.done(at, headers...); s.Status != gateway.StatusDone || s.Answer == nil || s.Answer.Status != 201 {
+			t.Errorf("%s: %+v", at, s)
+		}
+	}
+	r.call("GET", secured, "", erp...).want(200, "").has("Access-Control-Allow-Origin", "https://shop.example")
+	r.files["routes.yaml"] = []byte("- {method: POST, path: /open, flow: echo, security: {clients: [shop]}}")
+	r.apply() // what a route that is there asks for counts
+	r.call("GET", open, "").problem(401, "unauthorized")
+}
+
 // TestAsyncAfterACrash: what was answered with 202 is done, whatever becomes of
 // the host.
 func TestAsyncAfterACrash(t *testing.T) {

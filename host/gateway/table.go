@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"net/url"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/schema"
 )
 
@@ -37,8 +39,9 @@ type route struct {
 	cors              *catalog.CORS // nil: none
 	owner             string        // see catalog.Snapshot.Security
 	security          access.Security
-	open              bool           // the security lets anyone call
-	request, response *schema.Schema // nil: anything
+	terms             json.RawMessage // the security, for when the route is gone
+	open              bool            // the security lets anyone call
+	request, response *schema.Schema  // nil: anything
 	// unfit says why a schema can't be read that once could; empty: nothing.
 	unfit string
 	calls *atomic.Int64 // that are being answered, over changes of the route
@@ -66,12 +69,34 @@ func newTable(s *catalog.Snapshot, before *table) *table {
 
 func newRoute(s *catalog.Snapshot, r catalog.Route) *route {
 	made := &route{Route: r, name: r.Name(), params: r.Params(), cors: r.CORS, calls: &atomic.Int64{}}
-	made.owner, made.security = s.Security(r)
-	made.open = len(made.security) == 0 || slices.ContainsFunc(made.security, func(w access.Way) bool { return w.Public })
+	owner, security := s.Security(r)
+	made.ask(owner, security)
 	if made.cors == nil {
 		made.cors = s.Gateway.CORS
 	}
 	return made
+}
+
+// ask sets what the route asks of its callers.
+func (r *route) ask(owner string, security access.Security) {
+	r.owner, r.security = owner, security
+	r.open = len(security) == 0 || slices.ContainsFunc(security, func(w access.Way) bool { return w.Public })
+	var err error
+	if r.terms, err = json.Marshal(security); err != nil { // it came as JSON
+		panic(err)
+	}
+}
+
+// gone is a route that is not there any more, as far as later answers of its
+// calls ask for it; nil: it is not known who may have them.
+func gone(s *catalog.Snapshot, c run.Call) *route {
+	var security access.Security
+	if len(c.Terms) == 0 || json.Unmarshal(c.Terms, &security) != nil {
+		return nil
+	}
+	r := &route{name: c.Route, cors: s.Gateway.CORS}
+	r.ask(c.Route, security)
+	return r
 }
 
 // compile reads the route's schemas, unless they are those that it had.

@@ -24,14 +24,18 @@ type Keep struct {
 	Route  string        `json:"route"`            // its name
 	Caller string        `json:"caller,omitempty"` // empty: nobody in particular
 	For    time.Duration `json:"for"`
+	// Terms are those of the route, as the gateway writes them: they hold for who
+	// asks for the answer when the route is gone.
+	Terms json.RawMessage `json:"terms,omitempty"`
 }
 
 // Call is what is kept of a gateway run whose answer may be asked for later.
 type Call struct {
-	Run    string    `json:"run"`
-	Route  string    `json:"route"`
-	Caller string    `json:"caller,omitempty"`
-	Made   time.Time `json:"made"`
+	Run    string          `json:"run"`
+	Route  string          `json:"route"`
+	Caller string          `json:"caller,omitempty"`
+	Terms  json.RawMessage `json:"terms,omitempty"` // see Keep; none: of an earlier version
+	Made   time.Time       `json:"made"`
 	// Answered is when the answer was there; nil: it is not yet.
 	Answered *time.Time `json:"answered,omitempty"`
 	// Response and Failure are as in Answer.
@@ -104,7 +108,7 @@ func (g *gatewayRun) save(ctx context.Context, trigger string, keep Keep, wake t
 	if err != nil {
 		return fmt.Errorf("run %s: %w", g.record.ID, err)
 	}
-	call, err := Call{Run: g.record.ID, Route: keep.Route, Caller: keep.Caller, Made: g.session.Made}.put(max(record.TTL, keep.For))
+	call, err := Call{Run: g.record.ID, Route: keep.Route, Caller: keep.Caller, Terms: keep.Terms, Made: g.session.Made}.put(max(record.TTL, keep.For))
 	if err != nil {
 		return err
 	}
@@ -135,7 +139,7 @@ func (g *gatewayRun) tell(b *store.Batch) error {
 	if keep == nil || g.reply == nil && (g.session.Told || !g.session.Over()) {
 		return nil
 	}
-	c := Call{Run: g.session.ID, Route: keep.Route, Caller: keep.Caller, Made: g.session.Made, Answered: &now}
+	c := Call{Run: g.session.ID, Route: keep.Route, Caller: keep.Caller, Terms: keep.Terms, Made: g.session.Made, Answered: &now}
 	if failure := g.session.Run.Failure; g.reply != nil {
 		c.Response, c.Failure = g.reply.Response, g.reply.Failure
 	} else if failure != nil {
