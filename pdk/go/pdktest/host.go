@@ -136,13 +136,15 @@ func samePart(want, got abi.HTTPPart) bool {
 	return want == got
 }
 
-func header(headers map[string]string, name string) (string, bool) {
-	for key, value := range headers {
-		if strings.EqualFold(key, name) {
-			return value, true
+// header gives a header in any spelling. That of pdk.JSONRequest gives way to
+// another one, as it does in a plugin.
+func header(headers map[string]string, name string) (value string, found bool) {
+	for key, v := range headers {
+		if strings.EqualFold(key, name) && (!found || key != "Content-Type") {
+			value, found = v, true
 		}
 	}
-	return "", false
+	return value, found
 }
 
 func body(request abi.HTTPRequest) (string, error) {

@@ -33,6 +33,7 @@ func TestHostExpectsExchanges(t *testing.T) {
 	}{
 		{"as expected", post, []abi.HTTPRequest{{Method: "POST", URL: "/x", Headers: map[string]string{"content-type": "application/json"}, Body: `{"b":2, "a":1}`}}, ""},
 		{"empty fields are not compared", abi.HTTPRequest{}, []abi.HTTPRequest{post}, ""},
+		{"its own type", abi.HTTPRequest{Headers: map[string]string{"Content-Type": "text/x"}}, []abi.HTTPRequest{{Headers: map[string]string{"content-type": "text/x", "Content-Type": "application/json"}}}, ""},
 		{"base64 is the same body", post, []abi.HTTPRequest{{Method: "POST", URL: "/x", Headers: post.Headers, BodyBase64: "eyJhIjoxLCJiIjoyfQ=="}}, ""},
 		{"GET by default", abi.HTTPRequest{Method: "GET"}, []abi.HTTPRequest{{}}, ""},
 		{"another method", post, []abi.HTTPRequest{{Method: "PUT", URL: "/x", Headers: post.Headers, Body: post.Body}}, "method PUT"},
