@@ -102,7 +102,7 @@ var allowed = map[string][]string{
 	"cmd/trama/internal/cli":      {"host/admin", "host/problem", "host/source", "host/workspace", "github.com/spf13/cobra"},
 	"cmd/trama/internal/contacts": {"cmd/trama/internal/cli", "host/admin", "host/contact", "host/run", "github.com/spf13/cobra"},
 	"cmd/trama/internal/flows":    {"cmd/trama/internal/change", "cmd/trama/internal/cli", "cmd/trama/internal/local", "host/admin", "host/catalog", "host/flow", "host/graph", "host/plugin", "host/run", "host/source", "github.com/spf13/cobra"},
-	"cmd/trama/internal/local":    {"cmd/trama/internal/cli", "host/author", "host/plugin", "host/plugintest", "host/sandbox", "host/sandbox/compile", "host/workspace", "github.com/spf13/cobra"},
+	"cmd/trama/internal/local":    {"cmd/trama/internal/cli", "host/author", "host/plugin", "host/plugintest", "host/sandbox", "host/sandbox/compile", "host/workspace", "pdk", "github.com/spf13/cobra"},
 	"cmd/trama/internal/plugins":  {"cmd/trama/internal/change", "cmd/trama/internal/cli", "cmd/trama/internal/local", "host/admin", "host/author", "host/catalog", "host/grant", "host/plugin", "host/sandbox", "host/seal", "host/workspace", "github.com/spf13/cobra"},
 	"cmd/trama/internal/project":  {"cmd/trama/internal/cli", "cmd/trama/internal/local", "host/author", "host/author/bind", "host/grant", "host/plugin", "host/plugintest", "host/plugintest/kit", "host/plugintest/portable", "host/sandbox", "host/source", "host/watch", "pdk", "github.com/spf13/cobra"},
 	"cmd/trama/internal/runs":     {"cmd/trama/internal/cli", "host/admin", "host/grant", "host/run", "host/run/record", "host/trial", "host/workspace", "github.com/spf13/cobra"},

@@ -10,9 +10,6 @@ func assemblyscript() Language {
 	return Language{
 		Name: "assemblyscript", Title: "AssemblyScript", Needs: ascTool.name + " (" + ascTool.get + ")",
 		Setup: "npm install", Main: "assembly/index.ts", PDK: "trama-pdk/", Marker: []string{"asconfig.json"},
-		Sources: []string{
-			"asconfig.json", "package.json", "assembly/*.ts", "assembly/*/*.ts", "trama-pdk/*.ts", "trama-pdk/assembly/*.ts",
-		},
 		templates: "assemblyscript/template",
 		copies:    []copied{{from: "assemblyscript", to: "trama-pdk", skip: []string{"template", "suite", "tests", "testdata", "node_modules", "*.go"}}},
 		ignore:    []string{"/node_modules/"},

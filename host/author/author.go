@@ -32,14 +32,15 @@ type Language struct {
 
 	// Marker is the file by which a project's language is known; any of them.
 	Marker []string
-	// Sources are the patterns of the files that a build reads, beside the
-	// manifest, below the project's directory.
-	Sources []string
 
 	templates string // where the embedded PDKs have the sources of new projects
 	copies    []copied
 	ignore    []string // what a build leaves, for .gitignore
 	compile   func(*job) error
+	// beyond lists what the last build has read that lies outside of the project:
+	// files, and directories of which any file counts. nil: it can read nothing
+	// there.
+	beyond func(*job) ([]string, error)
 }
 
 // copied are files of the embedded PDKs, and where a project has them.

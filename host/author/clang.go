@@ -12,7 +12,6 @@ func c() Language {
 	return Language{
 		Name: "c", Title: "C", Needs: clangTool.name + " (" + clangTool.get + ")",
 		Main: "plugin.c", PDK: "trama.h", Marker: []string{"plugin.c", "plugin.cc"},
-		Sources:   []string{"*.c", "*.cc", "*.h", "*.hh", "*/*.h", "*/*.c"},
 		templates: "c/template",
 		copies:    []copied{{from: "c/trama.h", to: "trama.h"}},
 		compile:   compileC,

@@ -1,12 +1,14 @@
 package author
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 func golang() Language {
 	return Language{
 		Name: "go", Title: "Go", Needs: goTool.name + " (" + goTool.get + ")",
 		Main: "main.go", PDK: "trama/", Marker: []string{"go.mod"},
-		Sources:   []string{"go.mod", "go.sum", "*.go", "*/*.go", "*/*/*.go", "*/*/*/*.go"},
 		templates: "go/template",
 		copies: []copied{
 			{from: "go", to: "trama/pdk/go", skip: []string{"template", "pdktest", "suite", "*_test.go"}},
@@ -16,6 +18,7 @@ func golang() Language {
 			{from: "abi", to: "trama/pdk/abi", skip: []string{"*_test.go"}},
 		},
 		compile: compileGo,
+		beyond:  beyondGo,
 	}
 }
 
@@ -41,8 +44,30 @@ func compileGo(j *job) error {
 	if err != nil {
 		return err
 	}
-	// Nothing of the machine goes in: no paths, no state of a repository, no
-	// build id, and no workspace around the project counts.
-	env := []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS="}
-	return j.run(env, program, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", j.out, ".")
+	// Nothing of the machine goes in: no paths, no state of a repository, and no
+	// build id.
+	return j.run(goEnv(), program, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", j.out, ".")
+}
+
+// goEnv is what a build is for. No workspace around the project counts.
+func goEnv() []string {
+	return []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS="}
+}
+
+// beyondGo asks for the directories of the packages that replace directives take
+// from elsewhere on this machine, for what they embed, and for their go.mod.
+func beyondGo(j *job) ([]string, error) {
+	program, err := j.tool(goTool)
+	if err != nil {
+		return nil, err
+	}
+	const local = `{{with .Module}}{{if .Replace}}{{if not .Replace.Version}}{{$.Dir}}{{"\n"}}{{.Replace.GoMod}}{{"\n"}}` +
+		`{{range $.EmbedFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}`
+	c := j.command(program, "list", "-e", "-deps", "-f", local, ".")
+	c.Env = append(c.Env, goEnv()...)
+	said, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return strings.Split(string(said), "\n"), nil
 }

@@ -18,7 +18,6 @@ func javascript() Language {
 	return Language{
 		Name: "js", Title: "JavaScript", Needs: noTool,
 		Main: "plugin.js", PDK: "trama.d.ts", Marker: []string{"plugin.js"},
-		Sources:   []string{"*.js", "*.mjs", "*.json", "*/*.js", "*/*.mjs", "*/*/*.js"},
 		templates: "js/template",
 		copies:    []copied{{from: "js/trama.d.ts", to: "trama.d.ts"}},
 		ignore:    []string{"/node_modules/"},
@@ -29,7 +28,6 @@ func javascript() Language {
 func typescript() Language {
 	l := javascript()
 	l.Name, l.Title, l.Main, l.Marker = "ts", "TypeScript", "plugin.ts", []string{"plugin.ts"}
-	l.Sources = append([]string{"*.ts", "*/*.ts", "*/*/*.ts"}, l.Sources...)
 	l.templates = "js/template-ts"
 	return l
 }

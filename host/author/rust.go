@@ -12,10 +12,6 @@ func rust() Language {
 	return Language{
 		Name: "rust", Title: "Rust", Needs: cargoTool().name + " (" + cargoTool().get + ")",
 		Main: "src/lib.rs", PDK: "trama-pdk/", Marker: []string{"Cargo.toml"},
-		Sources: []string{
-			"Cargo.toml", "Cargo.lock", "src/*.rs", "src/*/*.rs",
-			"trama-pdk/Cargo.toml", "trama-pdk/src/*.rs", "trama-pdk/src/*/*.rs",
-		},
 		templates: "rust/template",
 		copies: []copied{
 			{from: "rust/Cargo.toml", to: "trama-pdk/Cargo.toml"},
@@ -24,6 +20,7 @@ func rust() Language {
 		},
 		ignore:  []string{"/target/"},
 		compile: compileRust,
+		beyond:  beyondRust,
 	}
 }
 
@@ -116,4 +113,24 @@ func compileRust(j *job) error {
 		return err
 	}
 	return os.WriteFile(j.out, data, 0o644)
+}
+
+// beyondRust reads what cargo notes beside the module: the files of the project
+// and of the packages that it has by their paths, and what these include.
+func beyondRust(j *job) (files []string, err error) {
+	for _, target := range rustTargets {
+		data, err := os.ReadFile(filepath.Join(j.dir, "target", target, "release", "plugin.d"))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		const space = "\x00" // a space of a name is written with a \ before it
+		for _, name := range strings.Fields(strings.ReplaceAll(string(data), `\ `, space)) {
+			name = strings.TrimSuffix(strings.ReplaceAll(name, space, " "), ":")
+			files = append(files, name, filepath.Join(filepath.Dir(filepath.Dir(name)), "Cargo.toml"))
+		}
+	}
+	return files, nil
 }

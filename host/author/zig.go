@@ -11,7 +11,6 @@ func zig() Language {
 	return Language{
 		Name: "zig", Title: "Zig", Needs: zigTool.name + " (" + zigTool.get + ")",
 		Main: "plugin.zig", PDK: "trama.zig", Marker: []string{"plugin.zig"},
-		Sources:   []string{"*.zig", "*/*.zig", "*/*/*.zig"},
 		templates: "zig/template",
 		copies:    []copied{{from: "zig/trama.zig", to: "trama.zig"}},
 		compile:   compileZig,

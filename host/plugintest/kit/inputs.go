@@ -26,6 +26,9 @@ func (k *kit) answered(f function, what string, c plugintest.Call) error {
 		k.gives(f, what, out.Output)
 	case out.Error == nil || out.Kind == sandbox.KindGuest:
 	case out.Kind == sandbox.KindLimit && strings.HasPrefix(out.Error.Message, sandbox.ErrorText+" "):
+		if !k.once(f.name + " " + sandbox.ErrorText) {
+			break
+		}
 		k.find(f.name, "quote no more of the input in a message than a few dozen characters", "on %s the message of its error is too long to be taken", what)
 	case out.Kind == sandbox.KindTrap && out.Error.Code != abi.CodeTrap:
 		// Extism's http_request can tell its caller of no failure: the host ends
@@ -200,8 +203,13 @@ func (k *kit) oversized() error {
 			}
 		}
 		for _, call := range f.inputs {
-			if err := k.replacing(f, call, text, 1); err != nil {
-				return err
+			unanswered := call
+			unanswered.HTTP = nil // so that errors tell of the request
+			const places = 3      // of each input
+			for _, c := range []plugintest.Call{call, unanswered} {
+				if err := k.replacing(f, c, text, places); err != nil {
+					return err
+				}
 			}
 		}
 	}

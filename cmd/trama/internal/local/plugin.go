@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
 	"github.com/trama-run/trama/host/author"
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/pdk"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -18,8 +20,9 @@ import (
 const ManifestFile = "manifest.json"
 
 // PluginFile gives the file that an argument names: itself, or what a project's
-// build has made.
-func PluginFile(arg string) (string, error) {
+// build makes now. What has changed since the last build is the compiler's to
+// know, whose cache makes another one cheap.
+func PluginFile(ctx context.Context, p *cli.Program, arg string) (string, error) {
 	info, err := os.Stat(arg)
 	if err != nil || !info.IsDir() {
 		return arg, err
@@ -31,7 +34,14 @@ func PluginFile(arg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var manifest struct{ Name string }
+	if _, err := author.Detect(arg); err == nil {
+		built, err := Build(ctx, p, arg, false)
+		if missing, is := errors.AsType[*author.MissingTool](err); is {
+			return "", fmt.Errorf("%w; or name a file that is built, to take it as it is", missing)
+		}
+		return built.Path, err
+	}
+	var manifest struct{ Name string } // of what is built by other means than ours
 	if err := json.Unmarshal(data, &manifest); err != nil || manifest.Name == "" {
 		return "", fmt.Errorf("%s: it has no name that can be read: %w", filepath.Join(arg, ManifestFile), errors.Join(err, errNoName))
 	}
@@ -41,15 +51,12 @@ func PluginFile(arg string) (string, error) {
 	} else if err != nil {
 		return "", err
 	}
-	language, err := author.Detect(arg)
-	if err != nil { // built by other means than ours
-		return file, nil
-	}
-	newer, err := language.Newer(arg, file)
-	if err == nil && newer != "" {
-		err = fmt.Errorf("%s is older than %s; run: trama plugin build %s", file, newer, arg)
-	}
-	return file, err
+	return file, nil
+}
+
+// Build builds a project. Compilers say what they say on stderr.
+func Build(ctx context.Context, p *cli.Program, dir string, debug bool) (author.Built, error) {
+	return author.Build{Dir: dir, Files: pdk.Files, Environ: p.Environ, Output: p.Stderr, Debug: debug}.Run(ctx)
 }
 
 var errNoName = errors.New(`want a field "name"`)
@@ -60,12 +67,17 @@ func IsProject(arg string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// OpenPlugin opens a plugin's file, or that of a project. The caller calls done.
-func OpenPlugin(ctx context.Context, arg, network string) (_ *plugintest.Plugin, done func() error, err error) {
-	file, err := PluginFile(arg)
+// OpenProject opens what [PluginFile] gives. The caller calls done.
+func OpenProject(ctx context.Context, p *cli.Program, arg, network string) (_ *plugintest.Plugin, done func() error, err error) {
+	file, err := PluginFile(ctx, p, arg)
 	if err != nil {
 		return nil, nil, err
 	}
+	return OpenPlugin(ctx, file, network)
+}
+
+// OpenPlugin opens a plugin's file. The caller calls done.
+func OpenPlugin(ctx context.Context, file, network string) (_ *plugintest.Plugin, done func() error, err error) {
 	box, end, err := OpenSandbox()
 	if err != nil {
 		return nil, nil, err

@@ -37,7 +37,7 @@ type inspection struct {
 }
 
 func (p program) inspectFile(ctx context.Context, arg string) error {
-	path, err := local.PluginFile(arg)
+	path, err := local.PluginFile(ctx, p.Program, arg)
 	if err != nil {
 		return err
 	}

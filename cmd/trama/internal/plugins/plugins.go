@@ -36,7 +36,7 @@ func Command(of *cli.Program, more ...*cobra.Command) *cobra.Command {
 		Short: "Show what a plugin is and what it asks for",
 		Long: `Show what a plugin is and what it asks for: a NAME as the server has it; without
 a server a FILE, or what the build of the project in DIR, or in this directory,
-has made. Of a file nothing runs but its "describe", in the sandbox and with
+makes. Of a file nothing runs but its "describe", in the sandbox and with
 nothing outside in reach; what a server that has no grant for it makes of it is
 said too.`,
 		Args: cobra.MaximumNArgs(1),

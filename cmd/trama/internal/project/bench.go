@@ -53,7 +53,7 @@ type benched struct {
 }
 
 func (p program) benchPlugin(ctx context.Context, arg, operation string, flags callFlags, span time.Duration) (err error) {
-	tested, done, err := local.OpenPlugin(ctx, arg, "")
+	tested, done, err := local.OpenProject(ctx, p.Program, arg, "")
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package project
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trama-run/trama/cmd/trama/internal/cli"
+	"github.com/trama-run/trama/cmd/trama/internal/local"
 	"github.com/trama-run/trama/host/author"
-	"github.com/trama-run/trama/pdk"
 )
 
 func (p program) buildCommand() *cobra.Command {
@@ -25,7 +24,7 @@ A mistake in the manifest is told before the compiler runs; what the compiler
 says is shown as it is.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			built, err := p.buildPlugin(c.Context(), cli.ArgOr(args, "."), debug)
+			built, err := local.Build(c.Context(), p.Program, cli.ArgOr(args, "."), debug)
 			if err != nil {
 				return err
 			}
@@ -34,11 +33,6 @@ says is shown as it is.`,
 	}
 	c.Flags().BoolVar(&debug, "debug", false, "keep files and lines for the traces of crashes; the module is several times the size")
 	return c
-}
-
-// buildPlugin builds a project. Compilers say what they say on stderr.
-func (p program) buildPlugin(ctx context.Context, dir string, debug bool) (author.Built, error) {
-	return author.Build{Dir: dir, Files: pdk.Files, Environ: p.Environ, Output: p.Stderr, Debug: debug}.Run(ctx)
 }
 
 // builtPlugin is what "plugin build --json" prints.

@@ -40,8 +40,8 @@ func (p program) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [FILE.wasm|DIR]",
 		Short: "Hold a plugin against all that plugins owe to their host",
-		Long: `Take a plugin's file, or what the build of a project has made (the default: of
-the one in this directory), through all that
+		Long: `Take a plugin's file, or what the build of a project makes (the default: of the
+one in this directory), through all that
 a server does before it calls it: read, parse, verify, rewrite, compile, start,
 manifest. Then hold it against what plugins owe to their host:
 
@@ -61,7 +61,7 @@ called again.`,
 }
 
 func (p program) check(ctx context.Context, arg string, stock bool) (err error) {
-	path, err := local.PluginFile(arg)
+	path, err := local.PluginFile(ctx, p.Program, arg)
 	if err != nil && path == "" {
 		return err
 	}

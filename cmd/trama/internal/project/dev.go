@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,6 @@ import (
 	"github.com/trama-run/trama/cmd/trama/internal/local"
 	"github.com/trama-run/trama/host/author"
 	"github.com/trama-run/trama/host/plugintest"
-	"github.com/trama-run/trama/host/watch"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -28,7 +29,7 @@ func (p program) devCommand() *cobra.Command {
 		Use:   "dev [DIR] [OPERATION]",
 		Short: "Build and try a plugin again whenever a file of it changes",
 		Long: `Build the plugin in DIR, or in the present directory, and try it, again and again:
-whenever a source, the manifest or a case changes. Without OPERATION it tries the
+whenever a file of it changes, or one outside that its build has read. Without OPERATION it tries the
 manifest's examples and the cases, as trama plugin test does; with one it makes
 that one call. From the second time on it shows what is different from the time
 before. Ctrl-C ends it.
@@ -74,23 +75,23 @@ type round struct {
 func (d *developer) run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	language, err := author.Detect(d.dir)
+	if _, err := author.Detect(d.dir); err != nil {
+		return err
+	}
+	files, err := watched(d.dir)
 	if err != nil {
 		return err
 	}
-	patterns := []string{filepath.Join(d.dir, local.ManifestFile)}
-	for _, name := range append(language.Sources, "cases/*.yaml", "cases/*.yml", "cases/*.json") {
-		patterns = append(patterns, filepath.Join(d.dir, filepath.FromSlash(name)))
-	}
-	changed := make(chan struct{}, 1)
-	go watch.Files(ctx, patterns, func() {
-		select {
-		case changed <- struct{}{}:
-		default: // one is waiting already, and covers this one
-		}
-	})
+	changed, failed := make(chan struct{}, 1), make(chan error, 1)
+	go func() { failed <- files.wait(ctx, changed) }()
 	for {
+		began := time.Now()
 		r, err := d.round(ctx)
+		if beyond, failed := d.beyond(ctx); failed != nil {
+			err = cmp.Or(err, failed) // of two, the build's says why
+		} else if failed := files.read(beyond, began); failed != nil {
+			return failed
+		}
 		if ctx.Err() != nil {
 			return nil // Ctrl-C is how it ends
 		}
@@ -101,16 +102,21 @@ func (d *developer) run(ctx context.Context) error {
 			return err
 		}
 		select {
-		case <-ctx.Done():
-			return nil
+		case err := <-failed: // nil: ctx has ended
+			return err
 		case <-changed:
 		}
 	}
 }
 
+// beyond lists what the build has read that is not the project's.
+func (d *developer) beyond(ctx context.Context) ([]string, error) {
+	return author.Build{Dir: d.dir, Environ: d.Environ}.Beyond(ctx)
+}
+
 // round builds and tries the plugin once.
 func (d *developer) round(ctx context.Context) (r round, err error) {
-	built, err := d.buildPlugin(ctx, d.dir, false)
+	built, err := local.Build(ctx, d.Program, d.dir, false)
 	if err != nil {
 		return r, err
 	}

@@ -140,7 +140,7 @@ type ran struct {
 }
 
 func (p program) runPlugin(ctx context.Context, arg, operation string, flags callFlags) (err error) {
-	tested, done, err := local.OpenPlugin(ctx, arg, flags.connection)
+	tested, done, err := local.OpenProject(ctx, p.Program, arg, flags.connection)
 	if err != nil {
 		return err
 	}

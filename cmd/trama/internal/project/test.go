@@ -26,7 +26,7 @@ func (p program) testCommand() *cobra.Command {
 		Short: "Try a plugin by the examples of its manifest and the cases of its author",
 		Long: `Try a plugin, without a server: each example of its manifest, and each case in
 the files cases/*.yaml of its project. The default is the project in this
-directory, whose file trama plugin build has made. The plugin runs in the
+directory, which is built. The plugin runs in the
 sandbox of a server, with all that its manifest asks for granted, and nothing
 outside is reached: a case answers its requests.
 
@@ -85,7 +85,7 @@ func (p program) testPlugin(ctx context.Context, arg, pattern string) (err error
 	if err != nil {
 		return cli.Usage("--run: " + err.Error())
 	}
-	tested, done, err := local.OpenPlugin(ctx, arg, "")
+	tested, done, err := local.OpenProject(ctx, p.Program, arg, "")
 	if err != nil {
 		return err
 	}
