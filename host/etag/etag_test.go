@@ -1,6 +1,9 @@
 package etag
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestMatch(t *testing.T) {
 	tag := Of("text/plain", []byte("a"))
@@ -15,4 +18,26 @@ func TestMatch(t *testing.T) {
 			t.Errorf("%s names %s: %v, want %v", header, tag, !want, want)
 		}
 	}
+}
+
+// FuzzMatch: a header names a tag if it has it in its list, whatever else is
+// there, and never if it does not hold it.
+func FuzzMatch(f *testing.F) {
+	for _, seed := range []string{"", "*", `"x"`, `W/"x", "y"`, `"a,b"`, `W/`, `,,`, `"`, "W/W/\"x\""} {
+		f.Add(seed, []byte("body"))
+	}
+	f.Fuzz(func(t *testing.T, header string, body []byte) {
+		tag := Of("text/plain", body)
+		if strings.ContainsAny(tag[1:len(tag)-1], "\", *") || len(tag) != 22 {
+			t.Fatalf("the tag %s", tag)
+		}
+		if Match(header, tag) && strings.TrimSpace(header) != "*" && !strings.Contains(header, tag) {
+			t.Errorf("%q names %s", header, tag)
+		}
+		for _, with := range []string{header + "," + tag, tag + " ," + header, header + ", W/" + tag + "\t"} {
+			if !Match(with, tag) || !Match(with, "W/"+tag) {
+				t.Errorf("%q does not name %s", with, tag)
+			}
+		}
+	})
 }
