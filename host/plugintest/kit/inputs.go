@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,7 +11,6 @@ import (
 	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/sandbox"
-	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -223,7 +223,8 @@ func (k *kit) unanswered() error {
 		return nil
 	}
 	answer := func(status int, body string) plugintest.Exchange {
-		return plugintest.Exchange{Response: &plugintest.Response{Status: status, Body: source.ValueOf(body)}}
+		encoded := base64.StdEncoding.EncodeToString([]byte(body))
+		return plugintest.Exchange{Response: &plugintest.Response{Status: status, BodyBase64: &encoded}}
 	}
 	for _, f := range k.functions {
 		if !f.asks {
