@@ -73,9 +73,27 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	}
 	sent, failure := c.deliver(ctx, c.config.Catalog().Snapshot().Channels[channel], to, out, who.Heard[channel])
 	if failure != nil || sent.MessageID == "" {
-		return outbox.Outcome{}, failure
+		return outbox.Outcome{Rest: rest(failure)}, failure
 	}
 	return c.outcome(at, sent.MessageID, out.EffectID, c.others(who, at, sent.Also)), nil
+}
+
+// restDefault is how long a channel rests whose service doesn't say how long.
+const restDefault = time.Second
+
+// rest is how long a service takes nothing from a channel, by what its adapter
+// says of a failure.
+func rest(failure *abi.Error) time.Duration {
+	var detail struct {
+		Scope string `json:"scope"`
+	}
+	if failure == nil || !failure.Retryable || json.Unmarshal(failure.Detail, &detail) != nil || detail.Scope != abi.ScopeChannel {
+		return 0
+	}
+	if failure.RetryAfterMillis <= 0 {
+		return restDefault
+	}
+	return time.Duration(min(failure.RetryAfterMillis, SendPolicy().MaxRetryAfter.Milliseconds())) * time.Millisecond
 }
 
 // outcome is that of a message which the service has taken under an id, by

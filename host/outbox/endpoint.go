@@ -26,6 +26,7 @@ func newEndpoints() endpoints {
 type endpoint struct {
 	policy  Policy // of the lane that came last
 	breaker breaker
+	rests   time.Time     // nothing goes before
 	running int           // sends, until their outcome is committed
 	took    time.Duration // how long the last sends took, about
 	gone    bool          // it is there for those that wait, to tell them
@@ -48,6 +49,11 @@ func (at *endpoint) places() int {
 		return at.policy.AtOnceSlow
 	}
 	return at.policy.AtOnce
+}
+
+// closed says how long nothing may go; 0: something may.
+func (at *endpoint) closed(now time.Time) time.Duration {
+	return max(at.breaker.wait(now), at.rests.Sub(now), 0)
 }
 
 // entry is what came of a queue that wanted a place.
@@ -74,7 +80,7 @@ func (e *endpoints) enter(name, queue string, p Policy, held time.Duration, now 
 	}
 	at.policy, at.gone = p, false
 	called := at.expect(queue, now)
-	pause := max(held, at.breaker.wait(now))
+	pause := max(held, at.closed(now))
 	if pause > 0 || at.running+len(at.called) >= at.places() {
 		e.at[queue] = name
 		got.wait = at.stand(queue, called, pause, now)
@@ -88,14 +94,18 @@ func (e *endpoints) enter(name, queue string, p Policy, held time.Duration, now 
 }
 
 // leave gives a place up, and gives the wakes of those that are next. called:
-// the endpoint was tried; failure is what came of it.
-func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.Error) []store.Wake {
+// the endpoint was tried; failure is what came of it, and rest how long it takes
+// nothing.
+func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.Error, rest time.Duration) []store.Wake {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at := e.known[from.endpoint]
 	at.running--
 	at.took += (now.Sub(from.began) - at.took) / recent
 	at.breaker.note(at.policy.Breaker, now, from.probe, called, failure)
+	if until := now.Add(min(rest, at.policy.MaxRetryAfter)); rest > 0 && until.After(at.rests) {
+		at.rests = until
+	}
 	return at.next(now)
 }
 
@@ -165,6 +175,8 @@ type Endpoint struct {
 	Failed int `json:"failed"`
 	// Until is when an open breaker lets a probe through.
 	Until time.Time `json:"until,omitzero"`
+	// Rests is until when it takes nothing, as it said itself.
+	Rests time.Time `json:"rests,omitzero"`
 	// LastFailure is the last one's text, as long as the process runs.
 	LastFailure string `json:"last_failure,omitempty"`
 }
@@ -178,7 +190,7 @@ func (o *Outbox) Keep(there func(name string) bool) {
 		if at.running > 0 || there(name) {
 			return false
 		}
-		at.gone, at.breaker = true, breaker{} // those that wait are told so, see Mended
+		at.gone, at.breaker, at.rests = true, breaker{}, time.Time{} // those that wait are told so, see Mended
 		return len(at.waiting)+len(at.called) == 0
 	})
 }
@@ -195,6 +207,9 @@ func (o *Outbox) Endpoints() []Endpoint {
 			continue
 		}
 		e := Endpoint{Name: name, Running: at.running, Waiting: len(at.waiting)}
+		if at.rests.After(now) {
+			e.Rests = at.rests
+		}
 		at.breaker.describe(&e, at.policy.Breaker, now)
 		list = append(list, e)
 	}

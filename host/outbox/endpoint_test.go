@@ -147,19 +147,19 @@ func TestLateAnswers(t *testing.T) {
 		return got.place
 	}
 	early, first := enter("early", true), enter("first", true)
-	e.leave(first, now, true, busy)
+	e.leave(first, now, true, busy, 0)
 	enter("second", false)
 	now = now.Add(10 * time.Second)
 	probe := enter("probe", true)
 	enter("other", false)
-	e.leave(early, now, true, nil)
+	e.leave(early, now, true, nil, 0)
 	if !e.known["there"].breaker.open {
 		t.Error("an answer from before closed the breaker")
 	}
 	enter("other", false)
-	e.leave(probe, now, false, nil)
+	e.leave(probe, now, false, nil, 0)
 	probe = enter("other", true)
-	e.leave(probe, now, true, nil)
+	e.leave(probe, now, true, nil, 0)
 	enter("second", true)
 	if e.known["there"].breaker.open || e.known["there"].running != 1 {
 		t.Errorf("after the probe: %+v", e.known["there"])
@@ -201,7 +201,7 @@ func TestSlow(t *testing.T) {
 		}
 		now = now.Add(step.took)
 		for _, taken := range places[:step.ends] {
-			e.leave(taken, now, true, nil)
+			e.leave(taken, now, true, nil, 0)
 		}
 		clear(e.known["there"].called) // nobody comes who was woken
 	}
@@ -209,7 +209,7 @@ func TestSlow(t *testing.T) {
 		now = now.Add(time.Minute)
 		for _, taken := range full() {
 			now = now.Add(time.Millisecond)
-			e.leave(taken, now, true, nil)
+			e.leave(taken, now, true, nil, 0)
 		}
 		clear(e.known["there"].called)
 	}
@@ -335,7 +335,7 @@ func TestKeep(t *testing.T) {
 		if !got.ok {
 			t.Fatal(name)
 		}
-		o.endpoints.leave(got.place, now, true, nil)
+		o.endpoints.leave(got.place, now, true, nil, 0)
 	}
 	left := func() (names string) {
 		o.Keep(func(name string) bool { return name == "subscription stays" })
@@ -347,7 +347,7 @@ func TestKeep(t *testing.T) {
 	if got := left(); got != "subscription busy;subscription stays;" {
 		t.Errorf("left %s", got)
 	}
-	o.endpoints.leave(busy, now, true, nil)
+	o.endpoints.leave(busy, now, true, nil, 0)
 	if got := left(); got != "subscription stays;" {
 		t.Errorf("left %s", got)
 	}

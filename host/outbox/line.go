@@ -95,7 +95,7 @@ func (l *line) appoint(now time.Time, pause time.Duration) []store.Wake {
 // next calls those that wait longest to the places that are free; if none may
 // go, one of them looks again when that may change.
 func (at *endpoint) next(now time.Time) (wakes []store.Wake) {
-	if pause := at.breaker.wait(now); pause > 0 {
+	if pause := at.closed(now); pause > 0 {
 		clear(at.called) // they stand in line again
 		return at.appoint(now, pause)
 	}

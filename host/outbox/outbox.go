@@ -96,10 +96,14 @@ type Sender interface {
 	Send(ctx context.Context, item Item) (Outcome, *abi.Error)
 }
 
-// Outcome is what a sender knows of an item that was taken.
+// Outcome is what a sender knows of an item that was taken; of one that was not,
+// Rest alone counts.
 type Outcome struct {
 	MessageID string // the other side's id, if it gives one
 	State     string // "": StateSent; StateCancelled: nothing was tried
+	// Rest is for how long the endpoint takes nothing, whatever queue it is of: it
+	// has said so.
+	Rest time.Duration
 	// Settle, if not nil, adds what belongs into the commit that ends the
 	// item, and may change what is said of it. If the commit conflicts with
 	// another, it is called again with a new batch.
@@ -246,9 +250,10 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 		return now.Add(got.wait), nil
 	}
 	called := false // the endpoint has answered, or failed to
+	var outcome Outcome
 	var failure *abi.Error
-	defer func() { o.wake(ctx, o.endpoints.leave(got.place, o.now(), called, failure)) }()
-	outcome, failure := send(ctx, lane.Sender, item, name, state.Failed+1)
+	defer func() { o.wake(ctx, o.endpoints.leave(got.place, o.now(), called, failure, outcome.Rest)) }()
+	outcome, failure = send(ctx, lane.Sender, item, name, state.Failed+1)
 	if ctx.Err() != nil {
 		return time.Time{}, ctx.Err() // cut short: it is sent again, with the same effect id
 	}

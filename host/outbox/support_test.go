@@ -37,6 +37,7 @@ type other struct {
 	answer func(item Item, nth int) *abi.Error                  // to the nth try of an item, from 1
 	before func(ctx context.Context, item Item)                 // a try, outside of mu
 	where  func(item Item) (string, *abi.Error)                 // nil: all at "there"
+	rest   time.Duration                                        // of the endpoint, after a failure
 	settle func(context.Context, *store.Batch, *Delivery) error // of what it takes
 	now    func() time.Time
 }
@@ -72,6 +73,9 @@ func (o *other) Send(ctx context.Context, item Item) (Outcome, *abi.Error) {
 		failure = o.answer(item, nth)
 	}
 	o.got = append(o.got, sent{item.EffectID, item.Queue, o.now(), failure != nil})
+	if failure != nil {
+		return Outcome{Rest: o.rest}, failure
+	}
 	return Outcome{MessageID: "their-" + item.EffectID, Settle: o.settle}, failure
 }
 
