@@ -2,9 +2,12 @@ package author
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -51,31 +54,60 @@ func wasmLinker(j *job, clang string) (linker string, flags []string) {
 	return "", nil
 }
 
-// clangFlags make a module that stands alone. Paths stay relative, as messages
-// of panics have them.
-var clangFlags = []string{
-	"--target=wasm32", "-O2", "-ffreestanding", "-nostdlib", "-mbulk-memory", "-Wall", "-Wextra",
-	"-Wl,--no-entry", "-Wl,-z,stack-size=65536",
+// clangFlags are those of every file, and linkFlags make a module of them that
+// stands alone. Paths stay relative, as messages of panics have them.
+var (
+	clangFlags = []string{"--target=wasm32", "-O2", "-ffreestanding", "-mbulk-memory", "-Wall", "-Wextra", "-I."}
+	linkFlags  = []string{"--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-Wl,-z,stack-size=65536"}
+)
+
+var (
+	flagsC        = []string{"-std=c11"}
+	flagsCPlus    = []string{"-std=c++17", "-x", "c++", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"}
+	languageFlags = map[string][]string{".c": flagsC, ".cc": flagsCPlus, ".cpp": flagsCPlus}
+)
+
+// sourcesC lists the files to compile: those of the project's directory and all
+// below src.
+func sourcesC(dir string) (sources []string, err error) {
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && name != "src" && !strings.HasPrefix(name, "src/"):
+			return fs.SkipDir
+		case !entry.IsDir() && languageFlags[path.Ext(name)] != nil:
+			sources = append(sources, filepath.FromSlash(name))
+		}
+		return nil
+	})
+	return sources, err
 }
 
 func compileC(j *job) error {
-	flags, source := []string{"-std=c11"}, "plugin.c"
-	if _, err := os.Stat(filepath.Join(j.dir, "plugin.cc")); err == nil {
-		if _, err := os.Stat(filepath.Join(j.dir, "plugin.c")); err == nil {
-			return errors.New("this project has plugin.c and plugin.cc; keep one of them")
-		}
-		source = "plugin.cc"
-		flags = []string{"-std=c++17", "-x", "c++", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"}
+	sources, err := sourcesC(j.dir)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(sources, "plugin.c") && slices.Contains(sources, "plugin.cc") {
+		return errors.New("this project has plugin.c and plugin.cc; keep one of them")
 	}
 	clang, err := j.tool(clangTool)
 	if err != nil {
 		return err
 	}
 	_, linking := wasmLinker(j, clang)
-	if j.debug {
-		linking = append(linking, "-g")
-	} else {
-		linking = append(linking, "-Wl,--strip-debug") // which leaves the names of functions
+	debug := []string{"-g"}
+	if !j.debug {
+		debug, linking = nil, append(linking, "-Wl,--strip-debug") // which leaves the names of functions
 	}
-	return j.run(nil, clang, slices.Concat(flags, clangFlags, linking, []string{"-o", j.out, source})...)
+	var objects []string
+	for i, source := range sources {
+		object := filepath.Join(j.work, strconv.Itoa(i)+".o") // two files may have one name
+		if err := j.run(nil, clang, slices.Concat(languageFlags[filepath.Ext(source)], clangFlags, debug, []string{"-c", "-o", object, source})...); err != nil {
+			return err
+		}
+		objects = append(objects, object)
+	}
+	return j.run(nil, clang, slices.Concat(linkFlags, linking, []string{"-o", j.out}, objects)...)
 }
