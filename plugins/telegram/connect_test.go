@@ -164,7 +164,7 @@ func TestManifest(t *testing.T) {
 			return abi.HTTPResponse{}, &abi.Error{Code: abi.CodeDenied, Message: "warm"}
 		}
 		_, failure := map[string]pdktest.Handler{
-			"receive": pdktest.Handle(b.receive), "send": pdktest.Handle(b.deliver),
+			"receive": pdktest.Handle(b.receive), "warm": pdktest.Handle(b.deliver),
 		}[warm.Export](warm.Input)
 		if (failure == nil) != (warm.Export == "receive") || failure != nil && failure.Code != abi.CodeDenied {
 			t.Errorf("%s: %v", warm.Export, failure)
