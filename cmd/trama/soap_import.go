@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/trama-run/trama/host/openapi"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/source"
+	"github.com/trama-run/trama/host/workspace"
 )
 
 // soapImport is what "soap import" is told.
@@ -168,6 +170,7 @@ func (d *Imported) soap(services soapServices, flags soapImport) (made openapi.I
 		return made, nil, errors.New("the document has no port that speaks SOAP")
 	}
 	d.Notes = append(d.Notes, fmt.Sprintf("connections.yaml wants: - {id: %s, base_url: %s}", flags.connection, port.Address))
+	taken := map[string]string{} // names of operations, by the ids of their flows
 	for _, o := range port.Operations {
 		if o.Unsupported != "" {
 			d.Notes = append(d.Notes, o.Name+" is left out: "+o.Unsupported)
@@ -176,7 +179,19 @@ func (d *Imported) soap(services soapServices, flags soapImport) (made openapi.I
 		for _, note := range o.Notes {
 			d.Notes = append(d.Notes, o.Name+": "+note)
 		}
-		id := kebab(o.Name)
+		id := flowID(o.Name, taken)
+		text, err := soapFlow(id, o, flags.connection)
+		if err != nil {
+			return made, nil, err
+		}
+		if _, problems := workspace.Parse(workspace.Files{"flows/" + id + ".yaml": text}); len(problems) > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s is left out: its flow could not be published: %s", o.Name, problems[0].Message))
+			continue
+		}
+		taken[id] = o.Name
+		if plain := cmp.Or(kebab(o.Name), unnamed); id != plain {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s is the flow %s: %s is that of %s", o.Name, id, plain, taken[plain]))
+		}
 		route := catalog.Route{Method: "POST", Path: flags.prefix + "/" + id, Flow: id, Title: o.Name, Request: &catalog.RouteRequest{Schema: o.InputSchema}}
 		if o.OutputName != "" {
 			route.Response = &catalog.RouteResponse{Schema: o.OutputSchema}
@@ -186,10 +201,6 @@ func (d *Imported) soap(services soapServices, flags soapImport) (made openapi.I
 		if _, err := os.Lstat(path); err == nil {
 			d.Left = append(d.Left, path)
 			continue
-		}
-		text, err := soapFlow(id, o, flags.connection)
-		if err != nil {
-			return made, nil, err
 		}
 		d.Files = append(d.Files, path)
 		flows = append(flows, addition{path: path, more: text})
@@ -211,6 +222,21 @@ func firstPort(services soapServices) (soapPort, bool) {
 	return soapPort{}, false
 }
 
+// unnamed is the id of an operation whose name has no letter that ids have.
+const unnamed = "operation"
+
+// flowID gives an operation's flow an id that none has: operations of one port
+// may differ in what ids don't show, or in their messages alone.
+func flowID(name string, taken map[string]string) string {
+	id := cmp.Or(kebab(name), unnamed)
+	for n := 2; ; n++ {
+		if _, is := taken[id]; !is {
+			return id
+		}
+		id = fmt.Sprintf("%s-%d", cmp.Or(kebab(name), unnamed), n)
+	}
+}
+
 var words = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // kebab makes a flow's id of an operation's name.
@@ -230,7 +256,11 @@ func soapFlow(id string, o soapOperation, connection string) ([]byte, error) {
 	o.With["body"] = "{{ input.body }}"
 	answer := map[string]any{"status": 204}
 	if o.OutputName != "" {
-		answer = map[string]any{"status": 200, "body": "{{ input.body." + o.OutputName + " }}"}
+		name, err := json.Marshal(o.OutputName) // which may have dots and dashes
+		if err != nil {
+			return nil, err
+		}
+		answer = map[string]any{"status": 200, "body": "{{ input.body[" + string(name) + "] }}"}
 	}
 	type node struct {
 		ID         string         `json:"id"`
