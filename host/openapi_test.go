@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
-	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -17,11 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 
-	"github.com/trama-run/trama/host/access"
 	"github.com/trama-run/trama/host/admin"
 )
 
@@ -56,6 +52,30 @@ security: [{clients: any}]
         part: {type: object, required: [sku], properties: {sku: {type: string, pattern: "^[a-z]{1,3}$"}, count: {type: integer, minimum: 1, maximum: 9}}}
   response: {schema: {type: object, required: [number, ref], properties: {number: {type: integer}, ref: {type: string}}}}
   examples: [{title: One, request: {ref: a, parts: [{sku: ab}]}, status: 201, response: {number: 7, ref: a}}]
+- method: PUT
+  path: /orders/:year/:number
+  flow: echo
+  tags: [items]
+  examples: [{title: One, params: {year: "2026", number: "7"}, query: {page: "1", sort: "-name"}}]
+  request:
+    schema:
+      type: object
+      required: [status, lines, buyer]
+      additionalProperties: false
+      properties:
+        status: {enum: [open, "à la carte", "日本", 7, null]}
+        kind: {const: order}
+        buyer:
+          type: object
+          required: [name, address]
+          properties:
+            name: {type: string, minLength: 2, maxLength: 40}
+            email: {type: string, format: email}
+            born: {type: string, format: date}
+            id: {type: string, format: uuid}
+            address: {type: object, required: [lines], additionalProperties: false, properties: {lines: {type: array, minItems: 1, maxItems: 2, items: {type: string, maxLength: 500}}, zip: {type: string, pattern: "^[0-9]{5}$"}}}
+        lines: {type: array, minItems: 1, maxItems: 4, items: {type: object, required: [price], properties: {price: {type: number, minimum: -0.5, maximum: 1000000}, count: {type: integer, minimum: -9223372036854775808, maximum: 9223372036854775807}, tags: {type: array, items: {type: array, items: {type: boolean}}}}}}
+        extra: {}
 - {method: PUT, path: "/signed/:id", flow: echo, security: {clients: any, signed: true}, idempotency: {required: true}}
 - {method: PATCH, path: "/tokens/:id", flow: refuse, security: [{jwt: {issuer: "https://id.example", audience: items, algorithms: [HS256], secret: tokens}, scopes: [items.read]}, {clients: any, scopes: [items.write]}]}
 - {method: POST, path: /later, flow: echo, async: always, request: {type: text/plain}}
@@ -135,11 +155,11 @@ func TestOpenAPI(t *testing.T) {
 			operations = append(operations, operation{strings.ToUpper(method), path, g.document.Paths[path][method]})
 		}
 	}
-	if len(operations) != 11 { // the routes, and where later answers are
-		t.Fatalf("%d operations, want 11", len(operations))
+	if len(operations) != 12 { // the routes, and where later answers are
+		t.Fatalf("%d operations, want 12", len(operations))
 	}
 	const each, workers = 200, 4
-	seen := &tally{statuses: map[string]int{}, flows: map[string]int{}, checked: map[string]int{}}
+	seen := &tally{statuses: map[string]int{}, flows: map[string]int{}, checked: map[string]int{}, bodies: map[string]int{}}
 	var parts sync.WaitGroup
 	for w := range workers {
 		parts.Go(func() {
@@ -149,7 +169,7 @@ func TestOpenAPI(t *testing.T) {
 					if t.Failed() {
 						return
 					}
-					seen.add(&g, valid, o, g.request(r, o))
+					seen.add(&g, valid, o, g.ask(r, o))
 				}
 			}
 		})
@@ -167,7 +187,10 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("%s reached no flow", o.name())
 		}
 	}
-	t.Logf("%d requests, %d reached a flow: %v", total, reached, seen.statuses)
+	t.Logf("%d requests, %d reached a flow: %v; bodies: %v", total, reached, seen.statuses, seen.bodies)
+	if seen.bodies[fits] < total/8 || seen.bodies[broken] < total/50 {
+		t.Errorf("of %d requests, bodies are %v", total, seen.bodies)
+	}
 	if total < each*len(operations) || reached*2 < total {
 		t.Errorf("%d of %d requests reached a flow, want half", reached, total)
 	}
@@ -195,217 +218,19 @@ func newClient(i *installation, body string) (made admin.NewClientKey) {
 	return made
 }
 
-// operation is one of the document.
-type operation struct {
-	method, path string
-	described    describedOperation
-}
-
-func (o operation) name() string { return o.method + " " + o.path }
-
-// describedOperation is what the test reads of one.
-type describedOperation struct {
-	Parameters []struct {
-		Name, In string
-		Required bool
-	}
-	RequestBody *struct {
-		Content map[string]struct{ Schema any }
-	}
-	Responses map[string]any
-	Security  []map[string][]string
-}
-
-// generator makes requests of a document.
-type generator struct {
-	t        *testing.T
-	host     *installation
-	plain    admin.NewClientKey
-	writer   admin.NewClientKey
-	document struct {
-		Paths      map[string]map[string]describedOperation
-		Components struct{ Schemas map[string]any }
-	}
-}
-
-// words are what parameters are made of: what means something to paths,
-// queries, JSON, templates and terminals.
-var oddWords = []string{"7", "abc", "a b", "a/b", "..", ".", "%2F", "é", "日本", "\x00", "\r\nX: y", "{{ input }}", "<script>", `"`, "'", ":id", "*", "?", "#", "-1", "null", strings.Repeat("x", 300), "\u202e", "\xff", ""}
-
-func odd(r *rand.Rand) string { return oddWords[r.IntN(len(oddWords))] }
-
-// request makes one request of an operation; most of them are as they should
-// be.
-func (g *generator) request(r *rand.Rand, o operation) *http.Request {
-	path, query := o.path, url.Values{}
-	headers := http.Header{"X-Forwarded-For": {fmt.Sprintf("203.0.%d.%d", r.IntN(256), r.IntN(256))}}
-	for _, p := range o.described.Parameters {
-		value := fmt.Sprint(r.IntN(5))
-		if r.IntN(4) == 0 {
-			value = odd(r)
-		}
-		switch {
-		case p.In == "path":
-			if value == "" || r.IntN(10) > 0 && strings.Trim(value, ".") == "" {
-				value = "x"
-			}
-			path = strings.Replace(path, "{"+p.Name+"}", url.PathEscape(value), 1)
-		case p.In == "query" && r.IntN(2) == 0:
-			query.Add(p.Name, value)
-		case p.Name == "Idempotency-Key" && (p.Required && r.IntN(10) > 0 || r.IntN(3) == 0):
-			headers.Set(p.Name, fmt.Sprintf("key-%d", r.IntN(400)))
-		case p.Name == "Prefer" && r.IntN(2) == 0:
-			headers.Set(p.Name, []string{"respond-async", "respond-async, wait=1", "wait=x;;", "return=minimal"}[r.IntN(4)])
-		}
-	}
-	if r.IntN(5) == 0 {
-		query.Add(odd(r), odd(r))
-	}
-	target := "/api" + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	body, contentType := g.body(r, o)
-	g.credentials(r, o, headers, target, body)
-	q, err := http.NewRequest(o.method, "http://"+g.host.host.Addr()+target, bytes.NewReader(body))
-	if err != nil {
-		g.t.Error(err)
-		return nil
-	}
-	if q.Header = headers; contentType != "" {
-		q.Header.Set("Content-Type", contentType)
-	}
-	return q
-}
-
-// body makes a body: by the schema if there is one, sometimes not quite.
-func (g *generator) body(r *rand.Rand, o operation) (data []byte, contentType string) {
-	content := o.described.RequestBody
-	if content == nil {
-		return nil, ""
-	}
-	for media, of := range content.Content {
-		contentType = strings.ReplaceAll(media, "*/*", "application/json")
-		value := any(map[string]any{"a": r.IntN(9), "b": []any{odd(r)}})
-		if of.Schema != nil {
-			value = g.value(r, of.Schema)
-		}
-		if contentType == "text/plain" {
-			return []byte(strings.ToValidUTF8(odd(r), "")), contentType
-		}
-		var err error
-		if data, err = json.Marshal(value); err != nil {
-			g.t.Error(err)
-		}
-	}
-	switch r.IntN(12) {
-	case 0:
-		data = data[:r.IntN(len(data))] // cut off
-	case 1:
-		data = []byte(`[1, "` + odd(r) + `"]`)
-	case 2:
-		contentType = []string{"", "text/xml", "application/json; charset=klingon", ";", "application/cbor"}[r.IntN(5)]
-	case 3:
-		data = fmt.Appendf(nil, `{"ref": "%s", "parts": []}`, strings.Repeat("y", 3000))
-	case 4:
-		data = []byte(strings.Repeat("[", 300) + strings.Repeat("]", 300))
-	}
-	return data, contentType
-}
-
-// value makes a value of a schema; of few keywords, those of this test.
-func (g *generator) value(r *rand.Rand, schema any) any {
-	s, ok := schema.(map[string]any)
-	if !ok {
-		return r.IntN(9)
-	}
-	if ref, ok := s["$ref"].(string); ok {
-		var target any = map[string]any{"components": map[string]any{"schemas": g.document.Components.Schemas}}
-		for step := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
-			target = target.(map[string]any)[step]
-		}
-		return g.value(r, target)
-	}
-	typ := s["type"]
-	if several, ok := typ.([]any); ok {
-		typ = several[r.IntN(len(several))]
-	}
-	switch typ {
-	case "object":
-		made := map[string]any{}
-		properties, _ := s["properties"].(map[string]any)
-		required, _ := s["required"].([]any)
-		for _, name := range slices.Sorted(maps.Keys(properties)) {
-			if slices.Contains(required, any(name)) || r.IntN(2) == 0 {
-				made[name] = g.value(r, properties[name])
-			}
-		}
-		return made
-	case "array":
-		made := []any{}
-		for range r.IntN(4) {
-			made = append(made, g.value(r, s["items"]))
-		}
-		return made
-	case "integer":
-		return 1 + r.IntN(9)
-	case "null":
-		return nil
-	}
-	return []string{"a", "bc", "xyz"}[r.IntN(3)]
-}
-
-// credentials sends what one of the operation's requirements asks for, and
-// sometimes something else.
-func (g *generator) credentials(r *rand.Rand, o operation, headers http.Header, target string, body []byte) {
-	if len(o.described.Security) == 0 || r.IntN(12) == 0 {
-		return
-	}
-	ways := o.described.Security
-	way, key := ways[r.IntN(len(ways))], g.plain
-	if _, signed := way["signature"]; signed || len(way["client"]) > 0 && r.IntN(6) > 0 {
-		key = g.writer
-	}
-	for scheme, scopes := range way {
-		switch scheme {
-		case "client":
-			if headers.Set("client_id", key.ClientID); r.IntN(20) == 0 {
-				headers.Set("client_id", odd(r)+"x")
-			}
-		case "signature":
-			at := time.Now()
-			if r.IntN(15) == 0 {
-				at = at.Add(-time.Hour)
-			}
-			headers.Set("Trama-Signature", access.Sign(key.Secret, fmt.Sprintf("nonce%d", r.Uint64()), at, o.method, target, body))
-		default:
-			claims := jwt.MapClaims{"iss": "https://id.example", "aud": "items", "sub": "someone", "exp": time.Now().Add(time.Minute).Unix(), "scope": strings.Join(scopes, " ")}
-			switch r.IntN(15) {
-			case 0:
-				claims["aud"] = "others"
-			case 1:
-				claims["scope"] = ""
-			}
-			token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(g.host.secrets["tokens"]))
-			if err != nil {
-				g.t.Error(err)
-			}
-			headers.Set("Authorization", "Bearer "+token)
-		}
-	}
-	for name, values := range headers { // what no client could send
-		if strings.ContainsFunc(values[0], func(c rune) bool { return c < ' ' || c > '~' }) {
-			headers.Set(name, "x")
-		}
-	}
-}
-
 // tally counts answers.
 type tally struct {
 	mu       sync.Mutex
 	statuses map[string]int
 	flows    map[string]int // by operation
 	checked  map[string]int // by operation and status
+	bodies   map[string]int // by how they are made
+}
+
+// aboutBody says whether a problem is one of a body's making.
+func aboutBody(problem []byte) bool {
+	var p struct{ Code string }
+	return json.Unmarshal(problem, &p) == nil && slices.Contains([]string{"bad_json", "invalid_body", "content_type", "bad_charset"}, p.Code)
 }
 
 // maxChecked is how many answers of one operation and status go through the
@@ -413,7 +238,8 @@ type tally struct {
 const maxChecked = 10
 
 // add sends a request, and holds the answer against the document.
-func (t *tally) add(g *generator, valid validator.Validator, o operation, q *http.Request) {
+func (t *tally) add(g *generator, valid validator.Validator, o operation, a ask) {
+	q := a.request
 	if q == nil {
 		return
 	}
@@ -437,6 +263,9 @@ func (t *tally) add(g *generator, valid validator.Validator, o operation, q *htt
 	}
 	if response.StatusCode >= 500 {
 		g.t.Errorf("%s %s: %s %s", q.Method, q.URL, status, body)
+	}
+	if t.bodies[a.body]++; a.body == broken && response.StatusCode < 300 || a.body == fits && aboutBody(body) {
+		g.t.Errorf("%s %s: %s %s, to a body that %s: %s", q.Method, q.URL, status, body, a.body, a.data)
 	}
 	if _, told := o.described.Responses[status]; !told {
 		if !slices.Contains([]int{404, 405}, response.StatusCode) || !strings.Contains(string(body), `"no_route"`) && !strings.Contains(string(body), `"method"`) {
