@@ -3,6 +3,7 @@ package author
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -75,6 +76,11 @@ func compileZig(j *job) error {
 	}
 	if caches == "" {
 		caches = j.work
+	}
+	// Code that trama has compiled is kept there too, and only where nobody else
+	// can put any.
+	if err := os.MkdirAll(filepath.Join(caches, "trama"), 0o700); err != nil {
+		return err
 	}
 	command := append(zigCommand(program),
 		"build-exe", "plugin.zig", "-target", "wasm32-freestanding",
