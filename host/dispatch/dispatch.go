@@ -38,6 +38,7 @@ const (
 	deepWindow = 32 * window      // wakes read at once where those of a full prefix may hide others
 	deepPause  = time.Second / 5  // least time between two such reads
 	deepShare  = 20               // of the time, that such reads of all wakes may take: one part in so many
+	lateness   = 5 * time.Second  // how much later than for its instant a wake may be committed
 	idlePoll   = time.Second      // longest sleep, for wakes that were set without Poke
 	minPause   = time.Second      // pause after a key's first failure
 	maxPause   = 1 * time.Minute  // longest pause between failures
@@ -138,7 +139,8 @@ func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.D
 	}
 	// All that was read is due, and may be of prefixes that are full. Others are
 	// looked for behind it, and next time behind that, since what comes later is
-	// due later. What was passed over is looked at anew as often as that is cheap.
+	// due later, by and large. What was passed over is looked at anew as often as
+	// that is cheap.
 	if wait := deepPause - now.Sub(d.deep.read); wait > 0 {
 		return wait, nil
 	}
@@ -146,6 +148,9 @@ func (d *Dispatcher) start(ctx context.Context, workers *sync.WaitGroup) (time.D
 	all := !now.Before(d.deep.anew)
 	if all {
 		d.deep.until = last
+	}
+	if near := now.Add(-lateness); d.deep.until.At.After(near) {
+		d.deep.until = store.Wake{At: near}
 	}
 	began := time.Now()
 	for more && err == nil {

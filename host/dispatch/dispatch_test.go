@@ -245,6 +245,39 @@ func TestManyOverdue(t *testing.T) {
 	}
 }
 
+// TestLateBehindOverdue: a wake that is committed a while after its instant is
+// seen at the next look, though others of later instants were read before.
+func TestLateBehindOverdue(t *testing.T) {
+	s := open(t)
+	now := time.Now()
+	for i := range maxRunning + window + 1 {
+		wakeUp(t, s, fmt.Sprint("slow:", i), now.Add(-time.Hour))
+	}
+	release := make(chan struct{})
+	var seen sync.Map
+	d := New(s, slog.New(slog.DiscardHandler), map[string]Handler{
+		"slow":  func(context.Context, string) (time.Time, error) { <-release; return time.Time{}, nil },
+		"quick": func(_ context.Context, key string) (time.Time, error) { seen.Store(key, true); return time.Time{}, nil },
+	})
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer close(release)
+	look := func(after time.Duration, key string) {
+		t.Helper()
+		now = now.Add(after)
+		d.now = func() time.Time { return now }
+		d.deep.anew = now.Add(time.Hour) // not from the first wake
+		if _, err := d.start(t.Context(), &workers); err != nil {
+			t.Fatal(err)
+		}
+		within(t, key, func() bool { _, ok := seen.Load(key); return ok })
+	}
+	wakeUp(t, s, "quick:1", now)
+	look(0, "quick:1")
+	wakeUp(t, s, "quick:2", now.Add(-700*time.Millisecond))
+	look(time.Second, "quick:2")
+}
+
 // TestAside: keys that wait for something outside hold none of their kind that
 // does not; they are bounded all the same.
 func TestAside(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // CheckCalls finds what is wrong with how flows jump to one another and to
 // others: a jump to a trigger that the other flow has not, and flows that call
 // each other in a cycle, each to return to the one before, which would never
-// end. Jumps for good and loops within a flow are no calls. That a flow is not
+// end, and sub-runs beside one another that jump to where a reply is waited for. Jumps for good and loops within a flow are no calls. That a flow is not
 // there is no problem of the document: it may come.
 func CheckCalls(flows, others []*Flow) source.Problems {
 	c := calls{flows: map[string]*Flow{}, jumps: map[string][]jump{}, reported: map[string]bool{}}
@@ -27,6 +27,7 @@ func CheckCalls(flows, others []*Flow) source.Problems {
 		for _, t := range f.Triggers {
 			c.cycle(entry{f.ID, t.ID})
 		}
+		c.beside(f)
 	}
 	return c.problems
 }
@@ -85,6 +86,20 @@ func (c *calls) trigger(f *Flow, j jump, to *Flow) {
 // entry is a way into a flow.
 type entry struct{ flow, trigger string }
 
+// entry gives where a jump begins the flow that it goes to, if that is there.
+func (c *calls) entry(j jump) (entry, bool) {
+	to := c.flows[j.config.Flow]
+	if to == nil {
+		return entry{}, false
+	}
+	trigger := j.config.Trigger
+	if trigger == "" {
+		trigger = to.Entry().ID
+	}
+	_, ok := to.Trigger(trigger)
+	return entry{to.ID, trigger}, ok
+}
+
 // way is how one entry led to another.
 type way struct {
 	to    entry
@@ -113,18 +128,11 @@ func (c *calls) from(w way) (further []way) {
 	f := c.flows[w.to.flow]
 	reached := f.reached(w.to.trigger)
 	for _, j := range c.jumps[f.ID] {
-		to := c.flows[j.config.Flow]
-		if to == nil || !j.config.Returns() || !reached[j.node] {
+		to, ok := c.entry(j)
+		if !ok || !j.config.Returns() || !reached[j.node] {
 			continue
 		}
-		trigger := j.config.Trigger
-		if trigger == "" {
-			trigger = to.Entry().ID
-		}
-		if _, ok := to.Trigger(trigger); !ok {
-			continue
-		}
-		next := way{to: entry{to.ID, trigger}, by: w.by, flows: append(slices.Clip(w.flows), f.ID)}
+		next := way{to: to, by: w.by, flows: append(slices.Clip(w.flows), f.ID)}
 		if len(w.flows) == 0 {
 			next.by = j
 		}
@@ -147,20 +155,11 @@ func (c *calls) report(start entry, w way) {
 
 // reached gives the nodes that a run may come to from a trigger.
 func (f *Flow) reached(trigger string) map[string]bool {
-	seen := map[string]bool{}
-	var visit func(from string)
-	visit = func(from string) {
-		for _, e := range f.Edges {
-			if e.From == from && !seen[e.To] {
-				seen[e.To] = true
-				visit(e.To)
-			}
-		}
-	}
-	visit(trigger)
+	next, seen := f.next(), map[string]bool{}
+	visit(next, trigger, seen)
 	if f.OnError != "" && !seen[f.OnError] {
 		seen[f.OnError] = true
-		visit(f.OnError)
+		visit(next, f.OnError, seen)
 	}
 	return seen
 }

@@ -69,3 +69,47 @@ func TestCheckCalls(t *testing.T) {
 		t.Errorf("a flow that closes a cycle with another: %v", got)
 	}
 }
+
+// TestJumpsAtOnce: sub-runs that go beside one another can't jump to where a
+// reply is waited for, at however many removes.
+func TestJumpsAtOnce(t *testing.T) {
+	asks, err := flow.Parse("asks.yaml", []byte(`schema: 1
+id: asks
+triggers: [{id: call, type: call}, {id: other, type: call}]
+nodes: [{id: wait, type: wait_reply}, {id: stop, type: end}]
+edges: [{from: call, to: wait}, {from: other, to: stop}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		concurrency int
+		jump        string
+		others      []*flow.Flow
+		want        string
+	}{
+		"to a flow that asks":   {2, "flow: asks", nil, `f.yaml:6:39: flow f: sub-runs of "each" go at once, so flow asks, which "go" leads to, can't wait for a reply at "wait" in them; give each concurrency: 1, or ask before it`},
+		"for good":              {2, "flow: asks, return: false", nil, "can't wait for a reply"},
+		"over another":          {2, "flow: b", []*flow.Flow{calling(t, "b", "asks")}, `so flow asks, which "go" leads to`},
+		"over another for good": {2, "flow: b", []*flow.Flow{calling(t, "b", "asks for good")}, "can't wait for a reply"},
+		"past the question":     {2, "flow: asks, trigger: other", nil, ""},
+		"one after the other":   {1, "flow: asks", nil, ""},
+		"a flow that is not":    {2, "flow: gone", nil, ""},
+	} {
+		f, err := flow.Parse("f.yaml", fmt.Appendf(nil, `schema: 1
+id: f
+triggers: [{id: start, type: message}]
+nodes:
+  - {id: each, type: for_each, with: {items: "{{ [1, 2] }}", concurrency: %d}}
+  - {id: go, type: jump, with: {%s}}
+edges: [{from: start, to: each}, {from: each, port: each, to: go}]
+`, c.concurrency, c.jump))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := flow.CheckCalls([]*flow.Flow{f}, append(c.others, asks)).Error()
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -118,6 +118,9 @@ func (c *checker) kind(n *Node, kind Kind) {
 		}
 		c.problems.Add(place, hint, "retry and timeout are for calls of plugins, and %s makes none", kind.Type)
 	}
+	if kind.Type == typeRunCode && n.Retry != nil && n.Connection != "" {
+		c.problems.Add(n.Retry.At, "take retry away, or call what may be repeated in a node of its own", "a script with a connection may change something outside, so it is run once at most and never repeated")
+	}
 	if kind.Needs == NeedsNothing || slices.ContainsFunc(c.flow.Triggers, func(t Trigger) bool { return t.gives(kind.Needs) }) {
 		return
 	}
@@ -173,11 +176,7 @@ func (c *checker) edges() {
 // reach reports triggers that lead nowhere, nodes that nothing leads to, and
 // those that can't work where they are reached from.
 func (c *checker) reach() {
-	next := map[string][]string{}
-	for _, e := range c.flow.Edges {
-		next[e.From] = append(next[e.From], e.To)
-	}
-	seen := map[string]bool{}
+	next, seen := c.flow.next(), map[string]bool{}
 	for _, t := range c.flow.Triggers {
 		if next[t.ID] == nil {
 			c.problems.Add(t.At, fmt.Sprintf("add an edge {from: %s, to: ...}", t.ID), "the trigger %q leads to no node", t.ID)
@@ -192,39 +191,12 @@ func (c *checker) reach() {
 		if !seen[n.ID] {
 			c.problems.Add(n.At, "add an edge to it, or remove it", "no trigger leads to the node %q", n.ID)
 		}
-		c.beside(&n, next)
 	}
-}
-
-// visit adds to seen what can be reached from a node or trigger.
-func visit(next map[string][]string, id string, seen map[string]bool) {
-	for _, to := range next[id] {
-		if !seen[to] {
-			seen[to] = true
-			visit(next, to, seen)
-		}
-	}
-}
-
-// beside reports nodes that wait for replies in sub-runs that go at once: it
-// would not be known whose a reply is.
-func (c *checker) beside(n *Node, next map[string][]string) {
-	config, _ := n.Config()
-	subs, ok := config.(interface{ atOnce() []string })
-	if !ok {
-		return
-	}
-	begun := subs.atOnce()
-	seen := map[string]bool{}
-	for _, e := range c.flow.Edges {
-		if e.From == n.ID && slices.Contains(begun, e.FromPort()) {
-			seen[e.To] = true
-			visit(next, e.To, seen)
-		}
-	}
-	for _, w := range c.flow.Nodes {
-		if w.Type == typeWaitReply && seen[w.ID] {
-			c.problems.Add(w.At, fmt.Sprintf("give %s concurrency: 1, or ask before it", n.ID), "sub-runs of %q go at once, so %q can't wait for a reply in them", n.ID, w.ID)
+	for _, b := range c.flow.atOnce() {
+		for _, n := range c.flow.Nodes {
+			if n.Type == typeWaitReply && b.reached[n.ID] {
+				c.problems.Add(n.At, b.remedy(), "sub-runs of %q go at once, so %q can't wait for a reply in them", b.node, n.ID)
+			}
 		}
 	}
 }

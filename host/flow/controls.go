@@ -14,7 +14,7 @@ const (
 
 // controls are the nodes that decide where a run goes.
 func controls() []Kind {
-	each := Port{PortEach, "Begins the sub-run of one item: its input is the item, and nodes.<id of this node> is {index, item}."}
+	each := Port{PortEach, "Begins the sub-run of one item: its input and its trigger are the item, and nodes.<id of this node> is {index, item}."}
 	return []Kind{
 		{
 			Type: "conditional", Group: GroupControl, Ports: []Port{{PortElse, "No branch's condition is true."}, failure},
@@ -31,7 +31,7 @@ func controls() []Kind {
 			Config: func() any { return &Split{} },
 		}, {
 			Type: typeJump, Group: GroupControl, Ports: []Port{next, {PortError, "The flow is not there, the calls are too deep, or the flow failed."}},
-			Doc:    "Runs another flow and comes back: the output is {label, result} of its end node. With return: false the run goes over to that flow for good, and so do the flows that called it.",
+			Doc:    "Runs another flow and comes back: the output is {label, result} of its end node. What is given as input is the other flow's trigger. With return: false the run goes over to that flow for good, and so do the flows that called it.",
 			Config: func() any { return &Jump{} },
 		}, {
 			Type: "for_each", Group: GroupControl, Ports: []Port{next, each, failure},
@@ -39,7 +39,7 @@ func controls() []Kind {
 			Config: func() any { return &ForEach{} },
 		}, {
 			Type: "parallel", Group: GroupControl, Ports: []Port{next, failure},
-			Doc:    "Runs what follows each of its branches at the same time, and waits for all: the output is {results, errors, failed}, results and errors by the names of the branches.",
+			Doc:    "Runs what follows each of its branches at the same time, and waits for all: the output is {results, errors, failed}, results and errors by the names of the branches. In a branch, trigger is this node's input.",
 			Config: func() any { return &Parallel{} },
 		}, {
 			Type: "end", Group: GroupControl, Ports: []Port{failure},

@@ -45,10 +45,7 @@ func (f *Flow) Check(operations Operations) (problems source.Problems, held []He
 			held = append(held, Held{n.At, n.ID, plugin})
 			continue
 		}
-		if wanted == "" {
-			if n.Retry != nil && n.Connection != "" {
-				problems.Add(n.Retry.At, "take retry away, or call what may be repeated in a node of its own", "a script with a connection may change something outside, so it is run once at most and never repeated")
-			}
+		if wanted == "" { // a script
 			continue
 		}
 		at := slices.IndexFunc(ops, func(op abi.Operation) bool { return op.Name == wanted })

@@ -46,7 +46,6 @@ f:6:69: http.request does not take this "count": got number, want integer`},
 		{"held language", `type: run_code, with: {language: lua, code: x}`, `held`},
 		{"retry of a safe operation", `type: http.free, retry: {attempts: 2}`, ``},
 		{"retry of an unsafe operation", `type: http.pay, retry: {attempts: 2}`, `f:6:36: http.pay is unsafe to repeat, so it is called once at most; take retry away`},
-		{"retry of a script that reaches out", `type: run_code, connection: c, retry: {attempts: 2}, with: {code: x}`, `f:6:51: a script with a connection may change something outside, so it is run once at most`},
 		{"retry of a script", `type: run_code, retry: {attempts: 2}, with: {code: x}`, ``},
 		{"language", `type: run_code, with: {code: x}`, ``},
 	}

@@ -223,9 +223,8 @@ func (r *Runner) perform(ctx context.Context, j *journey, a *asked) (one ended) 
 			return one.writes
 		}
 	}
-	back := dispatch.Aside(ctx)
+	defer dispatch.Aside(ctx)()
 	one.output, one.usage, one.failure = r.config.Plugins.Call(ctx, call)
-	back()
 	return one
 }
 

@@ -250,6 +250,9 @@ func (g *gatewayRun) end(ctx context.Context, err error) {
 	_, err = g.giveUp(ctx, time.Time{}, err)
 	switch {
 	case err == nil && !g.session.Over(): // it waits on, without its caller
+	case errors.Is(err, store.ErrConflict) && g.revision != 0: // nobody else takes the session of a run that is driven
+		g.runner.config.Log.Info("gateway run cancelled", "run", g.record.ID, "flow", g.record.Flow)
+		g.answer(Answer{Failure: &abi.Error{Code: CodeCancelled, Message: "the run was cancelled"}})
 	case err != nil:
 		g.runner.config.Log.Error("gateway run interrupted", "run", g.record.ID, "flow", g.record.Flow, "error", err)
 		g.answer(Answer{Failure: &abi.Error{Code: CodeInterrupted, Message: "the run was interrupted", Retryable: g.revision == 0 && !errors.Is(err, store.ErrUnknown)}})

@@ -250,7 +250,7 @@ func (j *journey) begin(ctx context.Context, w *work, calls []*engine.Call) (res
 	}
 	if must || len(begun) > 0 && j.runner.now().Sub(j.since) >= longStretch {
 		err := j.checkpoint(ctx)
-		if !must && errors.Is(err, store.ErrNoSpace) { // a run that changes nothing needs no disk
+		if !must && (errors.Is(err, store.ErrNoSpace) || errors.Is(err, store.ErrTooBig)) { // a run that changes nothing needs no disk
 			j.since, err = j.runner.now(), nil
 		}
 		if err != nil {
@@ -361,6 +361,11 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	}
 	b.Put = append(b.Put, j.changes.Put...)
 	b.Append, b.Remove, b.Wake = j.changes.Append, j.changes.Remove, slices.Clone(j.changes.Wake)
+	for i, wake := range b.Wake {
+		if wake.At.Before(now) { // what is due is read in order: who comes late stands where it would be passed over
+			b.Wake[i].At = now
+		}
+	}
 	if j.saved != nil {
 		if err := j.saved(&b); err != nil {
 			return err

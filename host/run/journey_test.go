@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -350,13 +351,14 @@ nodes:
 edges: [{from: g, to: each}, {from: each, port: each, to: call}, {from: each, to: answer}]
 `
 	for name, test := range map[string]struct {
-		full bool
-		stop int // the call at which the process dies; 0: none
-		most int // calls in all
+		refused error // what the store says to all commits
+		stop    int   // the call at which the process dies; 0: none
+		most    int   // calls in all
 	}{
 		"no crash":                  {most: 20},
 		"a crash":                   {stop: 15, most: 20 + 5},
-		"a full disk stops nothing": {full: true, most: 20},
+		"a full disk stops nothing": {refused: store.ErrNoSpace, most: 20},
+		"nor does much data":        {refused: store.ErrTooBig, most: 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, flow)
@@ -375,12 +377,12 @@ edges: [{from: g, to: each}, {from: each, port: each, to: call}, {from: each, to
 				return nil
 			}
 			r.runner.config.Plugins = c
-			if test.full {
-				r.runner.config.Store = fullDisk{r.store}
+			if test.refused != nil {
+				r.runner.config.Store = refusing{r.store, test.refused}
 			}
-			_, err := r.runner.Gateway(t.Context(), "", r.catalog.Snapshot().Flows["order"], "g", map[string]any{}, func() {})
-			if err != nil {
-				t.Fatal(err)
+			a, err := r.runner.Gateway(t.Context(), "", r.catalog.Snapshot().Flows["order"], "g", map[string]any{}, func() {})
+			if err != nil || test.stop == 0 && a.Response == nil {
+				t.Fatal(a, err)
 			}
 			r.runner.Close(t.Context())
 			if test.stop > 0 {
@@ -389,19 +391,54 @@ edges: [{from: g, to: each}, {from: each, port: each, to: call}, {from: each, to
 				r.now = r.now.Add(lease)
 				r.work()
 			}
-			if len(c.ids) > test.most || seen == test.full {
+			if len(c.ids) > test.most || seen == (test.refused != nil) {
 				t.Errorf("%d calls were made, at most %d wanted; the run was seen on its way: %t", len(c.ids), test.most, seen)
 			}
-			if records := r.records(); !test.full && (len(records) != 1 || records[0].Status != engine.Done) {
+			if records := r.records(); test.refused == nil && (len(records) != 1 || records[0].Status != engine.Done) {
 				t.Errorf("the records are %+v", records)
 			}
 		})
 	}
 }
 
-// fullDisk takes nothing.
-type fullDisk struct{ store.Store }
+// refusing is a store that takes nothing.
+type refusing struct {
+	store.Store
+	why error
+}
 
-func (fullDisk) Commit(context.Context, *store.Batch) (store.Result, error) {
-	return store.Result{}, store.ErrNoSpace
+func (r refusing) Commit(context.Context, *store.Batch) (store.Result, error) {
+	return store.Result{}, r.why
+}
+
+// TestCallerOfACancelledRun: who waits for a run that an operator cancels is
+// told so.
+func TestCallerOfACancelledRun(t *testing.T) {
+	r := newRig(t, `schema: 1
+id: order
+triggers: [{id: g, type: gateway}]
+nodes:
+  - {id: each, type: for_each, with: {items: "{{ 1..20 }}"}}
+  - {id: call, type: slow.go, with: {}}
+  - {id: answer, type: response.json}
+edges: [{from: g, to: each}, {from: each, port: each, to: call}, {from: each, to: answer}]
+`)
+	c := &calls{plugins: (*plugins)(r), effect: abi.EffectPure}
+	c.give = func(context.Context, string) *abi.Error {
+		r.now = r.now.Add(300 * time.Millisecond)
+		if records := r.records(); len(c.ids) == 10 {
+			if err := r.runner.Cancel(t.Context(), records[0].ID); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}
+	r.runner.config.Plugins = c
+	a, err := r.runner.Gateway(t.Context(), "", r.catalog.Snapshot().Flows["order"], "g", map[string]any{}, func() {})
+	if err != nil || a.Failure == nil || a.Failure.Code != CodeCancelled || a.Failure.Retryable {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if len(c.ids) == 20 || strings.Contains(r.log.String(), "level=ERROR") {
+		t.Errorf("%d calls were made; the log says %s", len(c.ids), r.log.String())
+	}
 }

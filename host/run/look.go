@@ -71,9 +71,15 @@ func (r *Runner) Look(ctx context.Context, id string) (Look, error) {
 	if l.Secret {
 		return l, nil
 	}
-	l.Variables, l.Status = s.Run.Vars, s.Run.Status
-	if l.Status == engine.Calling || l.Status == engine.Gathering {
-		l.Status = engine.Running // for people: one of its parts runs
-	}
+	l.Variables, l.Status = s.Run.Vars, forPeople(s.Run.Status)
 	return l, nil
+}
+
+// forPeople is a status without the words that only the engine needs: a run
+// whose parts run, runs.
+func forPeople(s engine.Status) engine.Status {
+	if s == engine.Calling || s == engine.Gathering {
+		return engine.Running
+	}
+	return s
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
@@ -77,7 +76,7 @@ func (r *Runner) migrate(ctx context.Context, stored store.Record, s session, to
 	case r.driven(stored.ID.Key):
 		return &StuckError{"a caller waits for its answer"}
 	}
-	if err := r.move(ctx, &s, to, m.Map); err != nil || m.DryRun {
+	if err := r.move(ctx, &s, to, r.config.Catalog().Snapshot().Flows, m.Map); err != nil || m.DryRun {
 		return err
 	}
 	b := store.Batch{Expect: []store.Expect{{ID: stored.ID, Revision: stored.Revision}}}
@@ -105,8 +104,9 @@ func (r *Runner) migrate(ctx context.Context, stored store.Record, s session, to
 }
 
 // move lets a session go on in another version of a flow that it is pinned to.
-// Names gives nodes the names that they have there.
-func (r *Runner) move(ctx context.Context, s *session, to *engine.Program, names map[string]string) error {
+// beside are the flows that it may jump to from there, names gives nodes the
+// names that they have there.
+func (r *Runner) move(ctx context.Context, s *session, to *engine.Program, beside map[string]catalog.Flow, names map[string]string) error {
 	flow, version := to.Flow().ID, s.Flows[to.Flow().ID]
 	from, err := r.config.Catalog().Program(ctx, flow, version)
 	if err != nil {
@@ -125,13 +125,14 @@ func (r *Runner) move(ctx context.Context, s *session, to *engine.Program, names
 	for id, v := range s.Flows {
 		flows[id] = cmp.Or(flows[id], v)
 	}
-	next := catalog.Flow{Flow: to.Flow(), Program: to, Beside: r.config.Catalog().Snapshot().Flows}
-	for id, p := range r.reach(next) {
-		flows[id] = cmp.Or(flows[id], p.Version())
+	for id, p := range r.reach(catalog.Flow{Flow: to.Flow(), Program: to, Beside: beside}) {
+		if flows[id] == 0 || id == flow { // one that it is pinned to keeps its version
+			flows[id] = p.Version()
+			for _, name := range r.needs(p).plugins {
+				s.pin(name, r.config.Plugins)
+			}
+		}
 	}
 	s.Flows = flows
-	for _, name := range slices.Sorted(slices.Values(r.needs(to).plugins)) {
-		s.pin(name, r.config.Plugins)
-	}
 	return nil
 }

@@ -69,19 +69,9 @@ func (r *Runner) Retry(ctx context.Context, id string, latest bool) (record.Reco
 		return back, fmt.Errorf("run %s: %w: %s has another run that is not over; let it end, or cancel it", id, ErrKeyTaken, back.Key)
 	}
 	if latest {
-		s.Pins = nil
-		for _, flow := range slices.Sorted(maps.Keys(s.Flows)) {
-			to, ok := r.config.Catalog().Snapshot().Flows[flow]
-			if !ok {
-				continue // it is not published any more, and ends as it began
-			}
-			from := s.Flows[flow]
-			if err := r.move(ctx, &s, to.Program, nil); err != nil {
-				return back, err
-			}
-			back.KeepMove(flow, from, to.Version, r.now())
+		if err := r.latest(ctx, &s, &back); err != nil {
+			return back, err
 		}
-		back.Version = s.Run.Version
 	}
 	s.Retry = true
 	back.Status, back.Error, back.Ended = engine.Running, nil, nil
@@ -101,6 +91,42 @@ func (r *Runner) Retry(ctx context.Context, id string, latest bool) (record.Reco
 	}
 	r.config.Poke()
 	return back, nil
+}
+
+// latest moves a session to what is published and serves now, all of one moment.
+// A flow that is not published any more ends as it began, with its plugins.
+func (r *Runner) latest(ctx context.Context, s *session, of *record.Record) error {
+	published, pins := r.config.Catalog().Snapshot().Flows, s.Pins
+	s.Pins = nil
+	var gone []string
+	for _, flow := range slices.Sorted(maps.Keys(s.Flows)) {
+		to, ok := published[flow]
+		if !ok {
+			gone = append(gone, flow)
+			continue
+		}
+		from := s.Flows[flow]
+		if err := r.move(ctx, s, to.Program, published, nil); err != nil {
+			return err
+		}
+		of.KeepMove(flow, from, to.Version, r.now())
+	}
+	for _, flow := range gone {
+		p, err := r.config.Catalog().Program(ctx, flow, s.Flows[flow])
+		if err != nil {
+			return err
+		}
+		for _, plugin := range r.needs(p).plugins {
+			if s.Pins[plugin] == "" && pins[plugin] != "" {
+				if s.Pins == nil {
+					s.Pins = map[string]string{}
+				}
+				s.Pins[plugin] = pins[plugin]
+			}
+		}
+	}
+	of.Version = s.Run.Version
+	return nil
 }
 
 // puts gives the changes that store a record and a session.

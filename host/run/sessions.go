@@ -44,7 +44,7 @@ func (s *session) standing() Standing {
 	}
 	at := s.Position()
 	return Standing{
-		Run: s.ID, Flow: at.Flow, Version: at.Version, Node: at.Node, Status: at.Status,
+		Run: s.ID, Flow: at.Flow, Version: at.Version, Node: at.Node, Status: forPeople(at.Status),
 		Listens: s.Listens(), Due: s.Due(),
 	}
 }

@@ -151,7 +151,7 @@ func finish(output []byte, failure *abi.Error) int32 {
 
 // Fail sets err as the call's error and returns the code that the exported
 // function must return. An error that is, or wraps, an *abi.Error keeps its
-// fields.
+// fields; of a message, the first 4 KiB are sent.
 func Fail(err error) int32 {
 	text, failed := encode(asError(err))
 	if failed != nil { // a Detail that is not JSON
@@ -161,12 +161,22 @@ func Fail(err error) int32 {
 	return 1
 }
 
+// maxMessage is how many bytes of an error's message are sent: one that quotes
+// what was given may be as long as that, and more than a host takes.
+const maxMessage = 4 << 10
+
 func asError(err error) *abi.Error {
+	failure := &abi.Error{Code: CodeError, Message: err.Error()}
 	var known *abi.Error
 	if errors.As(err, &known) && known != nil {
-		return known
+		failure = known
 	}
-	return &abi.Error{Code: CodeError, Message: err.Error()}
+	if len(failure.Message) <= maxMessage {
+		return failure
+	}
+	shorter := *failure
+	shorter.Message = strings.ToValidUTF8(failure.Message[:maxMessage], "") + "..."
+	return &shorter
 }
 
 // decodeStrictly is json.Unmarshal that refuses fields unknown to into.

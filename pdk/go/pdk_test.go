@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -15,6 +17,15 @@ type in struct {
 	N    int64           `json:"n"`
 	Text string          `json:"text"`
 	Raw  json.RawMessage `json:"raw"`
+}
+
+// TestLongMessage: an error may quote what was given, however long that is.
+func TestLongMessage(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	_, failure := Call(func(in string) (any, error) { return nil, Errorf("odd", "%s is odd", in) }, []byte(`"`+long+`"`))
+	if failure == nil || failure.Code != "odd" || len(failure.Message) > maxMessage+3 || !utf8.ValidString(failure.Message) || !strings.HasPrefix(failure.Message, "éé") {
+		t.Errorf("got %.20q... of %d bytes", failure.Message, len(failure.Message))
+	}
 }
 
 func TestCall(t *testing.T) {

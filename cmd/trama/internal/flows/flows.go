@@ -57,7 +57,8 @@ func Command(of *cli.Program, more ...*cobra.Command) *cobra.Command {
 		Long: `Check flow documents without a server, and print every mistake as
 file:line:column: what is wrong; what to write instead. Operations of plugins
 are checked against the .wasm files of the directory given by --plugins, which
-a server does with the installed ones.`,
+a server does with the installed ones; without it they are not, and stderr says
+so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.validate(c.Context(), args, plugins) },
 	}
@@ -149,6 +150,9 @@ func (p program) validate(ctx context.Context, files []string, plugins string) e
 		}
 	} else {
 		p.PrintProblems(all)
+	}
+	if operations == nil && slices.ContainsFunc(flows, func(f *flow.Flow) bool { return len(f.Plugins()) > 0 }) {
+		fmt.Fprintln(p.Stderr, "operations of plugins were not checked: name their directory with --plugins")
 	}
 	if len(all) > 0 {
 		return cli.ErrReported
