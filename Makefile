@@ -52,7 +52,7 @@ crash: build ## kill the host KILLS times (1000) under load; then the same on st
 seeds: ## play SEEDS (10000) worlds of crashes and faults on a virtual clock
 	$(GO) test -run '^TestPromises$$' -count=1 -timeout 30m -v ./host/simulation -seeds $(or $(SEEDS),10000)
 
-check: build ## formatting, vet, staticcheck, go.mod, who imports whom; changes nothing
+check: build ## formatting, vet, staticcheck, go.mod, bundled plugins, who imports whom; changes nothing
 	@sh .ci/check
 
 defences: ## take out each defence against hostile plugins; its test must fail

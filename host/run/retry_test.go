@@ -361,3 +361,31 @@ func TestRetryOfWhatWasMended(t *testing.T) {
 		t.Errorf("the record is %+v", r)
 	}
 }
+
+// TestLatestWithoutAFlow: a flow that is not published any more ends as it
+// began, with its plugins, in the latest version too.
+func TestLatestWithoutAFlow(t *testing.T) {
+	const outer = `
+schema: 1
+id: outer
+triggers: [{id: start, type: gateway}]
+nodes: [{id: go, type: jump, with: {flow: called}}]
+edges: [{from: start, to: go}]
+`
+	i := install(t, called, outer)
+	p := &contents{serving: "broken"}
+	i.Runner.config.Plugins = p
+	a, err := i.Drive(i.flow("outer"), "start", map[string]any{})
+	if err != nil || a == nil || a.Failure == nil {
+		t.Fatalf("answered %+v, %v", a, err)
+	}
+	p.serving = "mended"
+	i.publish(outer) // alone
+	if _, err := i.Retry(t.Context(), a.RunID, true); err != nil {
+		t.Fatal(err)
+	}
+	i.work(i.Alone, PrefixRun+":"+a.RunID)
+	if want := []string{"broken {}", "broken {}"}; !slices.Equal(p.called, want) {
+		t.Errorf("called %q, want %q", p.called, want)
+	}
+}
