@@ -57,8 +57,7 @@ func Command(of *cli.Program, more ...*cobra.Command) *cobra.Command {
 		Long: `Check flow documents without a server, and print every mistake as
 file:line:column: what is wrong; what to write instead. Operations of plugins
 are checked against the .wasm files of the directory given by --plugins, which
-a server does with the installed ones; without it they are not, and stderr says
-so.`,
+a server does with the installed ones.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.validate(c.Context(), args, plugins) },
 	}
@@ -127,6 +126,7 @@ func (p program) validate(ctx context.Context, files []string, plugins string) e
 	}
 	all := source.Problems{}
 	var flows []*flow.Flow
+	unchecked := map[string]bool{} // files whose operations nothing is known of
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -136,12 +136,17 @@ func (p program) validate(ctx context.Context, files []string, plugins string) e
 		all = append(all, problems...)
 		if f != nil {
 			flows = append(flows, f)
+			unchecked[file] = operations == nil && len(f.Plugins()) > 0
 		}
 	}
 	all = append(all, flow.CheckCalls(flows, nil)...)
 	for _, file := range files {
 		if !p.JSON && !slices.ContainsFunc(all, func(problem source.Problem) bool { return problem.File == file }) {
-			fmt.Fprintf(p.Stdout, "%s: ok\n", file)
+			ok := "ok"
+			if unchecked[file] {
+				ok = "ok; operations of plugins are not checked without --plugins"
+			}
+			fmt.Fprintf(p.Stdout, "%s: %s\n", file, ok)
 		}
 	}
 	if p.JSON {
@@ -150,9 +155,6 @@ func (p program) validate(ctx context.Context, files []string, plugins string) e
 		}
 	} else {
 		p.PrintProblems(all)
-	}
-	if operations == nil && slices.ContainsFunc(flows, func(f *flow.Flow) bool { return len(f.Plugins()) > 0 }) {
-		fmt.Fprintln(p.Stderr, "operations of plugins were not checked: name their directory with --plugins")
 	}
 	if len(all) > 0 {
 		return cli.ErrReported
