@@ -132,7 +132,7 @@ func (d *developer) round(ctx context.Context) (r round, err error) {
 		r.Call, r.Differences, err = d.call(ctx, tested)
 	}
 	fails := func(c caseResult) bool { return len(c.Differences) > 0 }
-	if err != nil || d.into == "" || slices.ContainsFunc(r.Cases, fails) {
+	if err != nil || d.into == "" || slices.ContainsFunc(r.Cases, fails) || r.Call != nil && r.Call.Error != nil {
 		return r, err
 	}
 	data, err := os.ReadFile(built.Path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -162,12 +163,14 @@ func casesDir(arg string) string {
 // casesOf reads the cases of a project. Those of a file with mistakes are left
 // out: it gives the mistakes.
 func casesOf(tested *plugintest.Plugin, arg string) (cases []plugintest.Case, problems source.Problems, err error) {
+	dir := casesDir(arg) // which is no pattern, whatever is in its name
 	for _, pattern := range []string{"*.yaml", "*.yml", "*.json"} {
-		files, err := filepath.Glob(filepath.Join(casesDir(arg), pattern))
+		names, err := fs.Glob(os.DirFS(dir), pattern)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, file := range files {
+		for _, name := range names {
+			file := filepath.Join(dir, name)
 			data, err := os.ReadFile(file)
 			if err != nil {
 				return nil, nil, err
