@@ -8,10 +8,11 @@ import (
 )
 
 // CheckCalls finds what is wrong with how flows jump to one another and to
-// others: a jump to a trigger that the other flow has not, and flows that call
-// each other in a cycle, each to return to the one before, which would never
-// end, and sub-runs beside one another that jump to where a reply is waited for. Jumps for good and loops within a flow are no calls. That a flow is not
-// there is no problem of the document: it may come.
+// others: a jump to a trigger that the other flow has not, flows that call each
+// other in a cycle, each to return to the one before, which would never end, and
+// sub-runs beside one another that jump to where a reply is waited for. Jumps for
+// good and loops within a flow are no calls. That a flow is not there is no
+// problem of the document: it may come.
 func CheckCalls(flows, others []*Flow) source.Problems {
 	c := calls{flows: map[string]*Flow{}, jumps: map[string][]jump{}, reported: map[string]bool{}}
 	for _, f := range slices.Concat(others, flows) {

@@ -106,7 +106,7 @@ func (j *journey) write(ctx context.Context, b store.Batch) error {
 	b.Put = append(b.Put, j.changes.Put...)
 	b.Append, b.Remove, b.Wake = j.changes.Append, j.changes.Remove, slices.Clone(j.changes.Wake)
 	for i, wake := range b.Wake {
-		if wake.At.Before(now) { // what is due is read in order: who comes late stands where it would be passed over
+		if !wake.At.IsZero() && wake.At.Before(now) { // what is due is read in order: who comes late stands where it would be passed over
 			b.Wake[i].At = now
 		}
 	}
