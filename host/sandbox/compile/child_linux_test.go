@@ -40,6 +40,10 @@ func childID(t *testing.T, dir string) int {
 	return id
 }
 
+// ample is memory that no child runs out of before its time, though the race
+// detector takes several bytes for each.
+const ample = 16 << 30
+
 func gone(id int) func() bool {
 	return func() bool { return errors.Is(syscall.Kill(id, 0), syscall.ESRCH) }
 }
@@ -106,7 +110,7 @@ func TestChildDiesWithTheHost(t *testing.T) {
 
 // TestCompileBomb: a bomb ends at the bound, and the host goes on meanwhile.
 func TestCompileBomb(t *testing.T) {
-	w := open(t, childCompiles, func(c *Config) { c.Time = 3 * time.Second })
+	w := open(t, childCompiles, func(c *Config) { c.Time, c.Memory = 3*time.Second, ample })
 	wasm := bomb(60_000)
 	var served int
 	done := make(chan struct{})
@@ -177,12 +181,14 @@ func TestChildFails(t *testing.T) {
 // TestProcessorTimeIsBounded: even if nobody is left to kill it.
 func TestProcessorTimeIsBounded(t *testing.T) {
 	argv := command(t, childCompiles)
-	child := exec.Command(argv[0], argv[1], filepath.Join(t.TempDir(), "code"), "1", strconv.Itoa(1<<30))
+	child := exec.Command(argv[0], argv[1], filepath.Join(t.TempDir(), "code"), "1", strconv.Itoa(ample))
 	child.Stdin = bytes.NewReader(bomb(60_000))
+	stderr := &head{max: maxStderr}
+	child.Stderr = stderr
 	err := child.Run()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("ended with %v", err)
+		t.Errorf("ended with %v: %s", err, stderr.text())
 	}
 }
 
