@@ -163,6 +163,7 @@ func TestSuite(t *testing.T) {
 			}
 			run(t, p, cases)
 			conform(t, p)
+			secured(t, p)
 			stock(t, p, cases)
 		})
 	}

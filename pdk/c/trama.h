@@ -283,6 +283,14 @@ TRAMA_FN_ bool trama_hex_decode(trama_text text, trama_text *bytes);
  * unknown, no_secret); trama_fail_with passes it on.
  */
 
+/* Where a body that is a SOAP envelope may get the credentials of a connection
+ * whose auth is ws_security, which refuses requests without it. */
+typedef struct trama_ws_security {
+  size_t at;            /* in bytes: into the envelope's header, or to where one could begin */
+  bool no_header;       /* the envelope has none */
+  const char *envelope; /* the envelope's namespace; NULL: there is no such place */
+} trama_ws_security;
+
 /* A request. One value a header name; its order is kept. */
 typedef struct trama_http_request {
   const char *method;     /* upper case; NULL: GET */
@@ -291,6 +299,7 @@ typedef struct trama_http_request {
   trama_text body_blob;   /* the id of a blob, instead of body */
   bool response_blob;     /* the answer's body goes into a blob */
   int64_t timeout_millis; /* 0: the call's own deadline */
+  trama_ws_security ws_security;
   trama_writer headers_, parts_;
   bool json_, typed_; /* the body is JSON; the headers have a Content-Type */
 } trama_http_request;
@@ -343,8 +352,8 @@ TRAMA_FN_ int32_t trama_http_fail(const trama_http_response *response);
  * this call, at the places that the manifest declares. */
 TRAMA_FN_ bool trama_secret_ref(const char *name, trama_text *handle, trama_error *error);
 
-/* These use a key that stays in the host; algorithms: HS256, RS256, ES256,
- * EdDSA. */
+/* These use a key that stays in the host; algorithms: HS256, HS384, HS512, RS256,
+ * RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA. */
 TRAMA_FN_ bool trama_sign(const char *key, const char *algorithm, trama_text data, trama_text *signature,
                           trama_error *error);
 TRAMA_FN_ bool trama_verify(const char *key, const char *algorithm, trama_text data, trama_text signature, bool *valid,
@@ -1795,6 +1804,16 @@ TRAMA_FN_ bool trama_http_send(trama_http_request *request, trama_http_response 
   else if (!trama_is_utf8_(request->body)) trama_field_bytes_(&w, "body_base64", request->body);
   else if (request->body.size) trama_field_text_(&w, "body", request->body);
   if (request->response_blob) trama_field_text_(&w, "response", trama_str("blob"));
+  if (request->ws_security.envelope) {
+    trama_write_key(&w, "ws_security");
+    trama_write_object(&w);
+    trama_write_key(&w, "at");
+    trama_write_int(&w, (int64_t)request->ws_security.at);
+    trama_write_key(&w, "no_header");
+    trama_write_bool(&w, request->ws_security.no_header);
+    trama_field_text_(&w, "envelope", trama_str(request->ws_security.envelope));
+    trama_write_object_end(&w);
+  }
   if (request->timeout_millis) {
     trama_write_key(&w, "timeout_millis");
     trama_write_int(&w, request->timeout_millis);

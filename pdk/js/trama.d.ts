@@ -67,6 +67,13 @@ declare module "trama" {
     parts?: HTTPPart[];
     /** "blob" leaves the answer's body with the host. */
     response?: "blob";
+    /**
+     * Where the body, a SOAP envelope, may get the credentials of a connection
+     * whose auth is ws_security, which refuses requests without it. at counts
+     * bytes of UTF-8, into the envelope's header or, with noHeader, to where one
+     * could begin; envelope is the envelope's namespace.
+     */
+    wsSecurity?: { at: number; noHeader?: boolean; envelope: string };
     /** Bounds this request; left out, the call's deadline does. */
     timeoutMillis?: number;
   }

@@ -81,10 +81,10 @@ class HTTPResponse {
 
 export function http(request) {
   if (typeof request === "string") request = { url: request };
-  const { url = "", method, json, body, bodyBlob, parts, response, timeoutMillis, headers = {}, ...other } = request;
+  const { url = "", method, json, body, bodyBlob, parts, response, wsSecurity, timeoutMillis, headers = {}, ...other } = request;
   const unknown = Object.keys(other);
   if (unknown.length > 0) {
-    throw new TypeError(`http() has no field "${unknown[0]}"; it takes url, method, headers, json, body, bodyBlob, parts, response, timeoutMillis`);
+    throw new TypeError(`http() has no field "${unknown[0]}"; it takes url, method, headers, json, body, bodyBlob, parts, response, wsSecurity, timeoutMillis`);
   }
   const bodies = [json, body, bodyBlob, parts].filter((b) => b !== undefined).length;
   if (bodies > 1) throw new TypeError("http() takes one of json, body, bodyBlob and parts");
@@ -95,6 +95,7 @@ export function http(request) {
     body_blob: bodyBlob,
     parts: parts?.map(({ body, ...part }) => ({ ...part, ...(typeof body === "string" ? { text: body } : body && { base64: base64(body) }) })),
     response,
+    ws_security: wsSecurity && { at: wsSecurity.at, no_header: wsSecurity.noHeader, envelope: wsSecurity.envelope },
     timeout_millis: timeoutMillis,
   };
   if (json !== undefined) {

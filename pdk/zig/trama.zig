@@ -556,6 +556,9 @@ pub const HttpRequest = struct {
     parts: []const HttpPart = &.{},
     /// The answer's body goes into a blob.
     response_blob: bool = false,
+    /// For a connection whose auth is ws_security, which refuses requests
+    /// without it.
+    ws_security: ?WsSecurity = null,
     /// 0: the call's own deadline.
     timeout_millis: i64 = 0,
 
@@ -599,12 +602,25 @@ pub const HttpRequest = struct {
             try w.objectField("response");
             try w.write("blob");
         }
+        if (r.ws_security) |place| {
+            try w.objectField("ws_security");
+            try w.write(place);
+        }
         if (r.timeout_millis != 0) {
             try w.objectField("timeout_millis");
             try w.write(r.timeout_millis);
         }
         try w.endObject();
     }
+};
+
+/// Where the body, a SOAP envelope, may get the credentials of a connection.
+pub const WsSecurity = struct {
+    /// In bytes: into the envelope's header, or to where one could begin.
+    at: usize,
+    no_header: bool = false,
+    /// The envelope's namespace.
+    envelope: []const u8,
 };
 
 /// A field or a file of a form.
@@ -706,7 +722,22 @@ pub fn secretRef(name: []const u8) Error![]const u8 {
     return (try ask(struct { handle: []const u8 }, "secret_ref", .{ .name = name })).handle;
 }
 
-pub const Algorithm = enum { HS256, RS256, ES256, EdDSA };
+/// How a signature is made (RFC 7518, RFC 8037). The key decides which it serves.
+pub const Algorithm = enum {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    ES512,
+    EdDSA,
+};
 
 /// `sign` signs data with a key that stays in the host.
 pub fn sign(key: []const u8, algorithm: Algorithm, data: []const u8) Error![]const u8 {

@@ -95,7 +95,10 @@ export function random(n: i32): Result<Uint8Array> {
   return bytesField(answer(host_random(request(Value.object().set("n", n)))), "bytes");
 }
 
-/** Signs data with a key that stays in the host; algorithm is HS256, RS256, ES256 or EdDSA. */
+/**
+ * Signs data with a key that stays in the host; algorithm is HS256, HS384, HS512, RS256, RS384, RS512,
+ * PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA, whichever the key serves.
+ */
 export function sign(key: string, algorithm: string, data: Uint8Array): Result<Uint8Array> {
   const asked = Value.object().set("key", key).set("algorithm", algorithm).set("data", base64Encode(data));
   return bytesField(answer(host_sign(request(asked))), "signature");

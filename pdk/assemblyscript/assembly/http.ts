@@ -84,6 +84,16 @@ export class Request {
     return this;
   }
 
+  /**
+   * Says where the body, a SOAP envelope, may get the credentials of a connection whose auth is ws_security, which
+   * refuses requests without it: at counts bytes, into the envelope's header, or to where one could begin if it has
+   * none. envelope is the envelope's namespace.
+   */
+  wsSecurity(at: i32, hasHeader: bool, envelope: string): Request {
+    this.fields.set("ws_security", Value.object().set("at", at).set("no_header", !hasHeader).set("envelope", envelope));
+    return this;
+  }
+
   /** Bounds this request; without it the call's deadline does. */
   timeoutMillis(millis: i64): Request {
     this.fields.set("timeout_millis", millis);

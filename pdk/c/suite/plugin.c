@@ -18,6 +18,14 @@ static bool text(trama_json input, const char *name, trama_text *into) {
   return false;
 }
 
+// flag gives a field that may be left out; else the call has failed.
+static bool flag(trama_json input, const char *name, bool *into) {
+  *into = false;
+  if (!has(input, name) || trama_json_bool(trama_json_get(input, name), into)) return true;
+  trama_fail("invalid", "%s: want true or false", name);
+  return false;
+}
+
 TRAMA_EXPORT(echo) { return trama_output(trama_input()); }
 
 // {"items":[{"price":INT,"quantity":INT},...]} -> {"total":INT,"items":COUNT}
@@ -70,6 +78,9 @@ TRAMA_EXPORT(fetch) {
   trama_write_text(&body, name);
   trama_write_object_end(&body);
   trama_http_json(&request, body.text);
+  bool secured;
+  if (!flag(input, "secured", &secured)) return 1;
+  if (secured) request.ws_security = (trama_ws_security){.at = 1, .no_header = true, .envelope = "http://www.w3.org/2003/05/soap-envelope"};
   trama_http_response response;
   if (!trama_http_send(&request, &response, &error)) return trama_fail_with(&error);
 
@@ -121,11 +132,10 @@ TRAMA_EXPORT(count) {
     trama_write_array_end(&w);
   } else {
     double n = 0;
-    bool found, forget = false;
+    bool found, forget;
     trama_json kept;
     if (!text(input, "key", &key)) return 1;
-    if (has(input, "forget") && !trama_json_bool(trama_json_get(input, "forget"), &forget))
-      return trama_fail("invalid", "forget: want true or false");
+    if (!flag(input, "forget", &forget)) return 1;
     if (forget) {
       if (!trama_kv_delete(key, &error)) return trama_fail_with(&error);
     } else {
@@ -150,15 +160,21 @@ TRAMA_EXPORT(sign) {
   trama_writer w = {};
   trama_write_object(&w);
   if (!text(input, "text", &data)) return 1;
+  const char *algorithm = "HS256";
+  if (has(input, "algorithm")) {
+    trama_text given = trama_json_text(trama_json_get(input, "algorithm"));
+    if (trama_is(given, "HS512")) algorithm = "HS512";
+    else if (!trama_is(given, "HS256")) return trama_fail("invalid", "algorithm: want HS256 or HS512");
+  }
   if (has(input, "signature")) {
     bool valid;
     if (!text(input, "signature", &hex)) return 1;
     if (!trama_hex_decode(hex, &signature)) return trama_fail("invalid", "signature: want hexadecimal digits");
-    if (!trama_verify("suite", "HS256", data, signature, &valid, &error)) return trama_fail_with(&error);
+    if (!trama_verify("suite", algorithm, data, signature, &valid, &error)) return trama_fail_with(&error);
     trama_write_key(&w, "valid");
     trama_write_bool(&w, valid);
   } else {
-    if (!trama_sign("suite", "HS256", data, &signature, &error)) return trama_fail_with(&error);
+    if (!trama_sign("suite", algorithm, data, &signature, &error)) return trama_fail_with(&error);
     trama_write_key(&w, "signature");
     trama_write_text(&w, trama_hex_encode(signature));
   }

@@ -110,8 +110,9 @@ func text(name string, value *string) (string, error) {
 }
 
 type contact struct {
-	Name *string `json:"name"`
-	Type string  `json:"type,omitempty"`
+	Name    *string `json:"name"`
+	Type    string  `json:"type,omitempty"`
+	Secured bool    `json:"secured,omitempty"`
 }
 
 type made struct {
@@ -135,6 +136,9 @@ func makeContact(in contact) (made, error) {
 	request.Headers["idempotency-key"] = effect
 	if in.Type != "" {
 		request.Headers["content-type"] = in.Type
+	}
+	if in.Secured {
+		request.WSSecurity = &abi.WSSecurity{At: 1, NoHeader: true, Envelope: "http://www.w3.org/2003/05/soap-envelope"}
 	}
 	response, err := pdk.HTTPSend(request)
 	if err != nil {
@@ -202,6 +206,7 @@ func remember(in counting) (any, error) {
 
 type signing struct {
 	Text      *string `json:"text"`
+	Algorithm *string `json:"algorithm"`
 	Signature *string `json:"signature"`
 }
 
@@ -210,15 +215,22 @@ func signOrVerify(in signing) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	algorithm := abi.AlgHS256
+	if in.Algorithm != nil {
+		algorithm = *in.Algorithm
+	}
+	if algorithm != abi.AlgHS256 && algorithm != abi.AlgHS512 {
+		return nil, pdk.Errorf(abi.CodeInvalid, "algorithm: want HS256 or HS512")
+	}
 	if in.Signature == nil {
-		signature, err := pdk.Sign("suite", abi.AlgHS256, []byte(data))
+		signature, err := pdk.Sign("suite", algorithm, []byte(data))
 		return map[string]string{"signature": hex.EncodeToString(signature)}, err
 	}
 	signature, err := hex.DecodeString(*in.Signature)
 	if err != nil {
 		return nil, pdk.Errorf(abi.CodeInvalid, "signature: want hexadecimal digits")
 	}
-	valid, err := pdk.Verify("suite", abi.AlgHS256, []byte(data), signature)
+	valid, err := pdk.Verify("suite", algorithm, []byte(data), signature)
 	return map[string]bool{"valid": valid}, err
 }
 

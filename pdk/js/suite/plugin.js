@@ -15,6 +15,12 @@ function text(input, field) {
   return value;
 }
 
+function flag(input, field) {
+  const value = input?.[field] ?? false;
+  if (typeof value !== "boolean") throw new PluginError("invalid", `${field}: want true or false`);
+  return value;
+}
+
 export function total(input) {
   const items = input?.items;
   if (!Array.isArray(items)) throw new PluginError("invalid", "items: want a list");
@@ -33,7 +39,8 @@ export function fetch(input) {
   const name = text(input, "name");
   const headers = { "idempotency-key": effectId() };
   if (input.type != null) headers["content-type"] = text(input, "type");
-  const response = http({ url: "/contacts", json: { name }, headers });
+  const wsSecurity = flag(input, "secured") ? { at: 1, noHeader: true, envelope: "http://www.w3.org/2003/05/soap-envelope" } : undefined;
+  const response = http({ url: "/contacts", json: { name }, headers, wsSecurity });
   const { status } = response;
   if (status === 404) throw new PluginError("not_found", `no contact ${name}`);
   if (status !== 200 && status !== 201) {
@@ -50,9 +57,7 @@ export function fetch(input) {
 export function count(input) {
   if (input?.list != null) return { keys: kv.list(text(input, "list")).keys };
   const key = text(input, "key");
-  const forget = input.forget ?? false;
-  if (typeof forget !== "boolean") throw new PluginError("invalid", "forget: want true or false");
-  if (forget) {
+  if (flag(input, "forget")) {
     kv.delete(key);
     return { n: 0 };
   }
@@ -71,14 +76,16 @@ function counted(kept, key) {
 
 function signText(input) {
   const data = text(input, "text");
-  if (input.signature == null) return { signature: sign("suite", "HS256", data).toHex() };
+  const algorithm = input.algorithm ?? "HS256";
+  if (algorithm !== "HS256" && algorithm !== "HS512") throw new PluginError("invalid", "algorithm: want HS256 or HS512");
+  if (input.signature == null) return { signature: sign("suite", algorithm, data).toHex() };
   let signature;
   try {
     signature = Uint8Array.fromHex(text(input, "signature"));
   } catch {
     throw new PluginError("invalid", "signature: want hexadecimal digits");
   }
-  return { valid: verify("suite", "HS256", data, signature) };
+  return { valid: verify("suite", algorithm, data, signature) };
 }
 export { signText as sign };
 

@@ -53,12 +53,22 @@ pub fn random(n: usize) -> Result<Vec<u8>, Error> {
 /// serves: a request that names another is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// HMAC with SHA-256.
+    /// HMAC with SHA-256, 384 or 512; the key is at least as long as the hash.
     HS256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    HS384,
+    HS512,
+    /// RSASSA-PKCS1-v1_5 with these hashes.
     RS256,
-    /// ECDSA on P-256 with SHA-256; R and S, 32 bytes each.
+    RS384,
+    RS512,
+    /// RSASSA-PSS with these hashes.
+    PS256,
+    PS384,
+    PS512,
+    /// ECDSA on P-256, P-384 and P-521; R and S, each as long as the curve's field.
     ES256,
+    ES384,
+    ES512,
     /// Ed25519.
     EdDSA,
 }
@@ -67,8 +77,17 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::HS256 => "HS256",
+            Algorithm::HS384 => "HS384",
+            Algorithm::HS512 => "HS512",
             Algorithm::RS256 => "RS256",
+            Algorithm::RS384 => "RS384",
+            Algorithm::RS512 => "RS512",
+            Algorithm::PS256 => "PS256",
+            Algorithm::PS384 => "PS384",
+            Algorithm::PS512 => "PS512",
             Algorithm::ES256 => "ES256",
+            Algorithm::ES384 => "ES384",
+            Algorithm::ES512 => "ES512",
             Algorithm::EdDSA => "EdDSA",
         }
     }

@@ -109,6 +109,15 @@ impl Request {
         self
     }
 
+    /// Says where the body, a SOAP envelope, may get the credentials of a
+    /// connection whose auth is ws_security, which refuses requests without
+    /// it: `at` counts bytes, into the envelope's header, or to where one
+    /// could begin if it has none. `envelope` is the envelope's namespace.
+    pub fn ws_security(mut self, at: usize, has_header: bool, envelope: &str) -> Request {
+        self.fields.insert("ws_security", json!({"at": at, "no_header": !has_header, "envelope": envelope}));
+        self
+    }
+
     /// Bounds this request; without it the call's deadline does.
     pub fn timeout_millis(mut self, millis: u64) -> Request {
         self.fields.insert("timeout_millis", millis);

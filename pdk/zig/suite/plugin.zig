@@ -61,7 +61,7 @@ fn field(in: Value, name: []const u8) Value {
 }
 
 export fn fetch() i32 {
-    return trama.handle(struct { name: []const u8, type: ?[]const u8 = null }, make);
+    return trama.handle(struct { name: []const u8, type: ?[]const u8 = null, secured: ?bool = null }, make);
 }
 
 fn make(in: anytype) !struct { status: u16, id: []const u8 } {
@@ -74,6 +74,7 @@ fn make(in: anytype) !struct { status: u16, id: []const u8 } {
         .url = "/contacts",
         .headers = headers[0..if (in.type == null) 1 else 2],
         .json = try trama.stringify(.{ .name = in.name }),
+        .ws_security = if (in.secured orelse false) .{ .at = 1, .no_header = true, .envelope = "http://www.w3.org/2003/05/soap-envelope" } else null,
     });
     if (answer.status == 404)
         return trama.fail(.{ .code = "not_found", .message = try trama.print("no contact {s}", .{in.name}) });
@@ -122,20 +123,23 @@ fn numberIn(kept: []const u8) ?i64 {
     return if (n < most) @trunc(n) else null;
 }
 
-const Sign = struct { text: []const u8, signature: ?[]const u8 = null };
+const Sign = struct { text: []const u8, algorithm: ?[]const u8 = null, signature: ?[]const u8 = null };
 
 export fn sign() i32 {
     return trama.handle(Sign, signed);
 }
 
 fn signed(in: Sign) !trama.Json {
+    const algorithm = std.meta.stringToEnum(trama.Algorithm, in.algorithm orelse "HS256") orelse .EdDSA;
+    if (algorithm != .HS256 and algorithm != .HS512)
+        return trama.fail(.{ .code = "invalid", .message = "algorithm: want HS256 or HS512" });
     const hex = in.signature orelse {
-        const signature = try trama.sign("suite", .HS256, in.text);
+        const signature = try trama.sign("suite", algorithm, in.text);
         return .{ .text = try trama.print("{{\"signature\":\"{x}\"}}", .{signature}) };
     };
     const signature = std.fmt.hexToBytes(try trama.allocator.alloc(u8, hex.len / 2), hex) catch
         return trama.fail(.{ .code = "invalid", .message = "signature: want hexadecimal digits" });
-    return .{ .text = try trama.stringify(.{ .valid = try trama.verify("suite", .HS256, in.text, signature) }) };
+    return .{ .text = try trama.stringify(.{ .valid = try trama.verify("suite", algorithm, in.text, signature) }) };
 }
 
 export fn settings() i32 {

@@ -51,6 +51,9 @@ export function fetch(): i32 {
   const type = asked.value.get("type");
   if (!type.isNull && !type.isText) return lacksText("type");
   if (type.isText) request.header("content-type", type.text);
+  const secured = asked.value.get("secured");
+  if (!secured.isNull && secured.kind != Kind.Bool) return failed(new Failure("invalid", "secured: want true or false"));
+  if (secured.isTrue) request.wsSecurity(1, false, "http://www.w3.org/2003/05/soap-envelope");
   const sent = request.json(Value.object().set("name", name)).send();
   if (!sent.ok) return failed(sent.failure);
   const response = sent.value;
@@ -104,14 +107,16 @@ export function sign(): i32 {
   if (!asked.ok) return failed(asked.failure);
   if (!asked.value.get("text").isText) return lacksText("text");
   const data = utf8(asked.value.get("text").text);
+  const given = asked.value.get("algorithm"), algorithm = given.isNull ? "HS256" : given.text;
+  if (algorithm != "HS256" && algorithm != "HS512") return failed(new Failure("invalid", "algorithm: want HS256 or HS512"));
   const hex = asked.value.get("signature");
   if (hex.isNull) {
-    const signature = signWith("suite", "HS256", data);
+    const signature = signWith("suite", algorithm, data);
     return signature.ok ? reply(Value.object().set("signature", hexEncode(signature.value))) : failed(signature.failure);
   }
-  const given = hexDecode(hex.text);
-  if (!hex.isText || given === null) return failed(new Failure("invalid", "signature: want hexadecimal digits"));
-  const valid = verify("suite", "HS256", data, given);
+  const bytes = hexDecode(hex.text);
+  if (!hex.isText || bytes === null) return failed(new Failure("invalid", "signature: want hexadecimal digits"));
+  const valid = verify("suite", algorithm, data, bytes);
   return valid.ok ? reply(Value.object().set("valid", valid.value)) : failed(valid.failure);
 }
 

@@ -43,7 +43,11 @@ fn fetch(input: Value) -> Result<Value, Error> {
     if !input["type"].is_null() {
         request = request.header("content-type", text(&input, "type")?);
     }
-    let response = request.json(&json!({ "name": name })).send()?;
+    let mut request = request.json(&json!({ "name": name }));
+    if flag(&input, "secured")? {
+        request = request.ws_security(1, false, "http://www.w3.org/2003/05/soap-envelope");
+    }
+    let response = request.send()?;
     match response.status {
         200 | 201 => match response.json()?["id"].as_str() {
             Some(id) => Ok(json!({"status": response.status, "id": id})),
@@ -63,12 +67,9 @@ fn count(input: Value) -> Result<Value, Error> {
         return Ok(json!({"keys": kv::list(text(&input, "list")?, "", 0)?.keys}));
     }
     let key = text(&input, "key")?;
-    if !input["forget"].is_null() {
-        let forget = input["forget"].as_bool().ok_or_else(|| Error::invalid("forget: want true or false"))?;
-        if forget {
-            kv::delete(key)?;
-            return Ok(json!({"n": 0}));
-        }
+    if flag(&input, "forget")? {
+        kv::delete(key)?;
+        return Ok(json!({"n": 0}));
     }
     let before = kv::get(key)?.unwrap_or_else(|| b"0".to_vec());
     let before = Value::parse(&before).ok().and_then(|kept| kept.as_f64()).filter(|n| *n < MOST).and_then(whole);
@@ -79,11 +80,16 @@ fn count(input: Value) -> Result<Value, Error> {
 
 fn sign(input: Value) -> Result<Value, Error> {
     let data = text(&input, "text")?.as_bytes();
+    let algorithm = match (&input["algorithm"], input["algorithm"].as_str()) {
+        (Value::Null, _) | (_, Some("HS256")) => Algorithm::HS256,
+        (_, Some("HS512")) => Algorithm::HS512,
+        _ => return Err(Error::invalid("algorithm: want HS256 or HS512")),
+    };
     match &input["signature"] {
-        Value::Null => Ok(json!({"signature": hex_encode(&trama_pdk::sign("suite", Algorithm::HS256, data)?)})),
+        Value::Null => Ok(json!({"signature": hex_encode(&trama_pdk::sign("suite", algorithm, data)?)})),
         _ => {
             let given = hex_decode(text(&input, "signature")?).ok_or_else(|| Error::invalid("signature: want hexadecimal digits"))?;
-            Ok(json!({"valid": verify("suite", Algorithm::HS256, data, &given)?}))
+            Ok(json!({"valid": verify("suite", algorithm, data, &given)?}))
         }
     }
 }
@@ -127,6 +133,14 @@ fn fails(input: Value) -> Result<Value, Error> {
         "panic" => panic!("oh no"),
         "trap" => core::arch::wasm32::unreachable(),
         _ => Err(Error::invalid("how: want plain, coded, panic, trap or silent")),
+    }
+}
+
+/// A flag that is left out, or null, is false.
+fn flag(input: &Value, field: &str) -> Result<bool, Error> {
+    match &input[field] {
+        Value::Null => Ok(false),
+        value => value.as_bool().ok_or_else(|| Error::invalid(format!("{}: want true or false", field))),
     }
 }
 
