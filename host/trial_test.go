@@ -12,7 +12,8 @@ import (
 )
 
 // TestRunsAsCases: what a server recorded of a call and of a conversation, with
-// messages that were gathered, one asked again, a call of a flow and a timer,
+// messages that were gathered, one asked again, buttons and a reaction that the
+// channel has no form for, a call of a flow and a timer,
 // passes as a case at once, and replays as it was.
 func TestRunsAsCases(t *testing.T) {
 	t.Parallel()
@@ -27,8 +28,11 @@ nodes:
   - {id: many, type: wait_reply, with: {expect: {type: integer}, retries: 2, retry: "A number, please"}}
   - {id: keep, type: set_user, with: {set: {many: "{{ input.value }}"}}}
   - {id: other, type: jump, with: {flow: order, input: {body: "<n>{{ user.many }}</n>"}}}
+  - {id: sure, type: send_message, with: {text: "Sure?", buttons: [{id: "y", title: "Yes"}, {id: "n", title: "No"}]}}
+  - {id: yes, type: wait_reply}
+  - {id: like, type: send_message, with: {reaction: {emoji: "+", message_id: "{{ input.id }}"}}}
   - {id: nap, type: wait, with: {for: 1s}}
-  - {id: bye, type: send_message, with: {text: "{{ nodes.other.result.n }} {{ nodes.parse.a }}"}}
+  - {id: bye, type: send_message, with: {text: "{{ nodes.other.result.n }} {{ nodes.parse.a }} {{ nodes.yes.payload }}"}}
 edges:
   - {from: start, to: ask}
   - {from: ask, to: parts}
@@ -37,7 +41,10 @@ edges:
   - {from: number, to: many}
   - {from: many, to: keep}
   - {from: keep, to: other}
-  - {from: other, to: nap}
+  - {from: other, to: sure}
+  - {from: sure, to: yes}
+  - {from: yes, to: like}
+  - {from: like, to: nap}
   - {from: nap, to: bye}
 `, map[string]string{
 		"flows/order.yaml": `schema: 1
@@ -66,6 +73,11 @@ edges:
 	p.wait(i, 3)
 	i.accepted("d5", unit{ID: "u5", From: "ana", Text: "12"})
 	p.wait(i, 4)
+	i.accepted("d6", unit{ID: "u6", From: "ana", Text: "1"})
+	p.wait(i, 5)
+	if got := p.texts("ana"); got[3] != "Sure?\n\n1. Yes\n2. No" || got[4] != "12 nuts\nbolts y" {
+		t.Errorf("ana got %q", got)
+	}
 	if err := i.call("POST", "/api/order", "<order>1</order>").want(204); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/trama-run/trama/host/engine"
@@ -49,10 +50,17 @@ func (c *conversation) plan(j *journey, effect engine.Effect) []abi.Message {
 	note := func(level, text string) {
 		j.record.KeepLine(record.Line{Node: effect.Node, At: c.runner.now(), Level: level, Text: text})
 	}
-	plan, failure := fallback.For(m, c.runner.config.Able(c.channel))
+	able := c.runner.config.Able(c.channel)
+	plan, failure := fallback.For(m, able)
 	if failure != nil { // the outbox makes a dead letter of it
 		note("error", failure.Message)
+		if fallback.Lacks(m, able) != nil {
+			j.keepSent(effect.ID, nil)
+		}
 		return []abi.Message{m}
+	}
+	if len(plan.Messages) != 1 || !reflect.DeepEqual(plan.Messages[0], m) {
+		j.keepSent(effect.ID, plan.Messages)
 	}
 	if plan.Dropped {
 		note("info", fmt.Sprintf("dropped: channel %s has no form for a message of the kind %s", c.channel, m.Kind()))
@@ -65,6 +73,20 @@ func (c *conversation) plan(j *journey, effect engine.Effect) []abi.Message {
 		c.asks = &fallback.Choices{} // the conversation is about something else now
 	}
 	return plan.Messages
+}
+
+// keepSent keeps in the record what went to the channel in place of the message
+// of an effect's step.
+func (j *journey) keepSent(effect string, messages []abi.Message) {
+	sent := make([]any, len(messages))
+	for i, m := range messages {
+		sent[i] = engine.MessageValue(m)
+	}
+	for i := range j.steps {
+		if j.steps[i].EffectID == effect {
+			j.steps[i].Sent = sent
+		}
+	}
 }
 
 // asked gives what the contact was last asked, in the present commit or before.

@@ -46,6 +46,9 @@ func TestAsk(t *testing.T) {
 	r.says("wa/whatsapp:1", "2")
 	r.wantSent("wa/whatsapp:1", "Sure?\n\n1. Sim\n2. Não", "button_reply n Não", "end text  2")
 	record := r.records()[0]
+	if sent, _ := json.Marshal([]any{record.Steps[0].Sent, record.Steps[2].Sent}); string(sent) != `[[{"text":"Sure?\n\n1. Sim\n2. Não","type":"text"}],null]` {
+		t.Errorf("the record has %s in the place of what was said", sent)
+	}
 	if got, _ := encode.Append(nil, record.Inputs[0].Message, true); !strings.Contains(string(got), `"payload":"n"`) {
 		t.Errorf("the record has %s, which can't be played again", got)
 	}

@@ -3,7 +3,7 @@
 // stands still but for the waits that are skipped. What plugins ask of the
 // network is answered by the trial, secrets are nobody's, and a contact's
 // channel is the trial itself: it puts messages into the mailbox, and takes
-// them out of the outbox.
+// them out of the outbox, as they would reach the channel (see host/fallback).
 //
 // A [Bench] is a workspace with its plugins, compiled once. A [World] is one
 // trial on it; [Bench.Run] plays a [Case] in one, and [Bench.Replay] a run's
@@ -26,8 +26,11 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/trama-run/trama/host/apichat"
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/egress"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/native"
@@ -199,12 +202,38 @@ func (b *Bench) Flow(id string) (catalog.Flow, error) {
 	return f, nil
 }
 
-// channel gives the channel of a trial that names none: the first that has
-// contacts.
-func (b *Bench) channel() string {
+// able gives what a channel can be sent, as a server would: what it lacks is said
+// by other means. One that is not of the workspace, or whose plugin is not
+// there, can be sent everything.
+func (b *Bench) able(id string) fallback.Adapter {
+	c := b.catalog.Snapshot().Channels[id]
+	if c.Adapter == catalog.AdapterAPIChat {
+		return apichat.Able()
+	}
+	manifest, _ := b.plugins.Manifest(c.Adapter)
+	return fallback.Of(manifest)
+}
+
+// Contact gives the key of a trial's contact on a channel of the workspace.
+func (b *Bench) Contact(channel string) (contact.Key, error) {
+	known := b.channels()
+	if !slices.Contains(known, channel) {
+		return "", fmt.Errorf("there is no channel %q with contacts: %s", channel, source.Suggest(channel, known))
+	}
+	return someone(channel), nil
+}
+
+// someone is the contact on a channel of a trial that names none.
+func someone(channel string) contact.Key {
+	return contact.KeyOf(channel, abi.Address{Scheme: "trial", Path: "contact"})
+}
+
+// channels are those that have contacts, by name; a trial that names none is on
+// the first.
+func (b *Bench) channels() []string {
 	channels := b.catalog.Snapshot().Channels
 	names := slices.Sorted(maps.Keys(channels))
-	return names[slices.IndexFunc(names, func(name string) bool { return hasContacts(channels[name]) })]
+	return slices.DeleteFunc(names, func(name string) bool { return !hasContacts(channels[name]) })
 }
 
 // operation gives an operation of a plugin, if that reaches nothing without a

@@ -19,7 +19,7 @@ func TestChannelOfATrial(t *testing.T) {
 		{hook, DefaultChannel},
 	} {
 		flows["channels.yaml"] = []byte(test.channels)
-		if got := open(t, flows).channel(); got != test.want {
+		if got := open(t, flows).channels()[0]; got != test.want {
 			t.Errorf("%s: %s", test.channels, got)
 		}
 	}

@@ -136,7 +136,10 @@ type Expect struct {
 	// "node.port". In a sub-run or a called flow, "each[0]/node" says which.
 	Steps []string `json:"steps,omitempty"`
 	// Messages are all that were sent, in their order: texts, or messages with
-	// the fields that count.
+	// the fields that count. They are as they reach the contact's channel: what
+	// that has no form for is expected as what stands in its place, and a message
+	// that would be a dead letter is not among them. On a channel that is not of
+	// the workspace they are as the flow sends them.
 	Messages source.Value `json:"messages,omitzero"`
 	// Answer is what the gateway's caller gets: status, headers, body.
 	Answer source.Value `json:"answer,omitzero"`

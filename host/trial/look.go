@@ -12,6 +12,7 @@ import (
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
@@ -58,22 +59,38 @@ func (w *World) Records(ctx context.Context) ([]record.Record, error) {
 
 // User gives the variables of the contact, as flows see them.
 func (w *World) User(ctx context.Context) (map[string]any, error) {
-	if w.who == "" {
-		return nil, nil
-	}
-	record, err := w.store.Load(ctx, store.ID{Kind: run.KindContact, Key: string(w.who)})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var who contact.Contact
-	if err := expr.UnmarshalJSON(record.Value, &who); err != nil {
+	who, found, err := w.contact(ctx)
+	if err != nil || !found {
 		return nil, err
 	}
 	for name, value := range who.Vars {
 		who.Vars[name] = expr.Numbers(value)
 	}
 	return who.Scope(), nil
+}
+
+// Numbered says whether a number stands before something that the contact was
+// asked, in the text: then the number is what it writes.
+func (w *World) Numbered(ctx context.Context, n int) (bool, error) {
+	who, found, err := w.contact(ctx)
+	if err != nil || !found || who.Choices == nil || who.Choices.Late {
+		return false, err
+	}
+	return slices.ContainsFunc(who.Choices.List, func(c fallback.Choice) bool { return c.Number == n }), nil
+}
+
+// contact gives the trial's contact, if it has one.
+func (w *World) contact(ctx context.Context) (who contact.Contact, found bool, err error) {
+	if w.who == "" {
+		return who, false, nil
+	}
+	record, err := w.store.Load(ctx, store.ID{Kind: run.KindContact, Key: string(w.who)})
+	if errors.Is(err, store.ErrNotFound) {
+		return who, false, nil
+	}
+	if err != nil {
+		return who, false, err
+	}
+	err = expr.UnmarshalJSON(record.Value, &who)
+	return who, err == nil, err
 }

@@ -65,7 +65,7 @@ func (p *play) play(ctx context.Context) error {
 	for i, step := range p.c.Messages {
 		p.at = fmt.Sprintf("step %d (%s): ", i+1, step.At)
 		if err := p.step(ctx, step); err != nil {
-			return fmt.Errorf("step %d (%s): %w", i+1, step.At, err)
+			return err
 		}
 	}
 	p.at = ""
@@ -186,16 +186,19 @@ func (p *play) expect(ctx context.Context, want Expect) error {
 		}
 	}
 	if !want.Messages.IsZero() {
+		sent, unsent := p.Take()
 		var got []any
-		for _, m := range p.Take() {
+		for _, m := range sent {
 			got = append(got, any(engine.MessageValue(m)))
 		}
-		p.failures = append(p.failures, p.list("messages", want.Messages, got, func(item any) any {
+		if lines := p.list("messages", want.Messages, got, func(item any) any {
 			if text, ok := item.(string); ok {
 				return map[string]any{"text": text}
 			}
 			return item
-		})...)
+		}); lines != nil {
+			p.failures = append(append(p.failures, lines...), unsent...)
+		}
 	}
 	if !want.Answer.IsZero() {
 		p.compare("answer", want.Answer, p.answered(steps))

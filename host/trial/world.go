@@ -12,6 +12,7 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/native"
 	"github.com/trama-run/trama/host/outbox"
@@ -52,6 +53,7 @@ type World struct {
 	worked   int
 
 	sent   []abi.Message
+	unsent []string    // what the channel has no form for
 	answer *run.Answer // that the gateway's caller got
 }
 
@@ -83,7 +85,7 @@ func (b *Bench) World(ctx context.Context, c Case) (_ *World, err error) {
 	b.answers = w.answers
 	w.runner = run.New(run.Config{
 		Store: w.store, Catalog: func() *catalog.Catalog { return b.catalog }, Plugins: plugins{own, w.answers}, Env: env,
-		Secret: func(string) error { return nil }, Poke: func() {}, Now: func() time.Time { return w.clock },
+		Able: b.able, Secret: func(string) error { return nil }, Poke: func() {}, Now: func() time.Time { return w.clock },
 		Sleep: func(_ context.Context, d time.Duration) error { w.clock = w.clock.Add(max(d, 0)); return nil },
 		ID:    w.id, InOrder: true, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -160,7 +162,7 @@ func (w *World) id() (string, error) {
 func (w *World) meet(ctx context.Context, c Case) error {
 	w.who = contact.Key(c.Contact)
 	if w.who == "" {
-		w.who = contact.KeyOf(cmp.Or(w.trigger.Channel, w.bench.channel()), abi.Address{Scheme: "trial", Path: "contact"})
+		w.who = someone(cmp.Or(w.trigger.Channel, w.bench.channels()[0]))
 	}
 	channel, address, err := w.who.Split()
 	if err != nil {
@@ -359,7 +361,8 @@ func (w *World) Due(ctx context.Context) (time.Time, error) {
 }
 
 // deliver is the handler of outboxes: it takes the messages of the trial's
-// contact as sent, and those of others away.
+// contact as sent, but for those that would be dead letters, and those of others
+// away.
 func (w *World) deliver(ctx context.Context, key string) (time.Time, error) {
 	items, err := w.store.Read(ctx, key, 0, 1000)
 	if err != nil {
@@ -372,7 +375,12 @@ func (w *World) deliver(ctx context.Context, key string) (time.Time, error) {
 		if err := json.Unmarshal(item.Value, &out); err != nil {
 			return time.Time{}, err
 		}
-		if key == outbox.ContactKey(w.who) {
+		if key != outbox.ContactKey(w.who) {
+			continue
+		}
+		if lacks := fallback.Lacks(out.Message, w.bench.able(outbox.Channel(key))); lacks != nil {
+			w.unsent = append(w.unsent, "not sent: "+lacks.Message)
+		} else {
 			w.sent = append(w.sent, out.Message)
 		}
 	}
@@ -387,9 +395,10 @@ func (w *World) deliver(ctx context.Context, key string) (time.Time, error) {
 func (w *World) TakesMessages() bool { return isMessage(w.trigger) }
 func (w *World) Talks() bool         { return w.who != "" }
 
-// Take gives the messages that were sent since it was called last.
-func (w *World) Take() []abi.Message {
-	sent := w.sent
-	w.sent = nil
-	return sent
+// Take gives the messages that were sent since it was called last, as they reach
+// the channel, and a line for each that it has no form for.
+func (w *World) Take() (sent []abi.Message, unsent []string) {
+	sent, unsent = w.sent, w.unsent
+	w.sent, w.unsent = nil, nil
+	return sent, unsent
 }

@@ -142,6 +142,9 @@ type Input struct {
 type Step struct {
 	engine.Step
 	Cost *Cost `json:"cost,omitempty"` // of the call that was made; nil if there was none
+	// Sent are the messages that went to the channel in place of the step's, which
+	// it has no form for; none may have. nil: the message went as it is.
+	Sent any `json:"sent,omitempty"`
 }
 
 // Cost is what a call of a plugin took.
@@ -258,7 +261,7 @@ var cutPattern = regexp.MustCompile(`… cut: \d+ bytes$`)
 
 // KeepStep adds what is known of a node.
 func (r *Record) KeepStep(s Step) {
-	s.Input, s.Output = r.bounded(s.Input), r.bounded(s.Output)
+	s.Input, s.Output, s.Sent = r.bounded(s.Input), r.bounded(s.Output), r.bounded(s.Sent)
 	if s.Error != nil {
 		s.Error = r.boundedError(s.Error)
 	}

@@ -218,7 +218,7 @@ func WriteStep(w io.Writer, s record.Step, width int) {
 	for _, value := range []struct {
 		name  string
 		value any
-	}{{"input", s.Input}, {"output", s.Output}} {
+	}{{"input", s.Input}, {"output", s.Output}, {"sent", s.Sent}} {
 		if value.value != nil {
 			fmt.Fprintf(w, "     %-7s %s\n", value.name, cli.Compact(value.value, width))
 		}

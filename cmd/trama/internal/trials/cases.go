@@ -51,6 +51,12 @@ A file is a list of cases:
       events: [{event: order.paid}]
       alerts: []
 
+A case is played on the channel of contact: CHANNEL/SCHEME:PATH, or of its
+trigger, or on the first of the workspace. Messages are as they reach it: where it
+has no form for buttons, expect the text with numbers, and receive "1". What would
+be a dead letter is not among them. On a channel that is not of the workspace
+messages are as the flow sends them.
+
 Of objects, the fields given are compared; lists are compared whole. Special
 values are {$match: REGEXP}, {$contains: TEXT}, {$any: true}, {$absent: true}.
 A request that is not answered, and an answer that is not asked for, fail a

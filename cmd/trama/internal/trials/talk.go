@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ import (
 )
 
 // runFlags say how a flow is tried by hand.
-type runFlags struct{ plugins, event, http, trigger string }
+type runFlags struct{ plugins, event, http, trigger, channel string }
 
 func (p program) runCommand() *cobra.Command {
 	var flags runFlags
@@ -33,6 +34,9 @@ func (p program) runCommand() *cobra.Command {
 		Short: "Talk with a flow in the terminal, or call it with an event",
 		Long: `Talk with a flow of the workspace, or in a file, without a server: what you type
 is what the contact writes, and a number is the button or row of that number.
+The contact is on the trigger's channel or, if that names none, on the first of
+the workspace: messages are as they reach it, with what the channel has no form
+for said by other means. A flow without a workspace has a channel for everything.
 A flow that is called by the gateway, an event or a schedule takes its event
 from --event, a file with a JSON or YAML object; one that is activated takes
 its variables from there. Nothing outside is reached:
@@ -48,6 +52,7 @@ steps, and /quit ends.`,
 	c.Flags().StringVar(&flags.event, "event", "", "`file` with the event that starts the flow")
 	c.Flags().StringVar(&flags.http, "http", "", "`file` with answers to requests")
 	c.Flags().StringVar(&flags.trigger, "trigger", "", "`id` of the trigger (default the flow's first)")
+	c.Flags().StringVar(&flags.channel, "channel", "", "`id` of the channel to talk on (default the trigger's, or the first)")
 	return c
 }
 
@@ -93,6 +98,13 @@ func (p program) runFlow(ctx context.Context, name string, flags runFlags) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	if flags.channel != "" {
+		who, err := b.Contact(flags.channel)
+		if err != nil {
+			return err
+		}
+		c.Contact = string(who)
+	}
 	w, err := b.World(ctx, c)
 	if err != nil {
 		return err
@@ -134,7 +146,7 @@ func (t *talk) told(ctx context.Context, event map[string]any) error {
 	if failed != nil {
 		return failed
 	}
-	outcome := map[string]any{"messages": t.sent, "runs": records, "problems": t.Wrong()}
+	outcome := map[string]any{"messages": t.sent, "runs": records, "problems": slices.Concat(t.Wrong(), t.unsent)}
 	if a := t.Answer(); a != nil && a.Response != nil {
 		outcome["answer"] = a.Response
 	}
@@ -147,7 +159,8 @@ type talk struct {
 	*trial.World
 	choices []abi.Message // what a number stands for
 	wrong   int           // of those that were shown
-	sent    []abi.Message // that the flow sent
+	sent    []abi.Message // that the channel got
+	unsent  []string      // what it has no form for
 }
 
 // end shows what came of a flow that talks to nobody.
@@ -214,7 +227,11 @@ func (t *talk) loop(ctx context.Context) error {
 			fmt.Fprintln(t.Stdout, "there are /advance SPAN, /skip, /vars, /trace and /quit")
 			continue
 		default:
-			if err = t.Receive(ctx, t.typed(line)); err == nil {
+			var m abi.Message
+			if m, err = t.typed(ctx, line); err == nil {
+				err = t.Receive(ctx, m)
+			}
+			if err == nil {
 				err = t.show(ctx)
 			}
 		}
@@ -234,19 +251,30 @@ func (t *talk) pass(ctx context.Context, to time.Time) error {
 	return t.show(ctx)
 }
 
-// typed is what a line means: the choice of that number, or a text.
-func (t *talk) typed(line string) abi.Message {
-	if n, err := strconv.Atoi(line); err == nil && n >= 1 && n <= len(t.choices) {
-		return t.choices[n-1]
+// typed is what a line means: the choice of that number, or a text. A number
+// that the text itself gave is one, as the contact writes it.
+func (t *talk) typed(ctx context.Context, line string) (abi.Message, error) {
+	text := abi.Message{Type: abi.MessageText, Text: line}
+	n, err := strconv.Atoi(line)
+	if err != nil || n < 1 || n > len(t.choices) {
+		return text, nil
 	}
-	return abi.Message{Type: abi.MessageText, Text: line}
+	if written, err := t.Numbered(ctx, n); err != nil || written {
+		return text, err
+	}
+	return t.choices[n-1], nil
 }
 
 // show prints what the flow sent, and what it waits for.
 func (t *talk) show(ctx context.Context) error {
-	for _, m := range t.Take() {
+	sent, unsent := t.Take()
+	for _, m := range sent {
 		t.sent = append(t.sent, m)
 		t.message(m)
+	}
+	for _, line := range unsent {
+		t.unsent = append(t.unsent, line)
+		fmt.Fprintf(t.Stdout, "(%s)\n", cli.Printable(line))
 	}
 	t.complain()
 	s, found, err := t.Session(ctx)
