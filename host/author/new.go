@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -44,6 +45,14 @@ func New(files fs.FS, p Project) (written []string, err error) {
 	contents, err := language.project(files, p)
 	if err != nil {
 		return nil, err
+	}
+	// What names the host keeps for itself is the manifest's rule: a project whose
+	// build would refuse its name is not begun.
+	if _, err := plugin.ParseManifest(contents[manifestFile]); err != nil {
+		if faults, ok := errors.AsType[plugin.Faults](err); ok {
+			err = errors.New(faults[0].String())
+		}
+		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 	}
 	dir, err := filepath.Abs(filepath.FromSlash(orElse(p.Dir, p.Name)))
 	if err != nil {

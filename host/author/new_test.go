@@ -125,6 +125,8 @@ func TestNewRefused(t *testing.T) {
 		{author.Project{Name: "", Language: "go"}, `name "": want a lower-case word`},
 		{author.Project{Name: "../up", Language: "go"}, "want a lower-case word"},
 		{author.Project{Name: strings.Repeat("a", 41), Language: "go"}, "at most 40"},
+		{author.Project{Name: "trama", Language: "go"}, `name: "trama" is the host's own`},
+		{author.Project{Name: "response", Language: "js", Kind: abi.KindChannel}, `name: "response" is the host's own`},
 		{author.Project{Name: "acme", Language: "cobol"}, `language "cobol": want go`},
 		{author.Project{Name: "acme", Language: "go", Kind: "robot"}, `kind "robot": want connector, channel or language`},
 		{author.Project{Name: "acme", Language: "go", Dir: "full"}, "full is not empty: it has a.txt"},
@@ -148,6 +150,36 @@ func TestNewRefused(t *testing.T) {
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 			t.Errorf("%+v left %v, %v", test.project, left, err)
+		}
+	}
+}
+
+// TestNewOddNames: a name that is taken is one that a build takes, whatever it
+// means elsewhere.
+func TestNewOddNames(t *testing.T) {
+	names := []string{"a", "a_", "a__b", "type", "func", "main", "std", "core", "test", "internal", "vendor", "init", "self", "crate", "import", "class", "plugin", "trama_pdk", "node_modules", strings.Repeat("a", 40)}
+	for _, language := range author.Languages() {
+		for _, kind := range author.Kinds() {
+			for _, name := range names {
+				dir := filepath.Join(t.TempDir(), "mine")
+				if _, err := author.New(pdks(), author.Project{Name: name, Language: language.Name, Kind: kind, Dir: dir}); err != nil {
+					t.Errorf("%s, %s: %v", language.Name, kind, err)
+				} else if m, _, err := author.Manifest(dir); err != nil || m.Name != name {
+					t.Errorf("%s, %s: the manifest of %s names %q: %v", language.Name, kind, name, m.Name, err)
+				}
+			}
+		}
+	}
+	// Go and JavaScript are built quickly; their compilers have names of their own.
+	for _, name := range []string{"internal", "vendor", "main", "type", "std"} {
+		for _, language := range []string{"go", "js"} {
+			dir := filepath.Join(t.TempDir(), name)
+			if _, err := author.New(pdks(), author.Project{Name: name, Language: language, Dir: dir}); err != nil {
+				t.Fatal(err)
+			}
+			if _, said, err := build(t, dir); err != nil {
+				t.Errorf("%s in %s: %v\n%s", name, language, err, said)
+			}
 		}
 	}
 }
