@@ -164,7 +164,7 @@ func narrowed(old object, value json.RawMessage) (json.RawMessage, bool, error) 
 		return nil, false, nil // a new grant has no old value
 	}
 	both := after.Both(before.Grant)
-	if before.Within(both) {
+	if before.Within(both) && maps.Equal(before.Config, both.Config) {
 		return nil, false, nil
 	}
 	after.Grant = both

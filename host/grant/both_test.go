@@ -18,6 +18,7 @@ func TestBoth(t *testing.T) {
 		{"bound now", Grant{Secrets: []string{"a"}, Bound: map[string][]string{"a": {"https://b.com"}}}, Grant{Secrets: []string{"a"}}, Grant{Secrets: []string{"a"}, Bound: map[string][]string{"a": {"https://b.com"}}}},
 		{"bound before", Grant{Secrets: []string{"a"}}, Grant{Secrets: []string{"a"}, Bound: map[string][]string{"a": {"https://b.com"}}}, Grant{Secrets: []string{"a"}, Bound: map[string][]string{"a": {"https://b.com"}}}},
 		{"bound to others", Grant{Secrets: []string{"a"}, Bound: map[string][]string{"a": {"https://c.com"}}}, Grant{Secrets: []string{"a"}, Bound: map[string][]string{"a": {"https://b.com"}}}, Grant{}},
+		{"the settings of now", Grant{Config: map[string]string{"a": "1"}}, Grant{Config: map[string]string{"a": "2", "b": "3"}}, Grant{Config: map[string]string{"a": "1"}}},
 		{"kv and limits", Grant{KV: MiB, Limits: Limits{Memory: 64 * MiB, Requests: 4}}, Grant{KV: KiB, Limits: Limits{Requests: 8, Log: KiB}}, Grant{KV: KiB, Limits: Limits{Requests: 4, Log: KiB}}},
 	} {
 		g, old := of(c.g), of(c.old)

@@ -59,6 +59,8 @@ type Content struct {
 //     which, so that two channels can have their own.
 //   - A plugin that asks to sign needs at least one key; one that does not
 //     gets none.
+//   - Each setting that the manifest's schema requires must be given. Others that
+//     are given are the plugin's too.
 //   - Memory of contacts (kv) must be given; the least of both sides holds.
 //   - A limit above the default must be given. A given one holds, be it lower
 //     than requested; one that asks for less than the default gets less.
@@ -96,6 +98,7 @@ func Decide(m abi.Manifest, c Content, grants []Grant) Decision {
 		Plugin: m.Name, Of: ask.Of,
 		Egress:  both(ask.Egress, given.Egress),
 		Secrets: slices.Clone(given.Secrets), Bound: maps.Clone(given.Bound),
+		Config: maps.Clone(given.Config),
 		KV:     min(ask.KV, given.KV),
 		Limits: limits(wanted(m.Limits), given.Limits),
 	}
@@ -107,7 +110,8 @@ func Decide(m abi.Manifest, c Content, grants []Grant) Decision {
 
 // Request gives the grant that answers all that m asks for, to the file's
 // content whose sha256 is digest (hexadecimal). If the plugin asks to sign, the
-// grant's one key is a placeholder: the operator names the keys.
+// grant's one key is a placeholder, and so are the values of the settings that it
+// requires: these are the operator's to say.
 func Request(m abi.Manifest, digest string) Grant {
 	g := request(m)
 	g.Of = "sha256:" + strings.TrimPrefix(digest, "sha256:")
@@ -124,6 +128,12 @@ func request(m abi.Manifest) Grant {
 	if len(m.Capabilities.Sign) > 0 {
 		g.Keys = []string{m.Name + "_key"} // the operator's to name
 	}
+	for _, key := range RequiredConfig(m) {
+		if g.Config == nil {
+			g.Config = map[string]string{}
+		}
+		g.Config[key] = placeholder
+	}
 	g.KV = min(Size(max(m.Capabilities.KVBytes, 0)), MaxKV)
 	want, usual, top := wanted(m.Limits), Default(), Ceiling()
 	for i, l := range g.Limits.all() {
@@ -136,7 +146,7 @@ func request(m abi.Manifest) Grant {
 
 // needs says whether a request asks for anything.
 func needs(ask Grant) bool {
-	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys) > 0 || ask.KV > 0 || ask.Limits != Limits{}
+	return len(ask.Egress)+len(ask.Secrets)+len(ask.Keys)+len(ask.Config) > 0 || ask.KV > 0 || ask.Limits != Limits{}
 }
 
 // of is the content as a grant of it alone names it.
@@ -176,6 +186,11 @@ func missing(ask Grant, m abi.Manifest, given Grant) []string {
 	}
 	if len(m.Capabilities.Sign) > 0 && len(given.Keys) == 0 {
 		gaps = append(gaps, "a key for "+strings.Join(m.Capabilities.Sign, ", "))
+	}
+	for _, key := range RequiredConfig(m) {
+		if _, set := given.Config[key]; !set {
+			gaps = append(gaps, "the setting "+key)
+		}
 	}
 	if ask.KV > 0 && given.KV == 0 {
 		gaps = append(gaps, "kv "+ask.KV.String())
@@ -243,6 +258,11 @@ func union(given, ask Grant) Grant {
 		ask.Keys = given.Keys
 	}
 	ask.Bound, ask.KV = given.Bound, cmp.Or(given.KV, ask.KV)
+	if ask.Config == nil {
+		ask.Config = given.Config
+	} else {
+		maps.Copy(ask.Config, given.Config)
+	}
 	for i, l := range ask.Limits.all() {
 		if v := given.Limits.all()[i].value; v > 0 {
 			l.set(v)
@@ -264,8 +284,11 @@ func join(a, b []string) []string {
 // remedy is the sentence with the line to write.
 func remedy(what string, g Grant, m abi.Manifest) string {
 	text := fmt.Sprintf("%s grants.yaml: %s", what, g)
-	if placeholder := m.Name + "_key"; slices.Contains(g.Keys, placeholder) {
-		text += fmt.Sprintf(" # in place of %s, name your own keys for %s", placeholder, strings.Join(m.Capabilities.Sign, ", "))
+	if name := m.Name + "_key"; slices.Contains(g.Keys, name) {
+		text += fmt.Sprintf(" # in place of %s, name your own keys for %s", name, strings.Join(m.Capabilities.Sign, ", "))
+	}
+	if slices.Contains(slices.Collect(maps.Values(g.Config)), placeholder) {
+		text += fmt.Sprintf(" # in place of %q, the settings as you want them", placeholder)
 	}
 	if m.Kind == abi.KindChannel && len(m.Capabilities.Secrets) > 0 {
 		text += " # secrets: those that channels.yaml gives to channels of this adapter"

@@ -38,6 +38,10 @@ type Grant struct {
 	Bound map[string][]string `json:"bound,omitempty"`
 	// Keys are host names of keys to sign and verify with.
 	Keys []string `json:"keys,omitempty"`
+	// Config are the plugin's settings: texts that it reads by config_get, which
+	// are no secrets and are shown to whoever sees the grant. They give it nothing
+	// to reach, so that other ones hold at once.
+	Config map[string]string `json:"config,omitempty"`
 	// KV is how much the plugin may remember of each contact: 0 for nothing.
 	KV     Size   `json:"kv,omitzero"`
 	Limits Limits `json:"limits,omitzero"`
@@ -114,6 +118,7 @@ func (g Grant) Validate() []string {
 			}
 		}
 	}
+	problems = append(problems, checkConfig(g.Config)...)
 	if g.KV < 0 || g.KV > MaxKV {
 		report("kv: %s is not between 0 and %s", g.KV, MaxKV)
 	}
@@ -147,6 +152,13 @@ func (g Grant) String() string {
 			bound = append(bound, name+": "+yamlList(g.Bound[name]))
 		}
 		fmt.Fprintf(&b, ", bound: {%s}", strings.Join(bound, ", "))
+	}
+	if len(g.Config) > 0 {
+		var settings []string
+		for _, key := range slices.Sorted(maps.Keys(g.Config)) {
+			settings = append(settings, yamlString(key)+": "+yamlString(g.Config[key]))
+		}
+		fmt.Fprintf(&b, ", config: {%s}", strings.Join(settings, ", "))
 	}
 	if g.KV != 0 {
 		fmt.Fprintf(&b, ", kv: %s", g.KV)

@@ -83,6 +83,15 @@ func TestGrantJSON(t *testing.T) {
 	}
 }
 
+// many gives so many settings.
+func many(n int) map[string]string {
+	settings := map[string]string{}
+	for i := range n {
+		settings[strings.Repeat("k", i+1)] = ""
+	}
+	return settings
+}
+
 func TestValidate(t *testing.T) {
 	cases := map[string]struct {
 		change func(*Grant)
@@ -104,6 +113,10 @@ func TestValidate(t *testing.T) {
 		"time":       {func(g *Grant) { g.Limits.Time = Duration(2 * time.Minute) }, "ceiling of 1m0s"},
 		"requests":   {func(g *Grant) { g.Limits.Requests = 257 }, "ceiling of 256"},
 		"negative":   {func(g *Grant) { g.Limits.Requests = -1 }, "negative"},
+		"setting":    {func(g *Grant) { g.Config = map[string]string{"a\nb": "1"} }, "not a setting's name"},
+		"no name":    {func(g *Grant) { g.Config = map[string]string{"": "1"} }, "not a setting's name"},
+		"settings":   {func(g *Grant) { g.Config = many(maxSettings + 1) }, "put what belongs together"},
+		"long":       {func(g *Grant) { g.Config = map[string]string{"a": strings.Repeat("x", int(maxSettingBytes))} }, "over the limit of 64KiB"},
 	}
 	for name, c := range cases {
 		g := Grant{Plugin: "acme", Of: OfBundled, Egress: []string{"connection", "http://erp:8080"}, Limits: Ceiling()}

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/trama-run/trama/pdk/abi"
@@ -11,7 +12,7 @@ import (
 // plugin and content, each origin covered by one of old's, secrets and keys
 // among old's, secrets bound no wider, and every size and limit, or the default
 // in its place, no higher. An origin that can't be read is within nothing but
-// its like.
+// its like. Settings are no matter.
 func (g Grant) Within(old Grant) bool {
 	if g.Plugin != old.Plugin || g.Of != old.Of {
 		return false
@@ -66,11 +67,11 @@ func entryCovers(wide, narrow string) bool {
 	return errW == nil && errN == nil && w.Covers(n)
 }
 
-// Both gives what g and old both give, for the content that g is of; it is
-// within each of them. A secret whose bounds have no origin in common is left
+// Both gives what g and old both give, for the content that g is of, with g's
+// settings; it is within each of them. A secret whose bounds have no origin in common is left
 // out.
 func (g Grant) Both(old Grant) Grant {
-	b := Grant{Plugin: g.Plugin, Of: g.Of, Egress: common(g.Egress, old.Egress), KV: min(g.KV, old.KV)}
+	b := Grant{Plugin: g.Plugin, Of: g.Of, Config: maps.Clone(g.Config), Egress: common(g.Egress, old.Egress), KV: min(g.KV, old.KV)}
 	for _, name := range g.Keys {
 		if slices.Contains(old.Keys, name) {
 			b.Keys = append(b.Keys, name)

@@ -35,6 +35,7 @@ func TestWithin(t *testing.T) {
 		{"the default requests, which are more", func(g *Grant) { g.Limits.Requests = 0 }, false},
 		{"less time than the default", func(g *Grant) { g.Limits.Time = Duration(time.Second) }, true},
 		{"more time than the default", func(g *Grant) { g.Limits.Time = Duration(6 * time.Second) }, false},
+		{"other settings", func(g *Grant) { g.Config = map[string]string{"currency": "BRL"} }, true},
 		{"another plugin", func(g *Grant) { g.Plugin = "other" }, false},
 		{"another content", func(g *Grant) { g.Of = "sha256:" + digest }, false},
 	} {

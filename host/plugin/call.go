@@ -127,7 +127,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	code, err := p.use(ctx, limits.Memory)
+	code, err := p.use(ctx, termsOf(granted))
 	if failed, ok := errors.AsType[*sandbox.Error](err); ok {
 		return nil, Usage{}, &abi.Error{Code: abi.CodeUnavailable, Retryable: true, Message: fmt.Sprintf("plugin %s: its code could not be made ready, so nothing was called: %v", c.Plugin, failed)}
 	}
@@ -142,7 +142,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	})
 	outside := hostfn.Call{
 		Scope: scope, Secrets: r.config.Secrets, Keys: granted.Keys, KVGranted: granted.KV > 0,
-		EffectID: c.EffectID, Deadline: deadline, Log: c.Log, LogBytes: limits.Log,
+		EffectID: c.EffectID, Deadline: deadline, Config: granted.Config, Log: c.Log, LogBytes: limits.Log,
 	}
 	if c.KV != nil {
 		outside.KV = c.KV(int64(granted.KV))

@@ -63,7 +63,7 @@ func TestRevokeWaitsForNothing(t *testing.T) {
 	w.SetGrants(grants)
 
 	g := w.table.Load().byName["adder"].generation
-	endless := &build{memory: int64(grant.Default().Memory), cancel: func() {}, done: make(chan struct{}), scripts: w.scripts}
+	endless := &build{terms: terms{memory: int64(grant.Default().Memory)}, cancel: func() {}, done: make(chan struct{}), scripts: w.scripts}
 	g.build = endless
 	called := make(chan *abi.Error, 1)
 	go func() {
@@ -131,22 +131,22 @@ func TestOneCompilation(t *testing.T) {
 	w.put(t, "adder.wasm", guest(t, "json", ""))
 	w.SetGrants(grantOf(w.status(t).Digest))
 	g := w.table.Load().byName["adder"].generation
-	first, err := g.building(1 << 20)
+	first, err := g.building(terms{memory: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if second, err := g.building(1 << 20); err != nil || second != first {
+	if second, err := g.building(terms{memory: 1 << 20}); err != nil || second != first {
 		t.Errorf("the second call compiles for itself: %v", err)
 	}
-	other, err := g.building(2 << 20)
+	other, err := g.building(terms{memory: 2 << 20})
 	if err != nil || other == first {
 		t.Errorf("another memory limit has the same code: %v", err)
 	}
-	if _, err := g.use(t.Context(), 2<<20); err != nil {
+	if _, err := g.use(t.Context(), terms{memory: 2 << 20}); err != nil {
 		t.Error(err)
 	}
 	g.end()
-	if _, err := g.use(t.Context(), 2<<20); err != errEnded {
+	if _, err := g.use(t.Context(), terms{memory: 2 << 20}); err != errEnded {
 		t.Errorf("after it is retired: %v", err)
 	}
 }
@@ -318,7 +318,7 @@ func TestOptions(t *testing.T) {
 		{Name: "sum", Export: "total", Effect: abi.EffectPure, Examples: []abi.Example{example("3"), example("4")}},
 	}}
 	want := sandbox.Options{Memory: 5, Warm: []sandbox.Warm{{Export: "total", Input: []byte("3")}}}
-	if got := Options(m, 5); !reflect.DeepEqual(got, want) {
+	if got := Options(m, 5, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for image, fresh := range map[string]bool{"": false, "image: none\n": true} {

@@ -56,7 +56,7 @@ func Check(ctx context.Context, s *sandbox.Sandbox, path string, passed func(sta
 	g, digest, _, wrong := r.load(ctx, path)
 	if wrong == nil {
 		r.contents[digest] = g // so that Close ends it
-		options = Options(g.manifest, cmp.Or(g.manifest.Limits.MemoryBytes, options.Memory))
+		options = Options(g.manifest, cmp.Or(g.manifest.Limits.MemoryBytes, options.Memory), nil)
 	}
 	if err := checkModule(ctx, s, wasm, options, passed); err != nil {
 		return err

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/host/seal"
 	"github.com/trama-run/trama/pdk/abi"
@@ -18,7 +20,7 @@ import (
 
 // generation is one content of a plugin file. Its code is compiled by the
 // first call and kept until nobody has called it for a while; a changed memory
-// limit compiles it again.
+// limit and changed settings, which its image may have read, compile it again.
 type generation struct {
 	digest   string
 	size     int64
@@ -49,9 +51,22 @@ type generation struct {
 	ended bool       // guarded by mu
 }
 
-// build is one compilation, which all calls under its memory limit share.
+// terms are what of a grant the code is compiled with.
+type terms struct {
+	memory   int64             // the limit
+	settings map[string]string // what config_get finds; not changed
+}
+
+func (t terms) equal(o terms) bool {
+	return t.memory == o.memory && maps.Equal(t.settings, o.settings)
+}
+
+// termsOf gives those of a decision.
+func termsOf(g grant.Grant) terms { return terms{limitsOf(g.Limits).Memory, g.Config} }
+
+// build is one compilation, which all calls under its terms share.
 type build struct {
-	memory int64
+	terms
 	cancel context.CancelFunc
 	done   chan struct{} // closed when module and err are there
 	module *sandbox.Module
@@ -66,11 +81,11 @@ type build struct {
 	failure error
 }
 
-// use returns the compiled code with this memory limit, for one call. It waits
+// use returns the compiled code under these terms, for one call. It waits
 // for a compilation no longer than ctx; the compilation goes on for the next
 // call.
-func (g *generation) use(ctx context.Context, memory int64) (*build, error) {
-	b, err := g.building(memory)
+func (g *generation) use(ctx context.Context, t terms) (*build, error) {
+	b, err := g.building(t)
 	if err != nil {
 		return nil, err
 	}
@@ -82,17 +97,17 @@ func (g *generation) use(ctx context.Context, memory int64) (*build, error) {
 	}
 }
 
-// building returns the compilation for a memory limit, begun if there is none.
-func (g *generation) building(memory int64) (*build, error) {
+// building returns the compilation under these terms, begun if there is none.
+func (g *generation) building(t terms) (*build, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ended {
 		return nil, errEnded
 	}
-	if g.build == nil || g.build.memory != memory {
+	if g.build == nil || !g.build.equal(t) {
 		g.build.drop()
 		ctx, cancel := context.WithCancel(context.Background())
-		g.build = &build{memory: memory, cancel: cancel, done: make(chan struct{}), scripts: g.scripts}
+		g.build = &build{terms: t, cancel: cancel, done: make(chan struct{}), scripts: g.scripts}
 		go g.compile(ctx, g.build)
 	}
 	g.build.touch()
@@ -110,7 +125,7 @@ func (g *generation) compile(ctx context.Context, b *build) {
 		g.abandon(b)
 		return
 	}
-	b.module, b.err = g.sandbox.Compile(ctx, wasm, Options(g.manifest, b.memory))
+	b.module, b.err = g.sandbox.Compile(ctx, wasm, Options(g.manifest, b.memory, b.settings))
 	failed, _ := errors.AsType[*sandbox.Error](b.err)
 	switch {
 	case b.err == nil:
@@ -142,8 +157,8 @@ func (g *generation) abandon(b *build) {
 // Options says how a plugin's code is run: from an image that the calls which
 // its manifest names have warmed, or else its first pure example, unless it asks
 // for none.
-func Options(m abi.Manifest, memory int64) sandbox.Options {
-	o := sandbox.Options{Memory: memory, NoImage: m.Image == imageNone}
+func Options(m abi.Manifest, memory int64, settings map[string]string) sandbox.Options {
+	o := sandbox.Options{Memory: memory, Config: settings, NoImage: m.Image == imageNone}
 	for _, w := range m.Warm {
 		o.Warm = append(o.Warm, sandbox.Warm{Export: w.Export, Input: w.Input})
 	}
@@ -189,12 +204,11 @@ func (g *generation) loaded() bool {
 	}
 }
 
-// failureUnder says why the code can't run under this memory limit, if that is
-// known.
-func (g *generation) failureUnder(memory int64) error {
+// failureUnder says why the code can't run under these terms, if that is known.
+func (g *generation) failureUnder(t terms) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.build == nil || g.build.memory != memory {
+	if g.build == nil || !g.build.equal(t) {
 		return nil
 	}
 	return g.build.failure

@@ -67,7 +67,7 @@ func TestScriptsAreReady(t *testing.T) {
 	}
 	for _, broken := range []string{"return (", "throw new Error('no such order')", "return input.a.b.c"} {
 		prepared := w.run(t, broken, "{}")
-		code, err := w.table.Load().byName["javascript"].use(t.Context(), int64(64*grant.MiB))
+		code, err := w.table.Load().byName["javascript"].use(t.Context(), terms{memory: int64(64 * grant.MiB)})
 		if err != nil || !code.prepares {
 			t.Fatalf("it prepares no scripts: %v", err)
 		}

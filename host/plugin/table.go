@@ -48,8 +48,14 @@ func (r *Registry) decide(g *generation) *plugin {
 // decideAs is decide where it is known whether the content is bundled.
 func (r *Registry) decideAs(g *generation, bundled bool) *plugin {
 	p := &plugin{generation: g, bundled: bundled, exports: g.exports, decision: grant.Decide(g.manifest, g.asContent(bundled), r.grants)}
+	if wrong := Unfit(g.manifest, p.decision.Grant.Config); p.decision.Status == grant.Granted && wrong != "" {
+		p.decision = grant.Decision{
+			Status: grant.Pending, Reason: "its settings don't fit: " + wrong,
+			Remedy: "change config on the line of " + g.manifest.Name + " in grants.yaml",
+		}
+	}
 	if p.decision.Status == grant.Granted {
-		p.failure = g.failureUnder(limitsOf(p.decision.Grant.Limits).Memory)
+		p.failure = g.failureUnder(termsOf(p.decision.Grant))
 	}
 	return p
 }
@@ -174,7 +180,7 @@ func (p *plugin) status(file string) Status {
 }
 
 // failureRemedy is what to do about code that does not compile or begin.
-const failureRemedy = "replace the file, change the memory limit of its grant, or touch the file to try again"
+const failureRemedy = "replace the file, change the memory limit or the settings (config) of its grant, or touch the file to try again"
 
 // inOrder lists the files as the directories rank them.
 func (r *Registry) inOrder() []string {

@@ -282,7 +282,7 @@ func Examples(m abi.Manifest) []Case {
 				title = fmt.Sprint("example ", i+1)
 			}
 			text := string(e.Input)
-			c := Case{Name: op.Name + ": " + title, Operation: op.Name, InputText: &text}
+			c := Case{Name: op.Name + ": " + title, Operation: op.Name, InputText: &text, Config: e.Config}
 			if e.Output != nil {
 				c.Output = valueOf(e.Output)
 			}

@@ -70,6 +70,8 @@ func TestKitFinds(t *testing.T) {
 			"schemas: $.operations[0].input: operation copy has no schema", "schemas authority oversized"},
 		{"a schema that can't be read", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {type: words}, examples: [{input: 1, output: 1}]}]`,
 			"schemas: $.operations[0].output:", "schemas authority oversized"},
+		{"a setting that is no text", "portable", `config: {properties: {rate: {type: integer}, name: {type: string}}}` + "\n" + `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
+			"schemas: $.config.properties.rate: the setting rate is a text", "schemas authority oversized"},
 		{"no example", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}}]`,
 			"examples: $.operations[0].examples: operation copy has no example", "examples authority oversized"},
 		{"an example without an end", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}, {input: 1}]}]`,
@@ -158,4 +160,15 @@ func TestKitFinds(t *testing.T) {
 // TestKitPasses: of a plugin that owes nothing, nothing is found.
 func TestKitPasses(t *testing.T) {
 	conform(t, withManifest(t, "json", head+`operations: [{name: total, effect: pure, input: {type: object}, output: {type: object}, examples: [{input: {items: [{price: 5, quantity: 3}]}, output: {total: 15, items: 1}}]}]`))
+}
+
+// TestExampleSettings: an example finds its own settings, and no other's.
+func TestExampleSettings(t *testing.T) {
+	p := withManifest(t, "portable", head+`operations: [{name: config, effect: pure, examples: [
+  {input: 7, config: {"7": '"seven"'}, output: seven}, {input: 7, config: {"7": '"sete"'}, output: sete}]}]`)
+	for _, c := range plugintest.Examples(p.Manifest) {
+		if r, err := p.Run(t.Context(), c); err != nil || len(r.Differences) > 0 {
+			t.Errorf("%s: %s, %v", c.Name, r.Differences, err)
+		}
+	}
 }

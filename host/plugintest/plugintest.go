@@ -70,7 +70,7 @@ type Plugin struct {
 	Limits             sandbox.Limits
 	kvBytes, blobBytes int64
 
-	module     *sandbox.Module
+	code       *code
 	secrets    *secret.Source
 	client     *egress.Client
 	connection string
@@ -95,14 +95,15 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 		return nil, err
 	}
 	granted, limits := plugin.Full(manifest)
-	module, err := config.Sandbox.Compile(ctx, wasm, plugin.Options(manifest, limits.Memory))
+	built := &code{sandbox: config.Sandbox, wasm: wasm, options: plugin.Options(manifest, limits.Memory, nil)}
+	module, err := built.with(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plugin{
 		Path: path, Manifest: manifest, Digest: digest, Info: module.Info(), Fresh: module.Fresh(),
 		Limits: limits, kvBytes: int64(granted.KV), blobBytes: int64(granted.Limits.Blob),
-		module: module, connection: cmp.Or(config.Network, base), secrets: testSecrets(manifest),
+		code: built, connection: cmp.Or(config.Network, base), secrets: testSecrets(manifest),
 	}
 	p.recorder = &recorder{base: p.connection, secrets: manifest.Capabilities.Secrets}
 	client := egress.Config{Secrets: p.secrets, Transport: p.recorder}
@@ -116,7 +117,7 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 // Close releases the plugin's code.
 func (p *Plugin) Close(ctx context.Context) error {
 	p.client.Close()
-	return p.module.Close(ctx)
+	return p.code.module.Close(ctx)
 }
 
 // Call is one call of an export.
@@ -171,6 +172,7 @@ func (p *Plugin) Call(ctx context.Context, c Call) (Outcome, error) {
 // of what it costs.
 type attempt struct {
 	*Plugin
+	module *sandbox.Module
 	call   sandbox.Call
 	world  *world
 	scope  *egress.Scope
@@ -187,13 +189,17 @@ func (p *Plugin) prepare(ctx context.Context, c Call) (*attempt, error) {
 	if !ok {
 		deadline = time.Now().Add(plugin.DefaultTimeout)
 	}
+	module, err := p.code.with(ctx, c.Config)
+	if err != nil {
+		return nil, err
+	}
 	p.recorder.begin(c.HTTP)
 	memory, err := p.remember(ctx, c.KV)
 	if err != nil {
 		return nil, err
 	}
 	asked := p.Manifest.Capabilities
-	a := &attempt{Plugin: p, memory: memory, own: memory.Begin(p.Manifest.Name, p.kvBytes)}
+	a := &attempt{Plugin: p, module: module, memory: memory, own: memory.Begin(p.Manifest.Name, p.kvBytes)}
 	a.scope = p.client.Open(egress.Policy{
 		Origins: origins(asked.Egress, c.HTTP), Connection: &egress.Connection{ID: "test", BaseURL: p.connection},
 		Secrets: asked.Secrets, HTTPBytes: p.Limits.HTTPBody, Requests: p.Limits.Requests, Timeout: plugin.DefaultTimeout,

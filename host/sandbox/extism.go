@@ -166,10 +166,14 @@ func (in *instance) setError(stack []uint64) {
 func (in *instance) configGet(stack []uint64) {
 	key := in.arena.block(stack[0])
 	stack[0] = 0
-	if in.host == nil || len(key) > maxConfigKey {
+	if len(key) > maxConfigKey {
 		return
 	}
-	if value, ok := in.host.Config(string(key)); ok {
+	value, ok := in.module.settings[string(key)]
+	if in.host != nil {
+		value, ok = in.host.Config(string(key))
+	}
+	if ok {
 		stack[0] = in.give([]byte(value))
 	}
 }

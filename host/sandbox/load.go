@@ -28,6 +28,11 @@ type Options struct {
 	// and the clocks stand still, but for what the guest sleeps, which takes no
 	// time. It is for what a module says of itself.
 	Still bool
+	// Config is what Extism's config_get finds before there is a call with a
+	// Host: as the module initialises itself, in warming calls, and in scripts
+	// that are prepared. What it reads there is in its image, so a module whose
+	// calls have other settings is compiled anew.
+	Config map[string]string
 	// Warm are calls that are made before the image is taken, so that what a
 	// first call sets up is part of it. They reach nothing outside. One that
 	// crashes is left out; one may return an error, such as for a request
@@ -110,7 +115,7 @@ func (s *Sandbox) load(ctx context.Context, info Info, rewritten meter.Result, s
 		rewritten.Fresh = "it asks for none"
 	}
 	m := &Module{
-		sandbox: s, info: info, memory: o.Memory, still: o.Still, rewritten: rewritten, source: source, callable: map[string]bool{},
+		sandbox: s, info: info, memory: o.Memory, still: o.Still, settings: o.Config, rewritten: rewritten, source: source, callable: map[string]bool{},
 		hasMemory: slices.ContainsFunc(info.Sections, func(s Section) bool { return s.Name == "memory" }),
 		budget:    budget{newShare(s.config.MemoryBytes / 2), s.memory},
 		slots:     make(chan struct{}, maxCalls), images: map[*Image]bool{}, closed: make(chan struct{}),

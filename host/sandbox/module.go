@@ -18,7 +18,8 @@ import (
 
 // Host is what one call may reach of the world. Its methods are called by the
 // goroutine of the call, one at a time, and never after Call has returned. A
-// nil Host refuses everything: no configuration, no requests, no logs.
+// nil Host refuses everything, requests and logs, and its settings are those of
+// [Options].
 type Host interface {
 	// Config gives a setting, for Extism's config_get.
 	Config(key string) (value string, ok bool)
@@ -64,6 +65,7 @@ type Module struct {
 	memory    int64           // bytes
 	hasMemory bool
 	still     bool // see Options
+	settings  map[string]string
 	budget    budget
 	rewritten meter.Result // Wasm is dropped once it is compiled
 	source    *lines.Table // of the original; nil if it has no line tables

@@ -26,7 +26,9 @@ type Manifest struct {
 	// Operations are the functions that a node can call. A channel adapter
 	// and a language may have none.
 	Operations []Operation `json:"operations,omitempty"`
-	// Config is a JSON Schema of the settings of a channel.
+	// Config is a JSON Schema of settings: of a channel adapter, those of each of
+	// its channels; of another plugin, those that its grant gives, all of them
+	// texts, which Extism's config_get finds.
 	Config json.RawMessage `json:"config,omitempty"`
 	// Webhook says how a channel's webhooks are checked; channels only.
 	Webhook *Webhook `json:"webhook,omitempty"`
@@ -157,6 +159,8 @@ type Example struct {
 	// message must contain Error.Message.
 	Error *Error         `json:"error,omitempty"`
 	HTTP  []HTTPExchange `json:"http,omitempty"`
+	// Config are the settings that the call finds.
+	Config map[string]string `json:"config,omitempty"`
 }
 
 // HTTPExchange is one expected request and the answer given to it. Empty

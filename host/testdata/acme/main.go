@@ -16,6 +16,7 @@ const manifest = `{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "connec
 		{"name": "echo", "effect": "pure"},
 		{"name": "look", "effect": "pure"},
 		{"name": "version", "effect": "pure"},
+		{"name": "setting", "effect": "pure"},
 		{"name": "register", "effect": "idempotent"},
 		{"name": "charge", "effect": "unsafe"}
 	],
@@ -35,6 +36,17 @@ var version string
 //go:wasmexport version
 func tellVersion() int32 {
 	return pdk.Handle(func(struct{}) (map[string]string, error) { return map[string]string{"version": version}, nil })
+}
+
+// atStart is a setting as the plugin's initialisation finds it.
+var atStart, _ = pdk.Config("currency")
+
+//go:wasmexport setting
+func setting() int32 {
+	return pdk.Handle(func(struct{}) (map[string]string, error) {
+		now, _ := pdk.Config("currency")
+		return map[string]string{"at_start": atStart, "now": now}, nil
+	})
 }
 
 //go:wasmexport look

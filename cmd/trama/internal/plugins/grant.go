@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -23,9 +24,10 @@ import (
 )
 
 // grantFlags is what an operator adds to a request: names that only the host
-// knows.
+// knows, and settings.
 type grantFlags struct {
 	keys, secrets []string
+	config        []string // "key=value"
 	signer        bool
 	yes           bool
 }
@@ -39,13 +41,16 @@ func (p program) grantCommand() *cobra.Command {
 present content: a changed file waits again. With --signer it is bound to the key
 of trusted_keys in trama.yaml that signed the file: a file with another content
 that is signed with the same key has the grant too, as long as it asks for no
-more. It shows what that is, and asks.`,
+more. It shows what that is, and asks.
+
+Settings of the plugin are given by --config. Those that it has until now stay.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.grant(c.Context(), args[0], flags) },
 	}
 	p.ClientFlags(c)
 	c.Flags().StringSliceVar(&flags.keys, "key", nil, "`name` of a key of the host, for a plugin that asks to sign")
 	c.Flags().StringSliceVar(&flags.secrets, "secret", nil, "`name` of a secret of the host to give as well, for a channel's webhook")
+	c.Flags().StringArrayVar(&flags.config, "config", nil, "a setting of the plugin, as `key=value`; no secret: whoever sees the grant sees it")
 	c.Flags().BoolVar(&flags.signer, "signer", false, "give it to whatever the file's signer signs under this name")
 	c.Flags().BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
 	return c
@@ -65,6 +70,13 @@ func (p program) grant(ctx context.Context, name string, flags grantFlags) error
 	}
 	given, err := flags.answer(status)
 	if err != nil {
+		return err
+	}
+	var grants []admin.GrantInfo
+	if _, err := c.Do(ctx, "GET", "/v1/grants", nil, &grants); err != nil {
+		return err
+	}
+	if err := flags.settle(&given, status, grants); err != nil {
 		return err
 	}
 	if !flags.yes {
@@ -99,6 +111,35 @@ func (f grantFlags) answer(status plugin.Status) (grant.Grant, error) {
 		}
 	}
 	return given, nil
+}
+
+// settle gives a grant its settings: those of the grant in whose place it comes
+// or, for a new content, of the content that serves; and the operator's.
+func (f grantFlags) settle(given *grant.Grant, status plugin.Status, grants []admin.GrantInfo) error {
+	given.Config = map[string]string{}
+	for _, of := range []string{given.Of, "sha256:" + status.Serving} {
+		i := slices.IndexFunc(grants, func(g admin.GrantInfo) bool { return g.Plugin == given.Plugin && g.Of == of })
+		if i >= 0 {
+			maps.Copy(given.Config, grants[i].Config)
+			break
+		}
+	}
+	for _, pair := range f.config {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return cli.Usage(fmt.Sprintf("--config %q: want key=value", pair))
+		}
+		given.Config[key] = value
+	}
+	for _, key := range grant.RequiredConfig(*status.Manifest) {
+		if _, set := given.Config[key]; !set {
+			return fmt.Errorf("plugin %s needs the setting %s: give it with --config %s=VALUE", status.Name, key, key)
+		}
+	}
+	if wrong := plugin.Unfit(*status.Manifest, given.Config); wrong != "" {
+		return fmt.Errorf("plugin %s: its settings don't fit: %s: change them with --config", status.Name, wrong)
+	}
+	return nil
 }
 
 // confirm shows a grant and asks whether to give it.

@@ -3,9 +3,11 @@ package plugins
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -194,6 +196,24 @@ func writeManifest(w io.Writer, m abi.Manifest) error {
 	return errors.Join(writeList(w, "operations", operations), writeList(w, "asks for", requests(m)))
 }
 
+// settings lists those that a grant gives to a plugin.
+func settings(m abi.Manifest) (rows [][]string) {
+	var schema struct {
+		Properties map[string]struct{ Title, Description string }
+	}
+	if m.Kind == abi.KindChannel || json.Unmarshal(m.Config, &schema) != nil { // no schema: the verdict says so
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
+		about := schema.Properties[name]
+		if slices.Contains(grant.RequiredConfig(m), name) {
+			name += ", which must be given"
+		}
+		rows = append(rows, []string{"setting", name, cmp.Or(about.Description, about.Title)})
+	}
+	return rows
+}
+
 // requests lists what a manifest asks the operator for.
 func requests(m abi.Manifest) [][]string {
 	rows := [][]string{}
@@ -213,6 +233,7 @@ func requests(m abi.Manifest) [][]string {
 	for _, algorithm := range m.Capabilities.Sign {
 		rows = append(rows, []string{"sign", algorithm + " with a key of the host"})
 	}
+	rows = append(rows, settings(m)...)
 	if n := grant.Request(m, "").KV; n > 0 {
 		rows = append(rows, []string{"kv", n.String() + " remembered of each contact"})
 	}

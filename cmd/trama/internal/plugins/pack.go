@@ -125,19 +125,16 @@ func parts(path string) (module, beside string, manifest *abi.Manifest, err erro
 	if err != nil {
 		return "", "", nil, err
 	}
-	if beside = plugin.Sidecar(path); info.IsDir() {
-		beside = filepath.Join(path, "manifest.json")
+	if info.IsDir() {
+		m, _, err := author.Manifest(path)
+		return filepath.Join(path, "build", m.Name+".wasm"), filepath.Join(path, local.ManifestFile), &m, err
 	}
+	beside = plugin.Sidecar(path)
 	m, err := plugin.ReadManifest(beside)
-	switch {
-	case errors.Is(err, os.ErrNotExist) && !info.IsDir():
+	if errors.Is(err, os.ErrNotExist) {
 		return path, "", nil, nil
-	case err != nil:
-		return "", "", nil, err
-	case info.IsDir():
-		path = filepath.Join(path, "build", m.Name+".wasm")
 	}
-	return path, beside, &m, nil
+	return path, beside, &m, err
 }
 
 // replace writes a file whole or not at all, with the mode of another. What is

@@ -59,9 +59,9 @@ said too.`,
 		append(more, list, inspect, grants, p.grantCommand(), p.revokeCommand(), p.packCommand(), p.keyCommand(), p.signCommand(), p.verifySignatureCommand())...)
 }
 
-// isFile tells a file's path from a plugin's name.
+// isFile tells a file's path from a plugin's name, which has no dot.
 func isFile(arg string) bool {
-	return strings.HasSuffix(arg, ".wasm") || strings.ContainsRune(arg, os.PathSeparator)
+	return strings.ContainsRune(arg, '.') || strings.ContainsRune(arg, os.PathSeparator)
 }
 
 func (p program) listPlugins(ctx context.Context) error {

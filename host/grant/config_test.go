@@ -1,0 +1,46 @@
+package grant
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+// TestConfig: what a manifest requires of settings must be given; what is given
+// holds, and goes over to the line that is proposed for a new content.
+func TestConfig(t *testing.T) {
+	m := abi.Manifest{Name: "acme", Kind: abi.KindConnector, Config: json.RawMessage(`{"required":["currency"]}`)}
+	settings := map[string]string{"currency": "BRL", "more": "on"}
+	for _, test := range []struct {
+		name    string
+		bundled bool
+		of      string
+		config  map[string]string
+		want    Status
+		remedy  string
+	}{
+		{"no grant", false, "sha256:0", settings, Pending, `config: {currency: "BRL", more: "on"}`},
+		{"no grant of a bundled one", true, "sha256:0", nil, Pending, `config: {currency: "..."}} # in place of "...", the settings`},
+		{"missing", false, "sha256:" + digest, map[string]string{"more": "on"}, Pending, `config: {currency: "...", more: "on"}`},
+		{"given", false, "sha256:" + digest, settings, Granted, ""},
+	} {
+		d := Decide(m, Content{Digest: digest, Bundled: test.bundled}, []Grant{{Plugin: "acme", Of: test.of, Config: test.config}})
+		if d.Status != test.want || !strings.Contains(d.Remedy, test.remedy) || d.Status == Granted && !maps.Equal(d.Grant.Config, settings) {
+			t.Errorf("%s: %+v", test.name, d)
+		}
+	}
+}
+
+// TestConfigLine: what is printed of settings is read as the same ones.
+func TestConfigLine(t *testing.T) {
+	g := Grant{Plugin: "acme", Of: OfBundled, Config: map[string]string{"no": "yes", "a key": "line\nline", "x": "3", "date": "2026-01-02", "ü": "{{ ☃ }}", "e": ""}}
+	var read []struct{ Config map[string]string }
+	if err := yaml.Unmarshal([]byte(g.String()), &read); err != nil || len(read) != 1 || !maps.Equal(read[0].Config, g.Config) {
+		t.Errorf("%s is read as %q, %v", g, read, err)
+	}
+}

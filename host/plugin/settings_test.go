@@ -1,0 +1,60 @@
+package plugin
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/pdk/abi"
+)
+
+const settingsText = `name: adder
+version: 1.0.0
+abi: 1
+kind: connector
+operations: [{name: config, effect: pure}]
+config: {type: object, properties: {rate: {type: string, pattern: "^[0-9]+$"}}, required: [rate], additionalProperties: false}
+`
+
+// TestSettings: a plugin waits for the settings that its manifest requires, and
+// for such as fit; what waits says what to write.
+func TestSettings(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, "adder.yaml", []byte(settingsText))
+	w.put(t, "adder.wasm", guest(t, "portable", ""))
+	digest := w.status(t).Digest
+	if s := w.status(t); s.State != StatePending || !strings.Contains(s.Remedy, `config: {rate: "..."}`) || !strings.Contains(s.Remedy, "the settings as you want them") {
+		t.Errorf("without a grant: %s, remedy %q", s.State, s.Remedy)
+	}
+	for _, test := range []struct {
+		name     string
+		settings map[string]string
+		reason   string // of waiting
+		remedy   string
+	}{
+		{"a required one is missing", nil, "the setting rate", `config: {rate: "..."}`},
+		{"it has another form", map[string]string{"rate": "seven"}, "/rate", "change config on the line of adder in grants.yaml"},
+		{"one is misspelt", map[string]string{"rate": "7", "rat": "8"}, "'rat' not allowed", "change config on the line of adder in grants.yaml"},
+		{"they fit", map[string]string{"rate": "7"}, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.SetGrants([]grant.Grant{{Plugin: "adder", Of: "sha256:" + digest, Config: test.settings}})
+			s := w.status(t)
+			if test.reason == "" {
+				out, _, err := w.Call(t.Context(), Call{Plugin: "adder", Export: "config", Input: []byte("rate")})
+				if s.State != StateReady || err != nil || string(out) != "7" {
+					t.Errorf("%s: the setting is %s, %v", s.State, out, err)
+				}
+				return
+			}
+			if s.State != StatePending || !strings.Contains(s.Reason, test.reason) || !strings.Contains(s.Remedy, test.remedy) {
+				t.Errorf("%s, reason %q, remedy %q", s.State, s.Reason, s.Remedy)
+			}
+		})
+	}
+	// A channel adapter's schema is of each channel's settings.
+	channel := abi.Manifest{Kind: abi.KindChannel, Config: []byte(`{"required":["bot"]}`)}
+	if wrong := Unfit(channel, nil); wrong != "" || len(grant.RequiredConfig(channel)) > 0 {
+		t.Errorf("of a channel adapter's grant it is wanted: %s %q", wrong, grant.RequiredConfig(channel))
+	}
+}
