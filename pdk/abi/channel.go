@@ -32,7 +32,6 @@ type Received struct {
 	Units []Unit `json:"units"`
 	// Unread says of each part of the request that is in no unit what is wrong
 	// with it: the host takes the units, and keeps the request as a dead letter.
-	// Where there are no units, that is an error instead.
 	Unread []string `json:"unread,omitempty"`
 }
 

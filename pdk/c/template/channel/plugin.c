@@ -6,8 +6,10 @@
 #define SCHEME "{{.Scheme}}"
 
 // receive gives a unit for each message of a webhook, whose body is
-// {"messages":[{"id","from","name","text"}]}. The host has checked the signature
-// and stored the request before; it takes a unit with a known id once.
+// {"messages":[{"id","from","name","text"}]}, and says of one that it can't read
+// what it lacks; a webhook about something else has none. The host has checked
+// the signature and stored the request before; it takes a unit with a known id
+// once.
 TRAMA_EXPORT(receive) {
   trama_json input, webhook;
   trama_text body, why = trama_str("no base64");
@@ -16,21 +18,32 @@ TRAMA_EXPORT(receive) {
       !trama_json_parse(body, &webhook, &why))
     return trama_fail("invalid", "webhook body: %.*s", TRAMA_TEXT(why));
 
-  trama_writer w = {};
+  trama_writer w = {}, unread = {};
   trama_write_object(&w);
   trama_write_key(&w, "units");
   trama_write_array(&w);
-  trama_json_iterator i = trama_json_each(trama_json_get(webhook, "messages"));
-  while (trama_json_next(&i)) {
+  trama_write_array(&unread);
+  size_t lacking = 0;
+  trama_json messages = trama_json_get(webhook, "messages");
+  trama_json_iterator i = trama_json_each(messages);
+  while (trama_json_kind_of(messages) == TRAMA_ARRAY && trama_json_next(&i)) {
+    trama_text id = trama_json_text(trama_json_get(i.value, "id"));
+    trama_text from = trama_json_text(trama_json_get(i.value, "from"));
+    trama_text text = trama_json_text(trama_json_get(i.value, "text"));
+    if (!id.size || !from.size || !text.size) {
+      trama_write_text(&unread, trama_format("messages[%zu]: want id, from and text", i.index));
+      lacking++;
+      continue;
+    }
     trama_write_object(&w);
     trama_write_key(&w, "id");
-    trama_write_text(&w, trama_json_text(trama_json_get(i.value, "id")));
+    trama_write_text(&w, id);
     trama_write_key(&w, "from");
     trama_write_object(&w);
     trama_write_key(&w, "scheme");
     trama_write_text(&w, trama_str(SCHEME));
     trama_write_key(&w, "path");
-    trama_write_text(&w, trama_json_text(trama_json_get(i.value, "from")));
+    trama_write_text(&w, from);
     trama_write_object_end(&w);
     trama_write_key(&w, "name");
     trama_write_text(&w, trama_json_text(trama_json_get(i.value, "name")));
@@ -39,11 +52,16 @@ TRAMA_EXPORT(receive) {
     trama_write_key(&w, "type");
     trama_write_text(&w, trama_str("text"));
     trama_write_key(&w, "text");
-    trama_write_text(&w, trama_json_text(trama_json_get(i.value, "text")));
+    trama_write_text(&w, text);
     trama_write_object_end(&w);
     trama_write_object_end(&w);
   }
   trama_write_array_end(&w);
+  trama_write_array_end(&unread);
+  if (lacking) {
+    trama_write_key(&w, "unread");
+    trama_write_json(&w, unread.text);
+  }
   trama_write_object_end(&w);
   return trama_output(w.text);
 }
@@ -74,9 +92,9 @@ TRAMA_EXPORT(send) {
   if (answer.status != 200 && answer.status != 201) return trama_http_fail(&answer);
 
   trama_json sent;
-  trama_text id, why = trama_str("it has no id");
-  if (!trama_json_parse(answer.body, &sent, &why) || !trama_json_string(trama_json_get(sent, "id"), &id))
-    return trama_fail("error", "answer of the service: %.*s", TRAMA_TEXT(why));
+  trama_text id = {};
+  if (trama_json_parse(answer.body, &sent, NULL)) id = trama_json_text(trama_json_get(sent, "id"));
+  if (!id.size) return trama_fail("bad_answer", "the service answered %d without the id of the message", answer.status);
   trama_writer w = {};
   trama_write_object(&w);
   trama_write_key(&w, "message_id");

@@ -6,6 +6,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/trama-run/trama/pdk/abi"
@@ -33,15 +34,22 @@ type webhook struct {
 	} `json:"messages"`
 }
 
-// receive gives a unit for each message. The host has checked the signature
-// and stored the request before; it takes a unit with a known id once.
+// receive gives a unit for each message, and says of one that it can't read
+// what it lacks; a webhook about something else has none. The host has checked
+// the signature and stored the request before; it takes a unit with a known id
+// once.
 func receive(in abi.Receive) (abi.Received, error) {
 	var body webhook
-	if err := json.Unmarshal(in.Body, &body); err != nil {
+	other := new(json.UnmarshalTypeError) // a value of another type stays empty
+	if err := json.Unmarshal(in.Body, &body); err != nil && !errors.As(err, &other) {
 		return abi.Received{}, pdk.Errorf(abi.CodeInvalid, "webhook body: %v", err)
 	}
 	received := abi.Received{Units: []abi.Unit{}}
-	for _, m := range body.Messages {
+	for i, m := range body.Messages {
+		if m.ID == "" || m.From == "" || m.Text == "" {
+			received.Unread = append(received.Unread, fmt.Sprintf("messages[%d]: want id, from and text", i))
+			continue
+		}
 		received.Units = append(received.Units, abi.Unit{
 			ID:      m.ID,
 			From:    abi.Address{Scheme: scheme, Path: m.From},
@@ -77,8 +85,8 @@ func (s sender) send(in abi.Send) (abi.Sent, error) {
 	var sent struct {
 		ID string `json:"id"`
 	}
-	if err := json.Unmarshal([]byte(answer.Body), &sent); err != nil {
-		return abi.Sent{}, fmt.Errorf("answer of the service: %w", err)
+	if json.Unmarshal([]byte(answer.Body), &sent) != nil || sent.ID == "" {
+		return abi.Sent{}, pdk.Errorf("bad_answer", "the service answered %d without the id of the message", answer.Status)
 	}
 	return abi.Sent{MessageID: sent.ID}, nil
 }

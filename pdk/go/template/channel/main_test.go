@@ -19,6 +19,11 @@ func TestReceive(t *testing.T) {
 	if _, err := receive(abi.Receive{Body: []byte("{")}); err == nil {
 		t.Error("half a body is taken")
 	}
+	for body, unread := range map[string]int{`{}`: 0, `[]`: 0, `{"messages":5}`: 0, `{"messages":[5,{"id":7,"from":"5511","text":"Oi"}]}`: 2} {
+		if received, err := receive(abi.Receive{Body: []byte(body)}); err != nil || len(received.Units) > 0 || len(received.Unread) != unread {
+			t.Errorf("%s gives %+v, %v", body, received, err)
+		}
+	}
 }
 
 // The host gives the answers of the service, and checks what is sent.

@@ -6,8 +6,9 @@ import { PluginError, http, statusError } from "trama";
 const scheme = "{{.Scheme}}";
 
 /**
- * Gives a unit for each message. The host has checked the signature and stored
- * the request before; it takes a unit with a known id once.
+ * Gives a unit for each message, and says of one that it can't read what it
+ * lacks; a webhook about something else has none. The host has checked the
+ * signature and stored the request before; it takes a unit with a known id once.
  *
  * @param {import("trama").Receive} input
  * @returns {import("trama").Received}
@@ -20,11 +21,20 @@ export function receive({ body }) {
     throw new PluginError("invalid", `webhook body: ${err}`);
   }
   const units = [];
-  for (const { id, from, name, text } of webhook.messages) {
-    units.push({ id, from: { scheme, path: from }, name, message: { type: "text", text } });
+  const unread = [];
+  for (const [i, message] of list(webhook?.messages).entries()) {
+    const { id, from, name, text } = message ?? {};
+    if (isText(id) && isText(from) && isText(text)) {
+      units.push({ id, from: { scheme, path: from }, name: isText(name) ? name : undefined, message: { type: "text", text } });
+    } else {
+      unread.push(`messages[${i}]: want id, from and text`);
+    }
   }
-  return { units };
+  return unread.length > 0 ? { units, unread } : { units };
 }
+
+const list = (value) => (Array.isArray(value) ? value : []);
+const isText = (value) => typeof value === "string" && value !== "";
 
 /**
  * Sends one text. The effect's id is the same when the host has to repeat the
@@ -45,5 +55,12 @@ export function send({ to, message, effect_id }) {
   if (answer.status !== 200 && answer.status !== 201) {
     throw statusError(answer);
   }
-  return { message_id: answer.json().id };
+  let id;
+  try {
+    id = answer.json()?.id;
+  } catch {} // what is no JSON has no id
+  if (!isText(id)) {
+    throw new PluginError("bad_answer", `the service answered ${answer.status} without the id of the message`);
+  }
+  return { message_id: id };
 }

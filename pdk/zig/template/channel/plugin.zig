@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const trama = @import("trama.zig");
+const Value = std.json.Value;
 
 pub const panic = trama.panic;
 pub const std_options: std.Options = .{ .logFn = trama.logFn };
@@ -21,32 +22,41 @@ export fn send() i32 {
 /// A webhook request, of which the body is all that counts here.
 const Request = struct { body: trama.Bytes };
 
-const Webhook = struct {
-    messages: []const struct {
-        id: []const u8,
-        from: []const u8,
-        name: []const u8 = "",
-        text: []const u8 = "",
-    } = &.{},
-};
-
 const Address = struct { scheme: []const u8, path: []const u8 };
 const Text = struct { type: []const u8 = "text", text: []const u8 };
 const Unit = struct { id: []const u8, from: Address, name: []const u8, message: Text };
 
-/// Gives a unit for each message. The host has checked the signature and stored
-/// the request before; it takes a unit with a known id once.
-fn units(request: Request) !struct { units: []const Unit } {
-    const webhook = trama.parse(Webhook, request.body.bytes, .{}) catch
+/// Gives a unit for each message, and says of one that it can't read what it
+/// lacks; a webhook about something else has none. The host has checked the
+/// signature and stored the request before; it takes a unit with a known id once.
+fn units(request: Request) !trama.Json {
+    const webhook = trama.parse(Value, request.body.bytes, .{}) catch
         return trama.fail(.{ .code = "invalid", .message = try trama.print("webhook body: {s}", .{trama.failure().message}) });
-    const list = try trama.allocator.alloc(Unit, webhook.messages.len);
-    for (list, webhook.messages) |*unit, m| unit.* = .{
-        .id = m.id,
-        .from = .{ .scheme = scheme, .path = m.from },
-        .name = m.name,
-        .message = .{ .text = m.text },
-    };
-    return .{ .units = list };
+    var list: std.ArrayList(Unit) = .empty;
+    var unread: std.ArrayList([]const u8) = .empty;
+    const messages = field(webhook, "messages");
+    for (if (messages == .array) messages.array.items else &.{}, 0..) |m, i| {
+        const unit: Unit = .{
+            .id = text(m, "id"),
+            .from = .{ .scheme = scheme, .path = text(m, "from") },
+            .name = text(m, "name"),
+            .message = .{ .text = text(m, "text") },
+        };
+        if (unit.id.len == 0 or unit.from.path.len == 0 or unit.message.text.len == 0) {
+            try unread.append(trama.allocator, try trama.print("messages[{d}]: want id, from and text", .{i}));
+        } else try list.append(trama.allocator, unit);
+    }
+    if (unread.items.len == 0) return .{ .text = try trama.stringify(.{ .units = list.items }) };
+    return .{ .text = try trama.stringify(.{ .units = list.items, .unread = unread.items }) };
+}
+
+fn field(in: Value, name: []const u8) Value {
+    return if (in == .object) in.object.get(name) orelse .null else .null;
+}
+
+fn text(in: Value, name: []const u8) []const u8 {
+    const value = field(in, name);
+    return if (value == .string) value.string else "";
 }
 
 const Send = struct {
@@ -71,8 +81,12 @@ fn sent(in: Send) !struct { message_id: []const u8 } {
         .json = try trama.stringify(.{ .to = in.to.path, .text = in.message.text }),
     });
     if (answer.status != 200 and answer.status != 201) return answer.statusError();
-    const message = try trama.parse(struct { id: []const u8 }, answer.body, .{});
-    return .{ .message_id = message.id };
+    const id = text(trama.parse(Value, answer.body, .{}) catch .null, "id");
+    if (id.len == 0) return trama.fail(.{
+        .code = "bad_answer",
+        .message = try trama.print("the service answered {d} without the id of the message", .{answer.status}),
+    });
+    return .{ .message_id = id };
 }
 
 // `zig test plugin.zig` runs these, outside WebAssembly; what asks the host is
@@ -80,9 +94,13 @@ fn sent(in: Send) !struct { message_id: []const u8 } {
 
 test "each message is a unit" {
     const got = try units(.{ .body = .{ .bytes = "{\"messages\":[{\"id\":\"m1\",\"from\":\"55\",\"name\":\"Ana\",\"text\":\"Oi\"}]}" } });
-    try std.testing.expectEqual(1, got.units.len);
-    try std.testing.expectEqualStrings("m1", got.units[0].id);
-    try std.testing.expectEqualStrings("Oi", got.units[0].message.text);
+    const want = "{\"units\":[{\"id\":\"m1\",\"from\":{\"scheme\":\"{{.Scheme}}\",\"path\":\"55\"},\"name\":\"Ana\",\"message\":{\"type\":\"text\",\"text\":\"Oi\"}}]}";
+    try std.testing.expectEqualStrings(want, got.text);
+}
+
+test "what is no message gives none" {
+    const got = try units(.{ .body = .{ .bytes = "{\"messages\":[5]}" } });
+    try std.testing.expectEqualStrings("{\"units\":[],\"unread\":[\"messages[0]: want id, from and text\"]}", got.text);
 }
 
 test "text alone is sent" {

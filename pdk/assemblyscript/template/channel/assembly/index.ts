@@ -9,8 +9,10 @@ export * from "trama-pdk/exports";
 const scheme = "{{.Scheme}}";
 
 /**
- * Gives a unit for each message of a webhook. The host has checked the
- * signature and stored the request before; it takes a unit with a known id once.
+ * Gives a unit for each message of a webhook, and says of one that it can't read
+ * what it lacks; a webhook about something else has none. The host has checked
+ * the signature and stored the request before; it takes a unit with a known id
+ * once.
  */
 export function receive(): i32 {
   const input = inputJSON();
@@ -20,17 +22,24 @@ export function receive(): i32 {
   const body = Value.parse(bytes);
   if (!body.ok) return fail(new Failure("invalid", "webhook body: " + body.failure.message));
 
-  const units = Value.array();
+  const units = Value.array(), unread = Value.array();
   const messages = body.value.get("messages");
-  for (let i = 0; i < messages.length; i++) {
+  for (let i = 0; messages.isArray && i < messages.length; i++) {
     const message = messages.at(i);
+    const id = message.get("id").text, from = message.get("from").text, text = message.get("text").text;
+    if (id == "" || from == "" || text == "") {
+      unread.push("messages[" + i.toString() + "]: want id, from and text");
+      continue;
+    }
     units.push(Value.object()
-      .set("id", message.get("id"))
-      .set("from", Value.object().set("scheme", scheme).set("path", message.get("from")))
-      .set("name", message.get("name"))
-      .set("message", Value.object().set("type", "text").set("text", message.get("text"))));
+      .set("id", id)
+      .set("from", Value.object().set("scheme", scheme).set("path", from))
+      .set("name", message.get("name").text)
+      .set("message", Value.object().set("type", "text").set("text", text)));
   }
-  return reply(Value.object().set("units", units));
+  const received = Value.object().set("units", units);
+  if (unread.length > 0) received.set("unread", unread);
+  return reply(received);
 }
 
 /**
@@ -51,7 +60,7 @@ export function send(): i32 {
   if (!sent.ok) return fail(sent.failure);
   const response = sent.value;
   if (response.status != 200 && response.status != 201) return fail(response.failure());
-  const made = response.json();
-  if (!made.ok) return fail(made.failure);
-  return reply(Value.object().set("message_id", made.value.get("id")));
+  const made = response.json(), id = made.ok ? made.value.get("id").text : "";
+  if (id == "") return fail(new Failure("bad_answer", "the service answered " + response.status.toString() + " without the id of the message"));
+  return reply(Value.object().set("message_id", id));
 }

@@ -2,29 +2,43 @@
 //! `trama plugin build` puts that into the module.
 
 use trama_pdk::encoding::base64_decode;
-use trama_pdk::{http, json, json::Value, Error, UNSUPPORTED};
+use trama_pdk::{http, json, json::Object, json::Value, Error, UNSUPPORTED};
 
 trama_pdk::export!(receive, send);
 
 /// Names the address space of the service's contacts.
 const SCHEME: &str = "{{.Scheme}}";
 
-/// Gives a unit for each message of a webhook. The host has checked the
-/// signature and stored the request before; it takes a unit with a known id once.
+/// Gives a unit for each message of a webhook, and says of one that it can't
+/// read what it lacks; a webhook about something else has none. The host has
+/// checked the signature and stored the request before; it takes a unit with a
+/// known id once.
 fn receive(input: Value) -> Result<Value, Error> {
     let body = input["body"].as_str().and_then(base64_decode).ok_or_else(|| Error::invalid("body: want base64"))?;
     let body = Value::parse(&body).map_err(|fault| Error::invalid(format!("webhook body: {}", fault)))?;
-    let units: Vec<Value> = body["messages"].as_array().unwrap_or(&[]).iter().map(unit).collect();
-    Ok(json!({ "units": units }))
+    let (mut units, mut unread) = (Vec::new(), Vec::new());
+    for (i, message) in body["messages"].as_array().unwrap_or(&[]).iter().enumerate() {
+        match unit(message) {
+            Some(unit) => units.push(unit),
+            None => unread.push(format!("messages[{}]: want id, from and text", i).into()),
+        }
+    }
+    let mut received = Object::new();
+    received.insert("units", units);
+    if !unread.is_empty() {
+        received.insert("unread", Value::Array(unread));
+    }
+    Ok(Value::Object(received))
 }
 
-fn unit(message: &Value) -> Value {
-    json!({
-        "id": &message["id"],
-        "from": {"scheme": SCHEME, "path": &message["from"]},
-        "name": &message["name"],
-        "message": {"type": "text", "text": &message["text"]}
-    })
+fn unit(message: &Value) -> Option<Value> {
+    let text = |field: &str| message[field].as_str().filter(|text| !text.is_empty());
+    Some(json!({
+        "id": text("id")?,
+        "from": {"scheme": SCHEME, "path": text("from")?},
+        "name": text("name").unwrap_or(""),
+        "message": {"type": "text", "text": text("text")?}
+    }))
 }
 
 /// Sends one text. The effect's id is the same when the host has to repeat the
@@ -39,9 +53,12 @@ fn send(input: Value) -> Result<Value, Error> {
         .header("Idempotency-Key", input["effect_id"].as_str().unwrap_or(""))
         .json(&json!({"to": &input["to"]["path"], "text": &message["text"]}))
         .send()?;
-    match response.status {
-        200 | 201 => Ok(json!({"message_id": &response.json()?["id"]})),
-        _ => Err(response.error()),
+    if response.status != 200 && response.status != 201 {
+        return Err(response.error());
+    }
+    match response.json().unwrap_or(Value::Null)["id"].as_str() {
+        Some(id) if !id.is_empty() => Ok(json!({ "message_id": id })),
+        _ => Err(Error::new("bad_answer", format!("the service answered {} without the id of the message", response.status))),
     }
 }
 
