@@ -20,6 +20,9 @@ import (
 func Manifest(dir string) (abi.Manifest, []byte, error) {
 	path := filepath.Join(dir, manifestFile)
 	data, err := os.ReadFile(path)
+	if _, there := os.Stat(dir); errors.Is(err, os.ErrNotExist) && there == nil {
+		return abi.Manifest{}, nil, fmt.Errorf("%s has no %s, which says what the plugin is and what it may do: write it as in a new project (trama plugin new)", dir, manifestFile)
+	}
 	if err != nil {
 		return abi.Manifest{}, nil, err
 	}

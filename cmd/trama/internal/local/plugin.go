@@ -29,7 +29,7 @@ func PluginFile(ctx context.Context, p *cli.Program, arg string) (string, error)
 	}
 	data, err := os.ReadFile(filepath.Join(arg, ManifestFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%s is no plugin's project: it has no %s; name a project or a file .wasm", arg, ManifestFile)
+		return "", fmt.Errorf("%s is no plugin's project: it has no %s; name a project or a file .wasm, or begin one with: trama plugin new --lang LANGUAGE NAME", arg, ManifestFile)
 	}
 	if err != nil {
 		return "", err

@@ -23,7 +23,8 @@ func (p program) benchCommand() *cobra.Command {
 		Long: `Measure the calls of a plugin: of each operation, or of the one named, with the
 manifest's first example, or with --input. One call follows the other, each from
 the plugin's image, as on a server; requests are answered by the example or by
---http, so they cost next to nothing. Needs no server.
+--http, so they cost next to nothing. Every call finds what --config and --kv
+say. Needs no server.
 
 The columns: how long a call took (half of them, 9 of 10 and 99 of 100 took no
 longer), calls a second, the fuel of one call, what one call left to the
@@ -32,8 +33,10 @@ garbage collector of the host, and the plugin's memory at its end.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			of, args := target(args)
 			operation := cli.ArgOr(args, "")
-			if operation == "" && c.Flags().Changed("input") {
-				return cli.Usage("--input: name the operation that it is for")
+			for _, flag := range []string{"input", "http"} {
+				if operation == "" && c.Flags().Changed(flag) {
+					return cli.Usage("--" + flag + ": name the operation that it is for")
+				}
 			}
 			if span <= 0 {
 				return cli.Usage(fmt.Sprintf("--time %s: want a time such as 1s", span))
@@ -99,14 +102,18 @@ func exactly(d time.Duration) string {
 
 // benchCases gives the calls to measure.
 func (f callFlags) benchCases(p program, tested *plugintest.Plugin, operation string) ([]plugintest.Case, error) {
-	if operation != "" && f.input != "" {
-		c, err := f.read(p.Stdin, tested.Manifest, operation)
-		return []plugintest.Case{c}, err
+	said, err := f.read(p.Stdin, tested.Manifest, operation)
+	if err != nil || f.input != "" {
+		return []plugintest.Case{said}, err
 	}
 	var cases []plugintest.Case
 	seen := map[string]bool{}
 	for _, c := range plugintest.Examples(tested.Manifest) {
 		if !seen[c.Operation] && (operation == "" || c.Operation == operation) {
+			c.Config, c.KV = said.Config, said.KV
+			if f.http != "" {
+				c.HTTP = said.HTTP
+			}
 			cases = append(cases, c)
 		}
 		seen[c.Operation] = true
