@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"host/access":          {"host/access/token", "host/egress", "host/problem", "host/secret", "host/seldom", "host/signature", "host/source", "host/store"},
 	"host/access/token":    {"host/egress", "host/secret", "github.com/golang-jwt/jwt"},
 	"host/catalog":         {"host/access", "host/egress", "host/engine", "host/expr", "host/flow", "host/grant", "host/schema", "host/signature", "host/source", "host/store"},
-	"host/plugin":          {"host/calllog", "host/cause", "host/egress", "host/grant", "host/hostfn", "host/sandbox", "host/sandbox/wasm", "host/schema", "host/seal", "host/secret", "host/trace", "go.yaml.in/yaml"},
+	"host/plugin":          {"host/calllog", "host/cause", "host/egress", "host/grant", "host/hostfn", "host/sandbox", "host/sandbox/wasm", "host/schema", "host/seal", "host/secret", "host/source", "host/trace"},
 	"host/plugintest":      {"host/contact", "host/egress", "host/egress/redact", "host/hostfn", "host/kv", "host/plugin", "host/sandbox", "host/secret", "host/source", "host/store/memory"},
 	"host/plugintest/kit":  {"host/grant", "host/plugin", "host/plugintest", "host/sandbox", "host/schema"},
 	"host/hostfn":          {"host/egress", "host/sandbox", "host/secret"},

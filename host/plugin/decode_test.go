@@ -22,7 +22,7 @@ func TestDecodeManifest(t *testing.T) {
 				`limits.requests: it is a text; want a whole number; ` +
 				`name: it is the number 7; want a text; ` +
 				`operations[0].examples[0].http[0].request.headers.a: it is the number 1; want a text; ` +
-				`operations[0].examples[0].in: unknown field; there are error, http, input, output, title; ` +
+				`operations[0].examples[0].in: unknown field; there are config, error, http, input, output, title; ` +
 				`operations[1]: it is the number 4; want an object; ` +
 				`titel: unknown field; there are abi, bounds, capabilities, config,`},
 		{`{"abi": 1, ` + head + `, "title": null, "config": {"anything": ["goes"]}}`, ""},

@@ -12,11 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/host/sandbox/wasm"
 	"github.com/trama-run/trama/host/seal"
+	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -134,10 +133,12 @@ func readSidecar(path string) ([]byte, error) {
 	return document, nil
 }
 
+// parseSidecar reads a manifest in YAML by the rules of all documents here: what
+// looks like a date is a text, and a number keeps its digits.
 func parseSidecar(path string, document []byte) (abi.Manifest, error) {
-	var value any
-	if err := yaml.Unmarshal(document, &value); err != nil {
-		return abi.Manifest{}, fmt.Errorf("%s: %w", path, err)
+	var value source.Value
+	if problems := source.Decode(path, document, &value); len(problems) > 0 {
+		return abi.Manifest{}, problems
 	}
 	data, err := json.Marshal(value)
 	if err != nil {

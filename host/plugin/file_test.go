@@ -70,3 +70,19 @@ func TestDescribeSaysOneThing(t *testing.T) {
 		}
 	}
 }
+
+// TestSidecarValues: values of a manifest in YAML are what they are in JSON.
+func TestSidecarValues(t *testing.T) {
+	m, err := parseSidecar("adder.yaml", []byte(sidecarText[:strings.Index(sidecarText, "operations")]+
+		`operations: [{name: total, effect: pure, examples: [{input: {day: 2026-01-02, n: 12345678901234567890, yes: no}}]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(m.Operations[0].Examples[0].Input), `{"day":"2026-01-02","n":12345678901234567890,"yes":"no"}`; got != want {
+		t.Errorf("the input is %s, want %s", got, want)
+	}
+	_, err = parseSidecar("adder.yaml", []byte("name: a\nname: b\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), "adder.yaml:2:1: ") {
+		t.Errorf("a second name: %v", err)
+	}
+}
