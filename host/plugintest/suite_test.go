@@ -164,6 +164,7 @@ func TestSuite(t *testing.T) {
 			run(t, p, cases)
 			conform(t, p)
 			secured(t, p)
+			panics(t, p)
 			stock(t, p, cases)
 		})
 	}
@@ -179,6 +180,20 @@ func conform(t *testing.T, p *plugintest.Plugin) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// panics: a crash is told with the author's function, not with one of the PDK.
+func panics(t *testing.T, p *plugintest.Plugin) {
+	t.Helper()
+	out, err := p.Call(t.Context(), plugintest.Call{Export: "fail", Input: []byte(`{"how":"panic"}`)})
+	if err != nil || out.Error == nil {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	said, _, _ := strings.Cut(out.Error.Message, ";")
+	if _, where, _ := strings.Cut(said, ", in "); strings.Contains(where, "trama") && where != "trama_export_fail" { // as C calls it
+		t.Errorf("it points to the PDK: %s", said)
+	}
+	t.Log(out.Error.Message)
 }
 
 // stock runs what is portable of the suite under the stock SDK.

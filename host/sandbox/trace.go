@@ -139,16 +139,18 @@ func placeText(p lines.Place) string {
 }
 
 // ownNames and ownFiles are how functions begin that languages bring along, such
-// as those that a panic runs through, and where their sources lie: where they
-// crash is not where the fault is.
+// as those that a panic runs through, and where their sources lie; so do those
+// of the PDKs, where one has names or a file of its own: where they crash is not
+// where the fault is. entryNames are how the C PDK calls an author's exports.
 var (
-	ownNames = regexp.MustCompile(`^(<?(core|std|alloc|panic_abort)::|rust_|__|runtime\.|internal/|~lib/|abort$|builtin\.|debug\.|extism:|trama:|trama_panic|wasi_)`)
-	ownFiles = regexp.MustCompile(`(^|/)(library|lib/rustlib/src/rust/library)/(core|std|alloc|panic_abort|stdarch)/|/lib/zig/std/`)
+	ownNames   = regexp.MustCompile(`^(<?(core|std|alloc|panic_abort|trama_pdk)::|rust_|__|runtime\.|internal/|~lib/|abort$|builtin\.|debug\.|extism:|trama:|trama_|trama\.|trama-pdk/|wasi_)`)
+	ownFiles   = regexp.MustCompile(`(^|/)(library|lib/rustlib/src/rust/library)/(core|std|alloc|panic_abort|stdarch)/|/lib/(zig/)?std/[^:]*\.zig:|(^|/)trama\.(h|zig):|(^|/)trama-pdk/`)
+	entryNames = regexp.MustCompile(`^trama_(entry|export)_`)
 )
 
 // byAuthor reports a function that no language brings along.
 func (f frame) byAuthor() bool {
-	return !ownNames.MatchString(f.function) && !ownFiles.MatchString(f.at)
+	return entryNames.MatchString(f.function) || !ownNames.MatchString(f.function) && !ownFiles.MatchString(f.at)
 }
 
 // fromAuthor leaves out the calls within what the author called last: twenty

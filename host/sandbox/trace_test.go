@@ -170,3 +170,39 @@ func TestPanicLines(t *testing.T) {
 		}
 	}
 }
+
+// TestPlace: a panic is told with the author's place, not with that of the
+// language or the PDK that it runs through. These frames are those of plugins
+// with and without lines.
+func TestPlace(t *testing.T) {
+	std := "/usr/lib/python3/site-packages/ziglang/lib/std/debug.zig:118:33"
+	for _, test := range []struct {
+		want   string
+		shown  int // frames that the trace keeps
+		frames []frame
+	}{
+		{"greeting (plugin.zig:34:65)", 3, []frame{
+			{function: "trama.panicked", at: "trama.zig:230:5"}, {function: "debug.FullPanic((function 'panicked')).outOfBounds", at: std},
+			{function: "greeting", at: "plugin.zig:34:65", inlined: true}, {function: "plugin.greet", at: "plugin.zig:13:24"},
+		}},
+		{"greeting (plugin.zig:32:43)", 3, []frame{
+			{function: "trama.panicked", at: "trama.zig:230:5"}, {function: "trama.crash__func_380", at: "trama.zig:237:28"},
+			{function: "greeting", at: "plugin.zig:32:43", inlined: true}, {function: "plugin.greet", at: "plugin.zig:13:24"},
+		}},
+		{"plugin.greet (plugin.zig:13:24)", 2, []frame{ // inlined, and so without the file's name
+			{function: "trama.panicked", at: "trama.zig:230:5"}, {function: "answer__func_379", at: "/p/trama.zig:75:18", inlined: true},
+			{function: "plugin.greet", at: "plugin.zig:13:24"},
+		}},
+		{"plugin.greet", 2, []frame{{function: "trama.panicked"}, {function: "trama.crash__func_380"}, {function: "plugin.greet"}}},
+		{"trama_export_fail", 2, []frame{{function: "trama_panic_"}, {function: "trama_export_fail"}}},
+		{"divide (plugin.c:9:3)", 2, []frame{{function: "trama_panic_", at: "trama.h:700:3"}, {function: "divide", at: "plugin.c:9:3"}}},
+		{"dramatic.trama (dramatic_trama.zig:1:1)", 1, []frame{{function: "dramatic.trama", at: "dramatic_trama.zig:1:1"}}}, // an author's own
+	} {
+		if got := placeOf(test.frames); got != test.want {
+			t.Errorf("%v: %q, want %q", test.frames, got, test.want)
+		}
+		if shown := fromAuthor(test.frames); len(shown) != test.shown {
+			t.Errorf("%v: %v is shown, want %d frames", test.frames, shown, test.shown)
+		}
+	}
+}
