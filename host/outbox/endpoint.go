@@ -27,6 +27,7 @@ type endpoint struct {
 	policy  Policy // of the lane that came last
 	breaker breaker
 	rests   time.Time     // nothing goes before
+	away    time.Time     // since when sends say that nothing can be tried; zero: they don't
 	running int           // sends, until their outcome is committed
 	took    time.Duration // how long the last sends took, about
 	gone    bool          // it is there for those that wait, to tell them
@@ -36,6 +37,7 @@ type endpoint struct {
 // place is leave to send one item.
 type place struct {
 	endpoint string
+	queue    string
 	began    time.Time
 	probe    bool // what comes of it decides whether the breaker closes
 }
@@ -89,24 +91,41 @@ func (e *endpoints) enter(name, queue string, p Policy, held time.Duration, now 
 	at.forget(queue)
 	delete(e.at, queue)
 	at.running++
-	got.place, got.ok = place{name, now, at.breaker.begin()}, true
+	got.place, got.ok = place{name, queue, now, at.breaker.begin()}, true
 	return got
 }
 
 // leave gives a place up, and gives the wakes of those that are next. called:
 // the endpoint was tried; failure is what came of it, and rest how long it takes
-// nothing.
-func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.Error, rest time.Duration) []store.Wake {
+// nothing. If nothing could be tried, the queue stands in line again, behind the
+// others: what is in the way may be its own; wait is how long before it looks.
+func (e *endpoints) leave(from place, now time.Time, called bool, failure *abi.Error, rest time.Duration) (wait time.Duration, wakes []store.Wake) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at := e.known[from.endpoint]
 	at.running--
 	at.took += (now.Sub(from.began) - at.took) / recent
 	at.breaker.note(at.policy.Breaker, now, from.probe, called, failure)
-	if until := now.Add(min(rest, at.policy.MaxRetryAfter)); rest > 0 && until.After(at.rests) {
+	untried := failure != nil && failure.Code == abi.CodeUnavailable
+	switch {
+	case untried && at.away.IsZero():
+		at.away = now
+	case called:
+		at.away = time.Time{}
+	}
+	if rest = min(rest, at.policy.MaxRetryAfter); untried {
+		rest = max(rest, heldPause(now, at.away))
+	}
+	if until := now.Add(rest); rest > 0 && until.After(at.rests) {
 		at.rests = until
 	}
-	return at.next(now)
+	wakes = at.next(now)
+	if untried {
+		e.at[from.queue] = from.endpoint
+		at.order = slices.DeleteFunc(at.order, func(queue string) bool { return queue == from.queue }) // where it stood before
+		wait = at.stand(from.queue, false, at.closed(now), now)
+	}
+	return wait, wakes
 }
 
 // left takes a queue out of the line that it stands in, if it does, and gives
@@ -175,7 +194,7 @@ type Endpoint struct {
 	Failed int `json:"failed"`
 	// Until is when an open breaker lets a probe through.
 	Until time.Time `json:"until,omitzero"`
-	// Rests is until when it takes nothing, as it said itself.
+	// Rests is until when it takes nothing, as it or a send to it has said.
 	Rests time.Time `json:"rests,omitzero"`
 	// LastFailure is the last one's text, as long as the process runs.
 	LastFailure string `json:"last_failure,omitempty"`

@@ -68,6 +68,56 @@ func TestHeldByMany(t *testing.T) {
 	}
 }
 
+// TestAwayOfMany: where only a send finds out that nothing can be tried, one looks
+// for all, too; then they go at once, each by its turn, and no try was burned.
+func TestAwayOfMany(t *testing.T) {
+	w := newWorld(t, oneByOne())
+	away := &abi.Error{Code: abi.CodeUnavailable, Message: "no token"}
+	w.other.answer = func(Item, int) *abi.Error { return away }
+	w.crowd()
+	w.run(time.Hour)
+	tries := w.other.ids()
+	if most := int(time.Hour/maxHeld) + 20; len(tries) > most || len(tries) < 120 {
+		t.Errorf("%d tries in an hour, at most %d", len(tries), most)
+	}
+	slices.Sort(tries)
+	if queues := len(slices.Compact(tries)); queues < 50 { // they take turns
+		t.Errorf("the tries are of %d queues", queues)
+	}
+	w.other.got, away = nil, nil
+	w.run(maxHeld)
+	if got := len(w.other.got); got != many {
+		t.Errorf("%d of %d were sent", got, many)
+	}
+	if e := w.endpoint(); e.Waiting != 0 || e.Failed != 0 || len(w.outbox.endpoints.at) > 0 {
+		t.Errorf("at the end %+v, %d queues are known", e, len(w.outbox.endpoints.at))
+	}
+}
+
+// TestAwayForOne: an item of which a send says so, and which is alone in that,
+// holds the others of its endpoint for a moment at most.
+func TestAwayForOne(t *testing.T) {
+	w := newWorld(t, quick())
+	w.other.answer = func(item Item, _ int) *abi.Error {
+		if item.Queue == person(0) {
+			return &abi.Error{Code: abi.CodeUnavailable, Message: "its contact can't be read"}
+		}
+		return nil
+	}
+	w.put(person(0), "bad")
+	w.run(time.Hour)
+	for n := range 50 {
+		id := fmt.Sprint("m", n)
+		w.put(person(n+1), id)
+		w.run(maxHeld)
+		if n > 0 { // the first may have to find out that it was alone
+			w.run(minHeld)
+			w.want(id + ":" + StateSent)
+		}
+	}
+	w.want("bad:")
+}
+
 // TestBreakerOfMany: one item a pause goes to a dead endpoint however many
 // wait, nobody else looks, and its answer lets all go in order.
 func TestBreakerOfMany(t *testing.T) {

@@ -87,7 +87,8 @@ type Sender interface {
 	// Send makes one try; it must bound its time by itself. The end of ctx
 	// cuts it short, and it is made anew after the next start. By its error
 	//   - nil: the other side has the item;
-	//   - code unavailable: nothing was tried, so the item waits;
+	//   - code unavailable: nothing was tried, so the item waits, and as what is in
+	//     the way may be there for all of the endpoint, one looks for all;
 	//   - retryable: the item is tried again by the schedule, not before
 	//     RetryAfterMillis, and it is a dead letter after the last try;
 	//   - any other: the item is a dead letter.
@@ -218,7 +219,7 @@ func (o *Outbox) Work(ctx context.Context, queue string) (time.Time, error) {
 
 // first works on a queue's first item. It returns when to look again, if the
 // item has not left the queue.
-func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.Time, error) {
+func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (again time.Time, err error) {
 	item := Item{Queue: stored.Queue, Value: stored.Value}
 	if err := json.Unmarshal(stored.Value, &item.Head); err != nil || item.EffectID == "" {
 		failure := &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("the item can't be read, or has no effect id: %v", err)}
@@ -252,9 +253,16 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 	called := false // the endpoint has answered, or failed to
 	var outcome Outcome
 	var failure *abi.Error
-	defer func() { o.wake(ctx, o.endpoints.leave(got.place, o.now(), called, failure, outcome.Rest)) }()
+	defer func() {
+		now := o.now()
+		wait, wakes := o.endpoints.leave(got.place, now, called, failure, outcome.Rest)
+		if o.wake(ctx, wakes); wait > 0 {
+			again = now.Add(wait)
+		}
+	}()
 	outcome, failure = send(ctx, lane.Sender, item, name, state.Failed+1)
 	if ctx.Err() != nil {
+		failure = nil                 // it says nothing of the endpoint
 		return time.Time{}, ctx.Err() // cut short: it is sent again, with the same effect id
 	}
 	result := "sent"
@@ -266,7 +274,7 @@ func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (time.
 	}()
 	if failure != nil && failure.Code == abi.CodeUnavailable {
 		result = "held"
-		return o.now().Add(heldPause(now, item.At)), nil
+		return o.now(), nil // or later: it stands in line now
 	}
 	called = outcome.State != StateCancelled
 	if !called {

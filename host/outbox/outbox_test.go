@@ -154,7 +154,7 @@ func TestHeld(t *testing.T) {
 		}
 		return nil
 	}
-	w.run(time.Minute + maxHeld)
+	w.run(maxHeld + 2*minHeld)
 	w.want("a:" + StateSent)
 	if e := w.outbox.Endpoints()[0]; e.Tries != 1 || e.Failed != 0 || e.Running != 0 {
 		t.Errorf("the endpoint is %+v: what was not tried does not count", e)
