@@ -97,6 +97,7 @@ type Channels struct {
 	prepared preparations
 	samples  samples
 	fetching fetching
+	pace     pace
 }
 
 // New returns the channels of a catalog.

@@ -279,7 +279,9 @@ func (c *Channels) keep(ctx context.Context, ch catalog.Channel, q Request, mark
 		batch.Expect = []store.Expect{{ID: guard.id}}
 		batch.Put = []store.Put{{ID: guard.id, Value: sumOf(mark, q.Body), TTL: guard.ttl}}
 	}
+	end := c.pace.begin()
 	stored, err := c.config.Store.Commit(ctx, &batch)
+	end()
 	if guard != nil && errors.Is(err, store.ErrConflict) {
 		return c.again(ctx, ch, sumOf(mark, q.Body), guard)
 	}

@@ -126,13 +126,14 @@ func (c *Channels) readAll(ctx context.Context, ch catalog.Channel, items []stor
 				if i >= len(items) || ctx.Err() != nil {
 					return
 				}
-				q := &requests[i]
+				q, began := &requests[i], time.Now()
 				q.item, q.sample = items[i], sampleIn(items[i].Value)
 				for range maxTries {
 					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || len(q.units) > 0 || q.held() || q.later() || ctx.Err() != nil {
 						break
 					}
 				}
+				c.pace.rest(ctx, time.Since(began))
 			}
 		})
 	}
