@@ -30,7 +30,8 @@ type Options struct {
 
 // Types gives the source text of a file with the types. The same manifest gives
 // the same text. An operation create_deal has CreateDealInput and
-// CreateDealOutput; a channel's settings are Config.
+// CreateDealOutput; a channel's settings are Config. Of operations whose names
+// fold to one, as deal_2 and deal2 do, the later ones have a number behind.
 func Types(m abi.Manifest, o Options) ([]byte, error) {
 	var style style
 	switch o.Language {
@@ -48,30 +49,33 @@ func Types(m abi.Manifest, o Options) ([]byte, error) {
 		b.taken[name] = true
 	}
 	type schema struct {
-		name string
+		name string // of its type
+		path string
 		text []byte
 		doc  string
 	}
 	var all []schema
-	for _, op := range m.Operations {
+	stems := map[string]bool{}
+	for i, op := range m.Operations {
+		stem, path := unique(stems, style.pascal(words(op.Name))), fmt.Sprintf("operations[%d].", i)
 		all = append(all,
-			schema{op.Name + "_input", op.Input, "the input of " + m.Name + "." + op.Name},
-			schema{op.Name + "_output", op.Output, "the output of " + m.Name + "." + op.Name})
+			schema{stem + "Input", path + "input", op.Input, "the input of " + m.Name + "." + op.Name},
+			schema{stem + "Output", path + "output", op.Output, "the output of " + m.Name + "." + op.Name})
 	}
-	all = append(all, schema{"config", m.Config, "the settings of a channel with " + m.Name})
+	all = append(all, schema{"Config", "config", m.Config, "the settings of a channel with " + m.Name})
 	all = slices.DeleteFunc(all, func(s schema) bool { return len(s.text) == 0 })
 	if len(all) == 0 {
 		return nil, fmt.Errorf("the manifest of %s has no schemas: give its operations input and output", m.Name)
 	}
 	for _, s := range all { // their names before those of their parts
-		b.taken[style.pascal(words(s.name))] = true
+		b.taken[s.name] = true
 	}
 	for _, s := range all {
 		var root source.Value
-		if problems := source.Decode(s.name, s.text, &root); len(problems) > 0 {
+		if problems := source.Decode(s.path, s.text, &root); len(problems) > 0 {
 			return nil, problems
 		}
-		b.document(root, style.pascal(words(s.name)), s.doc)
+		b.document(root, s.name, s.doc)
 	}
 	return style.write(m, o, b.types)
 }

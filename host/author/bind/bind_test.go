@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -81,21 +83,54 @@ import (
 	"os"
 )
 
+// types are what the inputs are read as.
+func types(name string) any {
+	switch name {
+	case "deal":
+		return new(CreateDealInput)
+	case "merge":
+		return new(MergeInput)
+	case "merged":
+		return new(MergeOutput)
+	case "keep":
+		return new(KeepInput)
+	case "other":
+		return new(Keep2Input)
+	}
+	return new(Keep22Input)
+}
+
 func main() {
 	decoder := json.NewDecoder(os.Stdin)
 	decoder.DisallowUnknownFields() // as pdk.Handle
-	inputs := []any{new(CreateDealInput), new(MergeInput)}
-	for n := 0; decoder.More(); n++ {
-		if err := decoder.Decode(inputs[min(n, 1)]); err != nil {
+	for decoder.More() {
+		var line struct {
+			Type  string
+			Value json.RawMessage
+		}
+		if err := decoder.Decode(&line); err != nil {
+			panic(err)
+		}
+		value := types(line.Type)
+		if err := json.Unmarshal(line.Value, value); err != nil {
 			fmt.Println(err)
 			continue
 		}
-		out, err := json.Marshal(inputs[min(n, 1)])
-		if err != nil {
-			panic(err)
-		}
-		fmt.Println(string(out))
+		print(value)
 	}
+	print(KeepOutput{}) // nothing is set
+	print(TreeOutput(nil))
+	print(Keep2Output(nil))
+	s := "s"
+	print(KeepInput{Note: &s, Rest2: map[string]json.RawMessage{"note": []byte("1"), "x": []byte("2")}})
+}
+
+func print(value any) {
+	out, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(string(out))
 }
 `,
 	} {
@@ -106,7 +141,7 @@ func main() {
 	run := func(args ...string) string {
 		c := exec.CommandContext(t.Context(), "go", args...)
 		c.Dir, c.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-		c.Stdin = strings.NewReader(deal + others)
+		c.Stdin = strings.NewReader(input(t))
 		said, err := c.CombinedOutput()
 		if err != nil {
 			t.Fatalf("go %s: %v\n%s", args, err, said)
@@ -114,31 +149,85 @@ func main() {
 		return string(said)
 	}
 	run("vet", ".")
-	lines := strings.Split(run("run", "."), "\n")
-	sameJSON(t, lines[0], deal)
-	if got := strings.Join(lines[1:], "\n"); got != read {
-		t.Errorf("the others give\n%s\nwant\n%s", got, read)
+	lines := strings.Split(strings.TrimSpace(run("run", ".")), "\n")
+	if len(lines) != len(values)+4 {
+		t.Fatalf("%d lines\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+	for i, v := range values {
+		v.came(t, lines[i])
+	}
+	for i, want := range []string{`{"tags":[],"labels":{},"maybe":null,"odd":{}}`, `[]`, `{}`, `{"note":"s","x":2}`} {
+		sameJSON(t, lines[len(values)+i], want)
 	}
 }
 
-// others are inputs of merge with fields that are not in its schema, which is
-// open, or in that of option, which is closed; and read is what comes of them.
-const (
-	others = `{"id":"1","extra":true,"more":[{}]} {"id":"2","extra":true,"option":{"String":"s","vec":{"more":1}}} {"id":"3","extra":true,"option":{"more":1}} {"id":"4","extra":1}`
-	read   = `{"id":"1","extra":true}
-{"id":"2","extra":true,"option":{"String":"s","vec":{"more":1}}}
-json: unknown field "more"
-json: cannot unmarshal number into Go struct field fields.extra of type bool
-`
-)
+// value is one of a type, which comes back as it went, or is refused.
+type value struct{ name, text, err string }
+
+// values are in the words of the schemas: of what they leave open, of null and of
+// what is not there, of choices whose first member fits what is another's.
+var values = []value{
+	{"deal", deal, ""},
+	{"merge", `{"id":"1","extra":true,"more":[{}]}`, ""},
+	{"merge", `{"id":"1","extra":true,"ID":"2","Extra":3}`, ""},
+	{"merge", `{"id":"2","extra":true,"option":{"String":"s","vec":{"more":1}}}`, ""},
+	{"merge", `{"id":"3","extra":true,"option":{"more":1}}`, "unknown field"},
+	{"merge", `{"id":"3","extra":true,"option":{"string":"s"}}`, "unknown field"},
+	{"merge", `{"id":"4","extra":1}`, "bool"},
+	{"merged", `null`, ""},
+	{"merged", `7`, ""},
+	{"keep", `{}`, ""},
+	{"keep", `{"choice":{"a":"x","b":2,"c":{"d":[null]}}}`, ""},
+	{"keep", `{"choice":{"b":2}}`, ""},
+	{"keep", `{"many":[{"a":"x","b":2},9007199254740993,1.5]}`, ""},
+	{"keep", `{"either":"text"}`, ""},
+	{"keep", `{"either":{"x":1,"y":2}}`, ""},
+	{"keep", `{"maybe":null}`, ""},
+	{"keep", `{"maybe":["a"]}`, ""},
+	{"keep", `{"maybe":{"y":"b"}}`, ""},
+	{"keep", `{"both":"text"}`, ""},
+	{"keep", `{"both":{"a":"x","b":1}}`, ""},
+	{"keep", `{"note":null,"kind":null,"any":null,"labels":null}`, ""},
+	{"keep", `{"note":"","kind":"x","any":0,"labels":{},"tags":[]}`, ""},
+	{"keep", `{"counts":{"all":1,"some":2,"none":null}}`, ""},
+	{"keep", `{"counts":{"some":"text"}}`, "string"},
+	{"keep", `{"closed":{"note":null,"rest":"r"},"rest":true,"rest2":1}`, ""},
+	{"other", `null`, ""},
+	{"other", `{"other":"x","more":1}`, ""},
+	{"another", `"text"`, ""},
+}
+
+// came holds what came of a value against it.
+func (v value) came(t *testing.T, line string) {
+	t.Helper()
+	if v.err == "" {
+		sameJSON(t, line, v.text)
+	} else if !strings.Contains(line, v.err) {
+		t.Errorf("%s gives %s, want an error with %q", v.text, line, v.err)
+	}
+}
+
+// input is all values, a line for each.
+func input(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, v := range values {
+		data, err := json.Marshal(map[string]any{"type": v.name, "value": json.RawMessage(v.text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(string(data) + "\n")
+	}
+	return b.String()
+}
 
 // TestImports: a file imports what it uses.
 func TestImports(t *testing.T) {
 	for schema, want := range map[string]string{
-		`{"properties":{"a":{"type":"string","description":"It has no bytes."}}}`: "import (\n\t\"encoding/json\"\n)",
-		`{"properties":{"a":{"type":"string"}},"additionalProperties":false}`:     "import (\n\t\"bytes\"\n\t\"encoding/json\"\n)",
-		`{"additionalProperties":{}}`:                                             "import (\n\t\"encoding/json\"\n)",
-		`{"type":"string"}`:                                                       "package main\n\n//",
+		`{"properties":{"a":{"type":"string","description":"It has no bytes. of Go."}}}`: "import (\n\t\"encoding/json\"\n\t\"fmt\"\n)",
+		`{"type":"string","description":"No fmt. or json. of Go."}`:                      "package main\n\n//",
+		`{"additionalProperties":{}}`:                                                    "import (\n\t\"encoding/json\"\n)",
+		`{"type":"string"}`:                                                              "package main\n\n//",
 	} {
 		m := abi.Manifest{Name: "acme", Operations: []abi.Operation{{Name: "one", Input: []byte(schema)}}}
 		text, err := bind.Types(m, bind.Options{Language: "go"})
@@ -153,6 +242,25 @@ const deal = `{"title":"t","id":9007199254740993,"amount":1.5,"stage":"2nd try",
 	"watchers":[{"email":"c"}],"labels":{"a":"b"},"custom":{"x":[1]},"note":"n","matrix":[[1.5,null]],"anything":{"x":[null]},"items":[{"sku":"s","price":{"cents":1,"currency":"BRL"}}],
 	"self":"s","URL":"u","url":"v","1st":1}`
 
+// plain is a value whose numbers are written in one way: 1 and 1.0 are the same.
+func plain(value any) any {
+	switch value := value.(type) {
+	case json.Number:
+		if exact, ok := new(big.Rat).SetString(value.String()); ok {
+			return "number " + exact.RatString()
+		}
+	case []any:
+		for i := range value {
+			value[i] = plain(value[i])
+		}
+	case map[string]any:
+		for key := range value {
+			value[key] = plain(value[key])
+		}
+	}
+	return value
+}
+
 func sameJSON(t *testing.T, got, want string) {
 	t.Helper()
 	compact := func(text string) string {
@@ -162,7 +270,7 @@ func sameJSON(t *testing.T, got, want string) {
 		if err := decoder.Decode(&value); err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
-		data, err := json.Marshal(value)
+		data, err := json.Marshal(plain(value))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,9 +312,32 @@ func TestRust(t *testing.T) {
 		"src/types.rs":       string(text),
 		"src/main.rs": `mod types;
 
+use serde::{de::DeserializeOwned, Serialize};
+use std::io::BufRead;
+
+fn again<T: DeserializeOwned + Serialize>(text: &str) -> String {
+    match serde_json::from_str::<T>(text) {
+        Ok(value) => serde_json::to_string(&value).unwrap(),
+        Err(error) => error.to_string(),
+    }
+}
+
 fn main() {
-    let deal: types::CreateDealInput = serde_json::from_reader(std::io::stdin()).unwrap();
-    print!("{}", serde_json::to_string(&deal).unwrap());
+    for line in std::io::stdin().lock().lines() {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let text = line["value"].to_string();
+        println!(
+            "{}",
+            match line["type"].as_str().unwrap() {
+                "deal" => again::<types::CreateDealInput>(&text),
+                "merge" => again::<types::MergeInput>(&text),
+                "merged" => again::<types::MergeOutput>(&text),
+                "keep" => again::<types::KeepInput>(&text),
+                "other" => again::<types::Keep2Input>(&text),
+                _ => again::<types::Keep22Input>(&text),
+            }
+        );
+    }
 }
 `,
 	} {
@@ -220,13 +351,19 @@ fn main() {
 	}
 	c := exec.CommandContext(t.Context(), "/usr/bin/cargo", "run", "--quiet", "--offline")
 	var said bytes.Buffer
-	c.Dir, c.Stdin, c.Stderr = dir, strings.NewReader(deal), &said
+	c.Dir, c.Stdin, c.Stderr = dir, strings.NewReader(input(t)), &said
 	c.Env = append(os.Environ(), "RUSTC=/usr/bin/rustc")
 	out, err := c.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &said)
 	}
-	sameJSON(t, string(out), deal)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != len(values) {
+		t.Fatalf("%d lines\n%s", len(lines), out)
+	}
+	for i, v := range values {
+		v.came(t, lines[i])
+	}
 }
 
 func TestRefused(t *testing.T) {
@@ -270,6 +407,33 @@ func TestTogether(t *testing.T) {
 		text, err := bind.Types(m, bind.Options{Language: "ts"})
 		if err != nil || !strings.Contains(string(text), test.want) {
 			t.Errorf("%s\ngives %v\n%s\nwant %s", test.schema, err, text, test.want)
+		}
+	}
+}
+
+// TestNames: types of different schemas have different names, whatever is
+// called alike.
+func TestNames(t *testing.T) {
+	part := func(of string) []byte {
+		return []byte(`{"$defs":{"p":{"properties":{"q":{"$ref":"#/properties/own"}}}},"properties":{"own":{"properties":{"` + of + `":{}}},"p":{"$ref":"#/$defs/p"}}}`)
+	}
+	m := abi.Manifest{Name: "acme", Operations: []abi.Operation{
+		{Name: "get_deal", Input: part("a")}, {Name: "get__deal", Input: part("b")}, {Name: "get_deal_", Input: part("c")}, {Name: "get_deal2", Input: part("d")},
+		{Name: "config", Input: []byte(`{"$defs":{"config":{"properties":{"e":{}}},"bound_read":{"properties":{"f":{}}}},"properties":{"x":{"$ref":"#/$defs/config"},"y":{"$ref":"#/$defs/bound_read"}}}`)},
+	}, Config: []byte(`{"properties":{"g":{}}}`)}
+	for _, language := range bind.Languages() {
+		text, err := bind.Types(m, bind.Options{Language: language})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]int{}
+		for _, found := range regexp.MustCompile(`(?m)^(?:export |pub )?(?:type|interface|struct) (\w+)`).FindAllStringSubmatch(string(text), -1) {
+			seen[found[1]]++
+		}
+		for _, want := range []string{"GetDealInput", "GetDeal2Input", "GetDeal3Input", "GetDeal22Input", "ConfigInput", "Config", "ConfigType", "BoundRead", "P", "PType", "P2", "P3"} {
+			if seen[want] != 1 {
+				t.Errorf("%s: %s is there %d times\n%s", language, want, seen[want], text)
+			}
 		}
 	}
 }

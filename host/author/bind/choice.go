@@ -16,6 +16,9 @@ func (b *builder) all(v source.Value, hint []string, early func(*named)) *use {
 		}
 		return b.again(u)
 	}
+	if types, _ := typesOf(v); len(types) > 1 {
+		return unknown("schemas of a value of several types")
+	}
 	ones := items(v.Get("allOf"))
 	if pointer, own := v.Get("$ref"), objectOf(v); !pointer.IsZero() && !own && len(ones) == 0 {
 		return b.reference(str(pointer), hint)
@@ -52,7 +55,7 @@ func (b *builder) parts(v source.Value, around []string) (parts []source.Value, 
 			return nil, unknown("allOf of what is no object")
 		}
 	}
-	if t := v.Get("type"); !t.IsZero() && str(t) != "object" && !slices.ContainsFunc(items(t), func(t source.Value) bool { return str(t) == "object" }) {
+	if types, _ := typesOf(v); has(v, "type") && !slices.Equal(types, []string{"object"}) {
 		return nil, unknown("allOf of what is no object")
 	}
 	if objectOf(v) {

@@ -36,8 +36,18 @@ func writeRust(m abi.Manifest, _ Options, types []*named) ([]byte, error) {
 	if strings.Contains(body.String(), "BTreeMap<") {
 		head.WriteString("use std::collections::BTreeMap;\n")
 	}
+	if strings.Contains(body.String(), `deserialize_with = "present"`) {
+		body.WriteString(rustPresent)
+	}
 	return []byte(head.String() + body.String()), nil
 }
+
+// rustPresent tells null from what is not there: serde makes None of both.
+const rustPresent = `
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+`
 
 const rustDerive = "#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]\n"
 
@@ -64,7 +74,11 @@ func rustType(n *named) string {
 	case union:
 		fmt.Fprintf(&b, "%s%s#[serde(untagged)]\npub enum %s {\n", comment("", "///", n.doc), rustDerive, n.name)
 		taken := map[string]bool{"Self": true}
-		for _, v := range n.variants {
+		// The first that fits is taken: an integer is a number too, and all is JSON.
+		last := func(u *use) int { return slices.Index([]kind{number, raw}, u.kind) }
+		variants := slices.Clone(n.variants)
+		slices.SortStableFunc(variants, func(a, b *use) int { return last(a) - last(b) })
+		for _, v := range variants {
 			inner := rustUse(v)
 			if v.kind == of {
 				inner = "Box<" + inner + ">" // a choice is as large as its largest variant
@@ -87,18 +101,20 @@ func rustType(n *named) string {
 				serde = append(serde, "rename = "+rustText(f.key))
 			}
 			if !f.required {
-				serde = append(serde, `default`, `skip_serializing_if = "Option::is_none"`)
-				if !strings.HasPrefix(typ, "Option<") {
-					typ = "Option<" + typ + ">"
+				serde = append(serde, `default`)
+				if f.use.nullable || f.use.kind == raw { // Some(None) is null
+					serde = append(serde, `deserialize_with = "present"`)
 				}
+				serde = append(serde, `skip_serializing_if = "Option::is_none"`)
+				typ = "Option<" + typ + ">"
 			}
 			if len(serde) > 0 {
 				fmt.Fprintf(&b, "    #[serde(%s)]\n", strings.Join(serde, ", "))
 			}
 			fmt.Fprintf(&b, "    pub %s: %s,\n", name, typ)
 		}
-		if n.rest != nil {
-			fmt.Fprintf(&b, "    /// The other fields.\n    #[serde(flatten)]\n    pub %s: BTreeMap<String, %s>,\n", unique(taken, "rest"), rustUse(n.rest))
+		if rest := n.others(); rest != nil {
+			fmt.Fprintf(&b, "    /// The other fields.\n    #[serde(flatten)]\n    pub %s: BTreeMap<String, %s>,\n", unique(taken, "rest"), rustUse(rest))
 		}
 		b.WriteString("}\n")
 	}

@@ -54,6 +54,14 @@ type named struct {
 	target    *use // of an alias
 }
 
+// others is what the other fields of an object hold; nil: it has none.
+func (n *named) others() *use {
+	if n.closed || n.rest != nil {
+		return n.rest
+	}
+	return &use{}
+}
+
 type field struct {
 	key, doc string
 	use      *use
@@ -78,16 +86,19 @@ type builder struct {
 func (b *builder) document(root source.Value, name, doc string) {
 	definitions, _ := json.Marshal(map[string]any{"$defs": root.Get("$defs").Any(), "definitions": root.Get("definitions").Any()}) // plain values always marshal
 	b.root, b.scope, b.name = root, string(definitions), name
+	within := strings.Count(b.scope, `"$ref":"#/$defs/`) + strings.Count(b.scope, `"$ref":"#/definitions/`)
+	if strings.Count(b.scope, `"$ref":`) > within { // what stands elsewhere in this document counts too
+		b.scope += name
+	}
 	first := len(b.types)
 	delete(b.taken, name) // it was kept for this
-	u := b.reference("#", words(name))
-	if u.kind == of && u.to.name == name {
-		null := ""
-		if u.nullable {
-			null = "It may be null."
-		}
-		u.to.doc = docs(name+" is "+doc+".", u.to.doc, null)
+	u := b.reference("#", []string{name})
+	if u.kind == of && u.to.name == name && !u.nullable {
+		u.to.doc = docs(name+" is "+doc+".", u.to.doc)
 		return
+	}
+	if u.kind == of && u.to.name == name { // a type of its own, which may be null
+		u.to.name = b.free(name + "Value")
 	}
 	b.taken[name] = true
 	n := &named{name: name, doc: docs(name+" is "+doc+".", described(root)), form: alias, target: u}
@@ -220,21 +231,12 @@ func (b *builder) convert(v source.Value, hint []string, early func(*named)) *us
 		if declared(v) {
 			return unknown("an object with fields of its own and of one of several schemas")
 		}
-		return b.object([]source.Value{v}, v, hint, early)
 	case has(v, "oneOf"):
 		return b.oneOf(items(v.Get("oneOf")), v, hint, early)
 	case has(v, "anyOf"):
 		return b.oneOf(items(v.Get("anyOf")), v, hint, early)
 	}
-	types := []string{str(v.Get("type"))}
-	if v.Get("type").IsList() {
-		types = nil
-		for _, t := range items(v.Get("type")) {
-			types = append(types, str(t))
-		}
-	}
-	nullable := slices.Contains(types, "null")
-	types = slices.DeleteFunc(types, func(t string) bool { return t == "null" })
+	types, nullable := typesOf(v)
 	switch len(types) {
 	case 0:
 		return &use{nullable: true, why: "null alone"}
@@ -245,9 +247,25 @@ func (b *builder) convert(v source.Value, hint []string, early func(*named)) *us
 	}
 	n := b.declare(union, hint, described(v), early)
 	for _, t := range types {
-		n.variants = append(n.variants, b.simple(t, v, append(slices.Clone(hint), t), nobody))
+		u := *b.simple(t, v, append(slices.Clone(hint), t), nobody)
+		u.nullable = false // the choice is
+		n.variants = append(n.variants, &u)
 	}
 	return &use{kind: of, to: n, nullable: nullable}
+}
+
+// typesOf gives the types that a schema names, "" if it names none, and whether
+// null is one beside them.
+func typesOf(v source.Value) (types []string, nullable bool) {
+	if !v.Get("type").IsList() {
+		types = []string{str(v.Get("type"))}
+	}
+	for _, t := range items(v.Get("type")) {
+		types = append(types, str(t))
+	}
+	nullable = slices.Contains(types, "null")
+	types = slices.DeleteFunc(types, func(t string) bool { return t == "null" })
+	return types, nullable
 }
 
 // simple gives the type of a schema of one type.
@@ -256,7 +274,7 @@ func (b *builder) simple(t string, v source.Value, hint []string, early func(*na
 		switch {
 		case has(v, "items"):
 			t = "array"
-		case has(v, "additionalProperties"), has(v, "patternProperties"), has(v, "required"):
+		case has(v, "properties"), has(v, "additionalProperties"), has(v, "patternProperties"), has(v, "required"):
 			t = "object"
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/trama-run/trama/pdk/abi"
@@ -51,7 +52,9 @@ func tsType(n *named) string {
 	case union:
 		var variants []string
 		for _, v := range n.variants {
-			variants = append(variants, tsUse(v))
+			if variant := tsUse(v); !slices.Contains(variants, variant) { // integers are numbers
+				variants = append(variants, variant)
+			}
 		}
 		fmt.Fprintf(&b, "%sexport type %s = %s;\n", tsDoc("", n.doc), n.name, strings.Join(variants, " | "))
 	case object:
