@@ -77,7 +77,7 @@ func checkModule(ctx context.Context, s *sandbox.Sandbox, wasm []byte, options s
 	}
 	for _, stage := range []string{sandbox.StageParse, sandbox.StageVerify, sandbox.StageRewrite, sandbox.StageCompile, sandbox.StageStart} {
 		if failed != nil && failed.Stage == stage {
-			return &CheckError{stage, errors.New(failed.ABI().Message)}
+			return &CheckError{stage, errors.New(ForAuthor(failed.ABI().Message))}
 		}
 		if failed != nil {
 			passed(stage, "")

@@ -190,11 +190,21 @@ func describe(ctx context.Context, s *sandbox.Sandbox, wasm []byte) ([]byte, err
 	limits.Time = describeTime
 	module, err := s.Compile(ctx, wasm, sandbox.Options{Memory: limits.Memory, Still: true})
 	if err != nil {
-		return nil, err
+		return nil, ofDescribe(err)
 	}
 	result, callErr := module.Call(ctx, sandbox.Call{Export: abi.FuncDescribe, Limits: limits})
-	if err := errors.Join(callErr, module.Close(ctx)); err != nil {
+	if err := errors.Join(ofDescribe(callErr), module.Close(ctx)); err != nil {
 		return nil, fmt.Errorf("describe: %w", err)
 	}
 	return result.Output, nil
+}
+
+// ofDescribe says of a limit that "describe" has the same for all plugins.
+func ofDescribe(err error) error {
+	if failed, ok := errors.AsType[*sandbox.Error](err); ok {
+		failed.Err.Message = sandbox.Raised(failed.Err.Message, func(string, string) string {
+			return "nothing raises it for describe: have that give the manifest and do nothing else, or leave it out and put the manifest into the file (trama plugin pack)"
+		})
+	}
+	return err
 }

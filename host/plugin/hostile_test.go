@@ -3,6 +3,7 @@ package plugin
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,9 @@ func TestHostileAtLoad(t *testing.T) {
 		want := StateBroken
 		if filepath.Base(s.File) == "zzz.wasm" {
 			want = StateReady
+		}
+		if strings.Contains(s.File, "describe_spins") && !strings.Contains(s.Reason, "nothing raises it for describe") {
+			t.Errorf("%s: %s", s.File, s.Reason)
 		}
 		if s.State != want || want == StateBroken && s.Reason == "" {
 			t.Errorf("%s is %s (%.200s), want %s", s.File, s.State, s.Reason, want)

@@ -34,7 +34,7 @@ func TestLargeMemory(t *testing.T) {
 		}
 		err := plugin.Check(t.Context(), openSandbox(t), path, func(string, string) {})
 		if !test.fits {
-			if err == nil || !strings.Contains(err.Error(), "memory") {
+			if err == nil || !strings.Contains(err.Error(), `ask for it in the manifest: "limits": {"memory_bytes":67108864}`) {
 				t.Errorf("%q: %v", test.limits, err)
 			}
 			continue

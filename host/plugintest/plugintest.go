@@ -97,6 +97,9 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 	granted, limits := plugin.Full(manifest)
 	built := &code{sandbox: config.Sandbox, wasm: wasm, options: plugin.Options(manifest, limits.Memory, nil)}
 	module, err := built.with(ctx, nil)
+	if failed, ok := errors.AsType[*sandbox.Error](err); ok {
+		failed.Err.Message = plugin.ForAuthor(failed.Err.Message)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +130,8 @@ type Call struct {
 	Config map[string]string
 	HTTP   []Exchange
 	KV     map[string]string
+	// Ahead is how far the call's clock is ahead of ours.
+	Ahead time.Duration
 }
 
 // Outcome is what came of a call.
@@ -207,14 +212,14 @@ func (p *Plugin) prepare(ctx context.Context, c Call) (*attempt, error) {
 	})
 	granted := hostfn.Call{
 		Scope: a.scope, Secrets: p.secrets, KVGranted: p.kvBytes > 0,
-		EffectID: EffectID, Deadline: deadline, Config: c.Config, LogBytes: p.Limits.Log,
-		Log: func(level, text string) { a.out.Log = append(a.out.Log, level+": "+text) },
+		EffectID: EffectID, Deadline: deadline.Add(c.Ahead), Config: c.Config, LogBytes: p.Limits.Log,
+		Log: func(level, text string) { a.out.Log = append(a.out.Log, level+": "+plugin.ForAuthor(text)) },
 	}
 	if p.Manifest.Kind != abi.KindChannel || c.Export != abi.FuncReceive && c.Export != abi.FuncSend {
 		granted.KV = a.own // a channel's functions belong to no run of a contact
 	}
 	a.world = &world{Host: hostfn.New(granted), call: granted, algorithms: asked.Sign}
-	a.call = sandbox.Call{Export: c.Export, Input: c.Input, Limits: p.Limits, Host: a.world}
+	a.call = sandbox.Call{Export: c.Export, Input: c.Input, Limits: p.Limits, Host: a.world, Ahead: c.Ahead}
 	return a, nil
 }
 
@@ -249,7 +254,7 @@ func (a *attempt) end(ctx context.Context) (Outcome, error) {
 	switch {
 	case shaped:
 		failure := *failed.ABI()
-		failure.Message = a.scope.Redact(failure.Message)
+		failure.Message = a.scope.Redact(plugin.ForAuthor(failure.Message))
 		if failure.Detail != nil {
 			failure.Detail = json.RawMessage(a.scope.Redact(string(failure.Detail)))
 		}

@@ -34,6 +34,7 @@ type instance struct {
 
 	// Of one call.
 	host           Host
+	ahead          time.Duration
 	limits         Limits
 	arena          arena
 	requests       int
@@ -125,12 +126,8 @@ func (m *Module) newInstance(ctx context.Context, from *Image) (_ *instance, err
 		WithName("").         // anonymous: a runtime holds many
 		WithStartFunctions(). // the rest of WASI is in wasi.go
 		WithEnv("GOGC", goCollects).WithEnv("GOMEMLIMIT", strconv.FormatInt(m.memory/4*3, 10))
-	if m.still {
-		config = config.WithWalltime(in.stillWalltime, sys.ClockResolution(time.Microsecond)).
-			WithNanotime(in.stillNanotime, sys.ClockResolution(time.Microsecond))
-	} else {
-		config = config.WithSysWalltime().WithSysNanotime()
-	}
+	config = config.WithWalltime(in.walltime, sys.ClockResolution(time.Microsecond)).
+		WithNanotime(in.nanotime, sys.ClockResolution(time.Nanosecond))
 	in.mod, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(&in.context, in.memory), m.compiled, config)
 	if err != nil {
 		return nil, newError(KindRefused, "instantiation: %v", err).because(err)
@@ -270,7 +267,7 @@ func (in *instance) runInitializers() (where string, err error) {
 // call runs one export. The caller puts the instance back only if it is not
 // poisoned.
 func (in *instance) call(ctx context.Context, c Call) (result Result, poisoned bool, failure *Error) {
-	in.host, in.limits, in.logLeft = c.Host, c.Limits, c.Limits.Log
+	in.host, in.ahead, in.limits, in.logLeft = c.Host, c.Ahead, c.Limits, c.Limits.Log
 	in.slept = 0
 	in.arena.begin(c.Limits.transfer())
 	if in.image != nil {
@@ -395,7 +392,7 @@ func (in *instance) forget() {
 	in.stdout.reset()
 	in.stderr.reset()
 	in.host, in.vars, in.httpHeaders, in.fault, in.output = nil, nil, nil, nil, nil
-	in.code, in.requests, in.httpStatus, in.logLeft = 0, 0, 0, 0
+	in.code, in.requests, in.httpStatus, in.logLeft, in.ahead = 0, 0, 0, 0, 0
 	in.memory.refused, in.memory.crowded = 0, false
 }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"time"
 
 	"github.com/trama-run/trama/host/sandbox/wasm"
@@ -128,6 +129,17 @@ func bytesRemedy(key string, need, ceiling int64) string {
 // raise is the sentence that names the place and the key.
 func raise(key, value string) string {
 	return fmt.Sprintf("raise it in grants.yaml with limits: {%s: %s}", key, value)
+}
+
+var raised = regexp.MustCompile(`raise it in grants\.yaml with limits: \{(\w+): ([^}]*)\}`)
+
+// Raised gives a message in which what raises a limit is said by somebody else:
+// that it is raised in grants.yaml is no help where no grant is asked.
+func Raised(message string, by func(key, value string) string) string {
+	return raised.ReplaceAllStringFunc(message, func(said string) string {
+		parts := raised.FindStringSubmatch(said)
+		return by(parts[1], parts[2])
+	})
 }
 
 // units writes an amount of fuel the way grants.yaml takes it.

@@ -216,13 +216,24 @@ func (m *Module) link(ctx context.Context, rt wazero.Runtime) error {
 	return nil
 }
 
+// atStart says of limits of fuel and time that they are the same for all plugins
+// before the first call.
+func atStart(err error) error {
+	if e := asError(err); e.Limit == LimitFuel || e.Limit == LimitTime {
+		e.Err.Message = Raised(e.Err.Message, func(string, string) string {
+			return "nothing raises it for what a plugin does before its first call: do less as it initialises itself"
+		})
+	}
+	return err
+}
+
 // start makes the first instance and the image that calls start from. A call
 // that fails may leave anything behind, so after one the instance is made anew
 // and the call left out.
 func (m *Module) start(ctx context.Context, warm []Warm) (*Image, error) {
 	in, err := m.initialize(ctx, DefaultLimits())
 	if err != nil {
-		return nil, err
+		return nil, atStart(err)
 	}
 	if m.rewritten.Fresh != "" {
 		in.close()

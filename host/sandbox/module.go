@@ -42,6 +42,8 @@ type Call struct {
 	Input  []byte // not changed, and not kept
 	Limits Limits
 	Host   Host
+	// Ahead is how far the guest's clocks are ahead of ours.
+	Ahead time.Duration
 	// Image is the state that the call starts from; nil for the module's own.
 	Image *Image
 }

@@ -110,6 +110,15 @@ func TestEndlessStart(t *testing.T) {
 	}
 }
 
+// TestStartLimits: how long a plugin may take before its first call is nobody's
+// to raise, and the error says so.
+func TestStartLimits(t *testing.T) {
+	_, err := openCached(t).Compile(t.Context(), guest(t, "init_spin"), Options{Memory: mib})
+	if e := kindOf(t, err); e.Limit == "" || !strings.Contains(e.Error(), "nothing raises it for what a plugin does before its first call") {
+		t.Error(e)
+	}
+}
+
 // TestHammer calls one module from many goroutines, some of the calls to fail.
 func TestHammer(t *testing.T) {
 	m := load(t, "portable")

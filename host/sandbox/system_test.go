@@ -34,6 +34,15 @@ func TestSurroundings(t *testing.T) {
 	if off := time.Since(time.Unix(0, wall)).Abs(); off > time.Minute || steady == 0 {
 		t.Errorf("the guest's clock is %v off, its monotonic one is at %d", off, steady)
 	}
+	const ahead = 401 * 24 * time.Hour
+	later, err := m.Call(t.Context(), Call{Export: "clock", Limits: DefaultLimits(), Ahead: ahead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wallLater, steadyLater int64
+	if _, err := fmt.Sscan(string(later.Output), &wallLater, &steadyLater); err != nil || wallLater-wall < int64(ahead) || steadyLater-steady < int64(ahead) {
+		t.Errorf("clocks that are %s ahead went from %d and %d to %d and %d, %v", ahead, wall, steady, wallLater, steadyLater, err)
+	}
 	begun := time.Now()
 	if got, err := call(m, "nap", ""); err != nil || time.Since(begun) < 20*time.Millisecond || got.GuestTime < 20*time.Millisecond {
 		t.Errorf("nap of 20ms: %v, guest time %v, %v", time.Since(begun), got.GuestTime, err)

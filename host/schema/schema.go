@@ -65,13 +65,19 @@ func compile(document any) (*jsonschema.Schema, error) {
 	return compiled, nil
 }
 
+// types are those that a schema may name.
+const types = "array, boolean, integer, null, number, object, string"
+
 // explain says what is wrong with a schema, without the address that it has
 // here.
 func explain(err error) error {
 	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
 		if v, ok := errors.AsType[*jsonschema.ValidationError](invalid.Err); ok {
-			found := violations(v)
-			return fmt.Errorf("at %s: %s", found[0].Pointer, found[0].Message)
+			found := violations(v)[0]
+			if strings.HasSuffix(found.Pointer, "/type") && found.Keyword == "anyOf" {
+				found.Message = "want one of " + types + ", or a list of some of them"
+			}
+			return fmt.Errorf("at %s: %s", found.Pointer, found.Message)
 		}
 	}
 	if load, ok := errors.AsType[*jsonschema.LoadURLError](err); ok {

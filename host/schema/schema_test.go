@@ -74,7 +74,7 @@ func TestCheck(t *testing.T) {
 
 func TestCompile(t *testing.T) {
 	for _, c := range []struct{ schema, says string }{
-		{`{"type": "strin"}`, "#/type"},
+		{`{"type": "strin"}`, "#/type: want one of array, boolean, integer"},
 		{`{"properties": {"a": {"minimum": "x"}}}`, "#/properties/a/minimum"},
 		{`{"pattern": "(?=a)"}`, "pattern"},
 		{`{"$ref": "file:///etc/passwd"}`, "its own parts"},

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/plugintest"
@@ -185,7 +186,12 @@ func (k *kit) authority() error {
 	return nil
 }
 
-// again repeats each example of a pure operation, also after a call that failed.
+// later is another year, month, day, hour, minute, second and millisecond,
+// whatever the time is: what tells the clock is seen always, not by chance.
+const later = 401*24*time.Hour + time.Hour + time.Minute + time.Second + time.Millisecond
+
+// again repeats each example of a pure operation, after a call that failed and
+// more than a year later by the plugin's clock.
 func (k *kit) again() error {
 	for _, c := range plugintest.Examples(k.Manifest) {
 		pure := slices.ContainsFunc(k.Manifest.Operations, func(op abi.Operation) bool {
@@ -205,12 +211,16 @@ func (k *kit) again() error {
 				return err
 			}
 			outputs[i] = string(out.Output)
+			if out.Error != nil {
+				outputs[i] = "the error " + out.Error.Message
+			}
+			call.Ahead += later
 			if _, err := k.call(plugintest.Call{Export: call.Export, Input: []byte("{")}); err != nil {
 				return err
 			}
 		}
 		if outputs[0] != outputs[1] {
-			k.find(c.Name, "a pure operation gives the same for the same input: keep nothing between calls, or name another effect", "it gave %s and then %s", brieflyQuoted(outputs[0]), brieflyQuoted(outputs[1]))
+			k.find(c.Name, "a pure operation gives the same for the same input: keep nothing between calls and tell no clock, or name another effect", "it gave %s and then, a year later, %s", brieflyQuoted(outputs[0]), brieflyQuoted(outputs[1]))
 		}
 	}
 	if k.calls == 0 {
@@ -248,6 +258,8 @@ func (k *kit) errors() error {
 			k.find(f.export, "say in a sentence what is wrong, where, and what to do about it", "an error with the code %q has no message", f.err.Code)
 		case shapeless(f.err.Message):
 			k.find(f.export, `give error_set {"code": "not_found", "message": "a sentence"}, or plain text`, "an error is JSON, and not of the shape of errors, so people get all of it to read: %s", brieflyQuoted(f.err.Message))
+		case f.err.Code == abi.CodeBadOutput && strings.HasPrefix(f.err.Message, "output: "): // the PDK's word
+			k.find(f.export, "give what JSON has: no NaN and no infinity, and nothing that contains itself", "what it gave for some input could not be written as JSON: %s", brieflyQuoted(f.err.Message))
 		case slices.Contains(ofHost, f.err.Code):
 			k.find(f.export, "use a word of the plugin's own, such as not_found", "the code %q of an error is what the host says of a plugin", strings.TrimPrefix(f.err.Code, "plugin_"))
 		case !codePattern.MatchString(f.err.Code):

@@ -24,6 +24,9 @@ func (k *kit) answered(f function, what string, c plugintest.Call) error {
 	switch {
 	case out.Error == nil && json.Valid(c.Input): // a flow gives nothing else
 		k.gives(f, what, out.Output)
+		if f.export == abi.FuncSend && k.Manifest.Kind == abi.KindChannel {
+			k.identified(f, what, c.Input, out.Output)
+		}
 	case out.Error == nil || out.Kind == sandbox.KindGuest:
 	case out.Kind == sandbox.KindLimit && strings.HasPrefix(out.Error.Message, sandbox.ErrorText+" "):
 		if !k.once(f.name + " " + sandbox.ErrorText) {
@@ -66,6 +69,22 @@ func (k *kit) gives(f function, what string, output []byte) {
 				k.find(f.name, "mend the operation or the schema", "for %s it gave what breaks its own schema: %s: %s", what, v.Pointer, v.Message)
 			}
 		}
+	}
+}
+
+// identified holds what was sent against that it has an id, by which the host
+// knows it again when the service tells what became of it.
+func (k *kit) identified(f function, what string, input, output []byte) {
+	var in abi.Send
+	var sent abi.Sent
+	if json.Unmarshal(output, &sent) != nil || sent.MessageID != "" {
+		return
+	}
+	if err := json.Unmarshal(input, &in); err == nil && slices.Contains([]abi.MessageType{abi.MessageReaction, abi.MessageTyping, abi.MessageRead}, in.Message.Type) {
+		return // no message of its own
+	}
+	if k.once(f.name + " message_id") {
+		k.find(f.name, "fail where the service does not say that it took the message, and give the effect_id where it says so without an id", "for %s it says that the message was sent, and gives no message_id: %s", what, brieflyQuoted(string(output)))
 	}
 }
 

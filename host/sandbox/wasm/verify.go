@@ -116,8 +116,23 @@ func (v *reader) exports(m *Module) {
 	}
 	if !slices.ContainsFunc(m.Exports, Export.Callable) {
 		v.reading("module")
-		v.refuseAt(len(m.Bytes), "it exports no function () -> i32, so there is nothing to call: this is not an Extism plugin")
+		v.refuseAt(len(m.Bytes), "it exports no function () -> i32, so there is nothing to call: this is not an Extism plugin%s", functionsOf(m))
 	}
+}
+
+// functionsOf names functions that a module exports for nobody to call.
+func functionsOf(m *Module) string {
+	const most = 5
+	var named []string
+	for _, e := range m.Exports {
+		if e.Kind == "function" && !strings.HasPrefix(e.Name, "_") && len(named) < most {
+			named = append(named, fmt.Sprintf("%q %s", e.Name, e.Signature))
+		}
+	}
+	if len(named) == 0 {
+		return ""
+	}
+	return "; it exports " + strings.Join(named, ", ")
 }
 
 // group refuses functions of a group that have other signatures, or lack one of

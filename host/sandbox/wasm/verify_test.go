@@ -98,7 +98,7 @@ func TestInspectRefuses(t *testing.T) {
 		{"name past the end", mod(typ, sec(7, 1, 90, 'a')), "parse", "name of 90 bytes goes past the end"},
 		{"name not UTF-8", mod(typ, sec(7, 1, 1, 0xff, 0, 0)), "parse", "not UTF-8"},
 		{"export twice", mod(typ, fun, sec(7, vec(append(str("run"), 0, 0), append(str("run"), 0, 0))...), code), "parse", `"run" stands twice`},
-		{"nothing callable", mod(sec(1, vec([]byte{0x60, 0, 0})...), fun, exp, sec(10, vec([]byte{2, 0, 0x0b})...)), "verify", "exports no function () -> i32"},
+		{"nothing callable", mod(sec(1, vec([]byte{0x60, 0, 0})...), fun, exp, sec(10, vec([]byte{2, 0, 0x0b})...)), "verify", "exports no function () -> i32, so there is nothing to call: this is not an Extism plugin; it exports \"run\" () -> ()"},
 		{"two memories", mod(typ, fun, sec(5, 2, 0, 1, 0, 1), exp, code), "verify", "over the limit of 1"},
 		{"shared memory", mod(typ, fun, sec(5, 1, 3, 1, 1), exp, code), "verify", "shared or 64-bit"},
 		{"huge memory", mod(typ, fun, sec(5, 1, 0, 0x80, 0x80, 4), exp, code), "verify", "65536 pages"},
