@@ -15,6 +15,9 @@ type Event struct {
 	Now  time.Time
 	User map[string]any // the scope "user"; nil without a contact
 	Env  map[string]any // the scope "env"
+	// Talks says whether flows can be started for contacts of a channel; nil: of
+	// any.
+	Talks func(channel string) bool `json:"-"`
 
 	Start   *Start
 	Result  *Result

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -99,6 +100,9 @@ func (m *move) sendAlert(n *node, c *flow.SendAlert, step *Step) (string, *abi.E
 	return flow.PortNext, nil
 }
 
+// CodeNoContact: a contact is of a channel that has none.
+const CodeNoContact = "no_contact"
+
 func (m *move) emitEvent(n *node, c *flow.EmitEvent, step *Step) (string, *abi.Error) {
 	data, err := m.expand(c.Data)
 	if err != nil {
@@ -109,12 +113,15 @@ func (m *move) emitEvent(n *node, c *flow.EmitEvent, step *Step) (string, *abi.E
 		return "", err
 	}
 	if !c.Contact.IsZero() { // an event of nobody is one that names none
-		_, address, err := contact.Key(to).Split()
+		channel, address, err := contact.Key(to).Split()
 		if err == nil {
 			err = contact.CheckAddress(address)
 		}
 		if err != nil {
 			return "", invalid("contact: %v", err)
+		}
+		if m.event.Talks != nil && !m.event.Talks(channel) {
+			return "", &abi.Error{Code: CodeNoContact, Message: fmt.Sprintf("contact: %q is of the channel %q, which is not configured or has no contacts: add it to channels.yaml", to, channel)}
 		}
 	}
 	emit := &Emit{Event: c.Event, Data: data, Contact: to}

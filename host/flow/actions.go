@@ -48,7 +48,7 @@ func actions() []Kind {
 			Config: func() any { return &SendAlert{} },
 		}, {
 			Type: "emit_event", Group: GroupAction, Ports: []Port{next, failure},
-			Doc:    "Starts every flow that has a trigger of type event with this name, each in a run of its own. One that starts none is no error: the run's record says so. The input passes through.",
+			Doc:    "Starts every flow that has a trigger of type event with this name, each in a run of its own. One that starts none is no error: the run's record says so; a contact of a channel that is not configured is one, no_contact. The input passes through.",
 			Config: func() any { return &EmitEvent{} },
 		},
 	}

@@ -54,7 +54,7 @@ type journey struct {
 // advance gives the engine an event and takes over what came of it.
 func (j *journey) advance(event engine.Event) error {
 	env := j.runner.environment()
-	event.Now, event.User, event.Env = j.runner.now(), j.user, env.values
+	event.Now, event.User, event.Env, event.Talks = j.runner.now(), j.user, env.values, j.runner.config.Talks
 	outcome, err := j.programs.Advance(j.session.Session, event)
 	if err != nil {
 		return fmt.Errorf("run %s of flow %s: %w", j.record.ID, j.record.Flow, err)

@@ -34,6 +34,7 @@ import (
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/plugin"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/run/told"
 	"github.com/trama-run/trama/host/run/trigger"
@@ -72,6 +73,8 @@ type Config struct {
 	Fetch func(ctx context.Context, channel string, who contact.Key, m abi.Message) (abi.Message, error)
 	// Able gives what a channel's adapter can send; nil: everything.
 	Able func(channel string) fallback.Adapter
+	// Talks says whether a channel has contacts; nil: the catalog's have.
+	Talks func(channel string) bool
 	// Poke wakes the dispatcher.
 	Poke func()
 	// Subscribers are told of runs that are over and of flows' events; nil: there
@@ -121,6 +124,9 @@ func New(config Config) *Runner {
 	}
 	if config.Subscribers == nil {
 		config.Subscribers = told.Nobody{}
+	}
+	if config.Talks == nil {
+		config.Talks = func(channel string) bool { return mail.Talks(config.Catalog().Snapshot(), channel) }
 	}
 	stop, cancel := context.WithCancel(context.Background())
 	return &Runner{

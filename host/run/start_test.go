@@ -384,3 +384,36 @@ edges: [%s]
 		})
 	}
 }
+
+// TestEmitToNobody: an event for a contact of a channel that is not configured
+// fails at its node.
+func TestEmitToNobody(t *testing.T) {
+	r := newRig(t, asking, `schema: 1
+id: tell
+triggers: [{id: ev, type: event, event: go}]
+nodes:
+  - {id: tell, type: emit_event, with: {event: paid, contact: "{{ input.data }}"}}
+  - {id: told, type: end, with: {result: told}}
+  - {id: failed, type: end, with: {result: "{{ error.code }}: {{ error.message }}"}}
+edges: [{from: ev, to: tell}, {from: tell, to: told}, {from: tell, port: error, to: failed}]
+`)
+	want := map[string]string{
+		"wa/p:1":  "told",
+		"sms/p:1": `no_contact: contact: "sms/p:1" is of the channel "sms", which is not configured or has no contacts: add it to channels.yaml`,
+	}
+	for who, result := range want {
+		started, err := r.runner.Emit(t.Context(), Event{Name: "go", Data: who})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+		for _, record := range r.records() {
+			if record.ID == started.Runs["tell"] && fmt.Sprint(record.Result) != result {
+				t.Errorf("%s: %v", who, record.Result)
+			}
+		}
+	}
+	if n := len(r.records()); n != len(want) {
+		t.Errorf("%d runs", n)
+	}
+}

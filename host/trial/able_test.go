@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/host/workspace"
 )
 
@@ -112,4 +113,27 @@ func TestContactOn(t *testing.T) {
 	if _, err := b.Contact("tgg"); err == nil || err.Error() != `there is no channel "tgg" with contacts: did you mean "tg"?` {
 		t.Error(err)
 	}
+}
+
+// TestEmitToNobody: an event is for contacts of the workspace's channels, and of
+// the trial's own; a record says which there were.
+func TestEmitToNobody(t *testing.T) {
+	b := open(t, workspace.Files{"flows/tell.yaml": []byte(`
+schema: 1
+id: tell
+triggers: [{id: hello, type: message}]
+nodes:
+  - {id: one, type: emit_event, with: {event: paid, contact: "wa/p:1"}}
+  - {id: two, type: emit_event, with: {event: paid, contact: "sms/p:1"}}
+  - {id: failed, type: end, with: {result: "{{ error.code }}"}}
+edges: [{from: hello, to: one}, {from: one, to: two}, {from: two, port: error, to: failed}]
+`)})
+	c := Case{Flow: "tell", Contact: "wa/p:1", Messages: []Step{{Receive: source.ValueOf("hi")}}, Expect: Expect{Steps: []string{"one.next", "two.error", "failed"}, Result: source.ValueOf("no_contact")}}
+	passes(t, b, c)
+	r := recordOf(t, b, c)
+	replay, err := b.Replay(t.Context(), r)
+	if err != nil || replay.Departure != nil {
+		t.Errorf("%+v, %v", replay.Departure, err)
+	}
+	passesAgain(t, b, r)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/trama-run/trama/host/contact"
@@ -100,7 +101,7 @@ func objectOf(v any) map[string]any {
 
 // advance moves the session on, and compares the steps that come of it.
 func (r *replay) advance(event engine.Event) error {
-	event.User, event.Env = r.user, r.env
+	event.User, event.Env, event.Talks = r.user, r.env, r.talks
 	outcome, err := r.programs.Advance(r.session, event)
 	if err != nil {
 		return err
@@ -117,6 +118,13 @@ func (r *replay) advance(event engine.Event) error {
 		r.compare(r.record.Steps[r.result.Steps], step)
 	}
 	return nil
+}
+
+// talks says whether a channel had contacts when the run was recorded.
+func (r *replay) talks(channel string) bool {
+	return !slices.ContainsFunc(r.record.Steps, func(s record.Step) bool {
+		return s.Type == "emit_event" && codeOf(s.Error) == engine.CodeNoContact && strings.Contains(s.Error.Message, fmt.Sprintf("the channel %q", channel))
+	})
 }
 
 func (r *replay) depart(ordinal int, node string, lines ...string) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +86,7 @@ func (b *Bench) World(ctx context.Context, c Case) (_ *World, err error) {
 	b.answers = w.answers
 	w.runner = run.New(run.Config{
 		Store: w.store, Catalog: func() *catalog.Catalog { return b.catalog }, Plugins: plugins{own, w.answers}, Env: env,
-		Able: b.able, Secret: func(string) error { return nil }, Poke: func() {}, Now: func() time.Time { return w.clock },
+		Able: b.able, Talks: w.talks, Secret: func(string) error { return nil }, Poke: func() {}, Now: func() time.Time { return w.clock },
 		Sleep: func(_ context.Context, d time.Duration) error { w.clock = w.clock.Add(max(d, 0)); return nil },
 		ID:    w.id, InOrder: true, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -147,6 +148,13 @@ func isMessage(t flow.Trigger) bool {
 // withContact says whether a case plays in a conversation.
 func withContact(t flow.Trigger, c Case) bool {
 	return isMessage(t) || t.Type == flow.TriggerActivate || c.Contact != "" || len(c.Messages) > 0 || len(c.User) > 0
+}
+
+// talks says whether flows can start for contacts of a channel: the trial's own is
+// one, whether or not it is of the workspace.
+func (w *World) talks(channel string) bool {
+	own, _, err := w.who.Split()
+	return err == nil && own == channel || slices.Contains(w.bench.channels(), channel)
 }
 
 // id names a run; the names sort as they are given.

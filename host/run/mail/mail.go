@@ -80,6 +80,12 @@ func Post(b *store.Batch, who contact.Key, l Letter, now time.Time) error {
 	return nil
 }
 
+// Talks says whether a channel has contacts.
+func Talks(s *catalog.Snapshot, channel string) bool {
+	ch, ok := s.Channels[channel]
+	return ok && ch.Adapter != catalog.AdapterWebhook
+}
+
 // ErrNoContact: a contact's key is malformed, or of a channel that has no
 // contacts; nothing was done.
 var ErrNoContact = errors.New("there is no such contact")
