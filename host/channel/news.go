@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,8 +31,14 @@ const (
 	maxNews  = 500              // characters of an error's message that are kept
 )
 
+// States that news gives a delivery, beside "sent" and "read".
+const (
+	stateDelivered = "delivered"
+	stateFailed    = "failed" // after the service had taken it
+)
+
 // ranks orders the states of a delivery: news never takes it back.
-var ranks = map[string]int{outbox.StateSent: 1, "delivered": 2, "read": 3, "failed": 4, outbox.StateDead: 5, outbox.StateCancelled: 6}
+var ranks = map[string]int{outbox.StateSent: 1, stateDelivered: 2, "read": 3, stateFailed: 4, outbox.StateDead: 5, outbox.StateCancelled: 6}
 
 // news adds a status to a batch, if it is of a message that we sent and later
 // than what is known.
@@ -64,8 +71,11 @@ func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	if _, err := c.known(ctx, batch, id, &known); err != nil {
 		return err
 	}
-	if !takeNews(&known, s, now()) {
-		return nil
+	if known.MessageID == "" || !strings.HasPrefix(s.MessageID, strings.TrimSuffix(known.MessageID, "…")) {
+		return nil // it goes again, under an id of its own
+	}
+	if later, err := c.takeNews(ctx, batch, string(effect.Value), &known, s, now()); err != nil || !later {
+		return err
 	}
 	if err := c.tellStatus(batch, known.Queue, string(effect.Value), known); err != nil {
 		return err
@@ -73,13 +83,22 @@ func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	return setPut(batch, id, known, outbox.DeliveryTTL)
 }
 
-// takeNews changes a delivery by a status, if that is later than what is known.
-func takeNews(d *outbox.Delivery, s abi.Status, at time.Time) bool {
-	if ranks[s.State] <= ranks[d.State] {
-		return false
+// takeNews changes a delivery by a status, if that is later than what is known,
+// and adds to the batch what follows from it.
+func (c *Channels) takeNews(ctx context.Context, batch *store.Batch, effectID string, d *outbox.Delivery, s abi.Status, at time.Time) (later bool, err error) {
+	before := ranks[d.State]
+	if ranks[s.State] <= before {
+		return false, nil
 	}
 	d.State, d.At, d.MessageID, d.Error = s.State, at, s.MessageID, s.Error
-	return true
+	switch {
+	case before >= ranks[stateDelivered]: // it came through, whatever else is said of it
+	case s.State == stateFailed:
+		return true, c.givenUp(ctx, batch, effectID, d)
+	case ranks[s.State] >= ranks[stateDelivered]:
+		through(batch, effectID)
+	}
+	return true, nil
 }
 
 // keepEarly adds news of a message that is not known yet to a batch.
@@ -106,7 +125,7 @@ func (c *Channels) keepEarly(ctx context.Context, batch *store.Batch, ch catalog
 }
 
 // catchUp adds to the commit of a send what came in about it before.
-func (c *Channels) catchUp(ctx context.Context, batch *store.Batch, channel, message string, d *outbox.Delivery) error {
+func (c *Channels) catchUp(ctx context.Context, batch *store.Batch, channel, message, effectID string, d *outbox.Delivery) error {
 	id := earlyID(channel, message)
 	record, err := c.config.Store.Load(ctx, id)
 	switch {
@@ -118,7 +137,9 @@ func (c *Channels) catchUp(ctx context.Context, batch *store.Batch, channel, mes
 		if err := json.Unmarshal(record.Value, &s); err != nil {
 			return fmt.Errorf("early news %s: %w", id.Key, err)
 		}
-		takeNews(d, s, d.At)
+		if _, err := c.takeNews(ctx, batch, effectID, d, s, d.At); err != nil {
+			return err
+		}
 		batch.Delete = append(batch.Delete, id)
 	}
 	batch.Expect = append(batch.Expect, store.Expect{ID: id, Revision: record.Revision})

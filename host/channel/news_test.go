@@ -63,10 +63,17 @@ func (d *desk) webhook(states ...string) {
 // sent commits the send of the message "m", as the outbox does.
 func (d *desk) sent() {
 	d.t.Helper()
-	outcome := d.outcome("wa/x:1", "m", "effect", nil)
+	d.sentAs("m")
+}
+
+// sentAs commits the send of the one message, which its service calls id.
+func (d *desk) sentAs(id string) {
+	d.t.Helper()
+	item := outbox.Item{Head: outbox.Head{EffectID: "effect"}, Queue: "outbox:wa/x:1", Position: 7, Value: []byte(`{"effect_id":"effect"}`)}
+	outcome := d.outcome("wa/x:1", item, id, nil)
 	for {
 		var b store.Batch
-		known := outbox.Delivery{RunID: "r", Queue: "outbox:wa/x:1", MessageID: "m", State: outbox.StateSent, At: now()}
+		known := outbox.Delivery{RunID: "r", Queue: "outbox:wa/x:1", MessageID: id, State: outbox.StateSent, At: now()}
 		if err := outcome.Settle(d.t.Context(), &b, &known); err != nil {
 			d.t.Fatal(err)
 		}

@@ -75,7 +75,7 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	if failure != nil || sent.MessageID == "" {
 		return outbox.Outcome{Rest: rest(failure)}, failure
 	}
-	return c.outcome(at, sent.MessageID, out.EffectID, c.others(who, at, sent.Also)), nil
+	return c.outcome(at, item, sent.MessageID, c.others(who, at, sent.Also)), nil
 }
 
 // restDefault is how long a channel rests whose service doesn't say how long.
@@ -98,14 +98,14 @@ func rest(failure *abi.Error) time.Duration {
 
 // outcome is that of a message which the service has taken under an id, by
 // which it will tell more. also are addresses that it says the contact has too.
-func (c *Channels) outcome(at contact.Key, message, effectID string, also []abi.Address) outbox.Outcome {
+func (c *Channels) outcome(at contact.Key, item outbox.Item, message string, also []abi.Address) outbox.Outcome {
 	channel, _, _ := at.Split() // it was made of a channel and an address
 	return outbox.Outcome{
 		MessageID: message,
 		Settle: func(ctx context.Context, batch *store.Batch, d *outbox.Delivery) error {
-			batch.Put = append(batch.Put, store.Put{ID: messageID(channel, message), Value: []byte(effectID), TTL: outbox.DeliveryTTL})
+			batch.Put = append(batch.Put, store.Put{ID: messageID(channel, message), Value: []byte(item.EffectID), TTL: outbox.DeliveryTTL})
 			if len(also) > 0 {
-				l, err := mail.Named("sent/"+effectID, at, also, d.At)
+				l, err := mail.Named("sent/"+item.EffectID, at, also, d.At)
 				if err != nil {
 					return err
 				}
@@ -113,7 +113,10 @@ func (c *Channels) outcome(at contact.Key, message, effectID string, also []abi.
 					return err
 				}
 			}
-			return c.catchUp(ctx, batch, channel, message, d)
+			if err := c.keepTaken(ctx, batch, item); err != nil {
+				return err
+			}
+			return c.catchUp(ctx, batch, channel, message, item.EffectID, d)
 		},
 	}
 }

@@ -40,6 +40,9 @@ import (
 const (
 	// KindDelivery is what became of an item, by effect id.
 	KindDelivery store.Kind = "delivery"
+	// KindTaken is a message that the other side has taken and may still give up,
+	// by effect id. Senders that know of such news keep it.
+	KindTaken store.Kind = "taken"
 	// kindAttempts counts the failed tries of a queue's first item.
 	kindAttempts store.Kind = "attempts"
 )
@@ -54,7 +57,7 @@ const maxText = 500
 // "failed".
 const (
 	StateSent      = "sent"      // the other side has taken it
-	StateQueued    = "queued"    // it went on into another outbox
+	StateQueued    = "queued"    // it went on into another outbox, or goes again
 	StateDead      = "dead"      // it is a dead letter
 	StateCancelled = "cancelled" // by an operator, or by its sender: it must not go
 )
@@ -73,8 +76,9 @@ type Delivery struct {
 // Item is the first of a queue.
 type Item struct {
 	Head
-	Queue string
-	Value []byte // JSON, with the members of Head
+	Queue    string
+	Position store.Position // in the queue
+	Value    []byte         // JSON, with the members of Head
 }
 
 // Sender sends the items of all queues with one prefix. Its methods are called
@@ -220,7 +224,7 @@ func (o *Outbox) Work(ctx context.Context, queue string) (time.Time, error) {
 // first works on a queue's first item. It returns when to look again, if the
 // item has not left the queue.
 func (o *Outbox) first(ctx context.Context, lane Lane, stored store.Item) (again time.Time, err error) {
-	item := Item{Queue: stored.Queue, Value: stored.Value}
+	item := Item{Queue: stored.Queue, Position: stored.Position, Value: stored.Value}
 	if err := json.Unmarshal(stored.Value, &item.Head); err != nil || item.EffectID == "" {
 		failure := &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("the item can't be read, or has no effect id: %v", err)}
 		return time.Time{}, o.end(ctx, stored, item, attempts{}, Outcome{}, failure)

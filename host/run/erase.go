@@ -175,6 +175,7 @@ func (e *eraser) all(ctx context.Context, from Outboxes, calls Calls, known cont
 	}{
 		{"failed runs", kindFailed, func(r store.Record) (bool, error) { return e.runs[r.ID.Key], nil }},
 		{"deliveries", outbox.KindDelivery, e.ofRun},
+		{"messages that their services have", outbox.KindTaken, e.ofQueue},
 	} {
 		var ids []store.ID
 		err := e.scan(ctx, look.kind, func(r store.Record) error {
@@ -236,6 +237,17 @@ func (e *eraser) ofRun(r store.Record) (bool, error) {
 		return false, fmt.Errorf("record %s %s: %w", r.ID.Kind, r.ID.Key, err)
 	}
 	return e.runs[d.RunID], nil
+}
+
+// ofQueue says whether a message was sent to the contact.
+func (e *eraser) ofQueue(r store.Record) (bool, error) {
+	var sent struct {
+		Queue string `json:"queue"`
+	}
+	if err := json.Unmarshal(r.Value, &sent); err != nil {
+		return false, fmt.Errorf("record %s %s: %w", r.ID.Kind, r.ID.Key, err)
+	}
+	return e.queues[sent.Queue], nil
 }
 
 func (e *eraser) count(what string, n int) {
