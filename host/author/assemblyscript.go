@@ -1,8 +1,13 @@
 package author
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +19,7 @@ func assemblyscript() Language {
 		copies:    []copied{{from: "assemblyscript", to: "trama-pdk", skip: []string{"template", "suite", "tests", "testdata", "node_modules", "*.go"}}},
 		ignore:    []string{"/node_modules/"},
 		compile:   compileAssemblyScript,
+		beyond:    beyondAssemblyScript,
 	}
 }
 
@@ -47,4 +53,36 @@ func compileAssemblyScript(j *job) error {
 		return err
 	}
 	return j.run(nil, asc, "assembly/index.ts", "--config", "asconfig.json", "--target", "release", "--outFile", out)
+}
+
+// imported finds what a file imports by a relative path. It may stand in a
+// comment: a file too many does no harm.
+var imported = regexp.MustCompile(`\b(?:from|import)\s*["'](\.[^"'\n]*)["']`)
+
+// beyondAssemblyScript follows the imports of the project's files, which the
+// compiler does not tell of.
+func beyondAssemblyScript(j *job) ([]string, error) {
+	files, err := Files(j.dir)
+	if err != nil {
+		return nil, err
+	}
+	files = slices.DeleteFunc(files, func(path string) bool { return filepath.Ext(path) != ".ts" })
+	for i := 0; i < len(files); i++ { // which grows
+		text, err := os.ReadFile(files[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, found := range imported.FindAllSubmatch(text, -1) {
+			name := filepath.Join(filepath.Dir(files[i]), filepath.FromSlash(string(found[1])))
+			for _, path := range []string{strings.TrimSuffix(name, ".ts") + ".ts", filepath.Join(name, "index.ts")} {
+				if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && !slices.Contains(files, path) {
+					files = append(files, path)
+				}
+			}
+		}
+	}
+	return files, nil
 }

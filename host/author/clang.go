@@ -18,6 +18,7 @@ func c() Language {
 		templates: "c/template",
 		copies:    []copied{{from: "c/trama.h", to: "trama.h"}},
 		compile:   compileC,
+		beyond:    beyondC,
 	}
 }
 
@@ -110,4 +111,29 @@ func compileC(j *job) error {
 		objects = append(objects, object)
 	}
 	return j.run(nil, clang, slices.Concat(linkFlags, linking, []string{"-o", j.out}, objects)...)
+}
+
+// beyondC asks the compiler which files each source includes, those of the
+// system left out.
+func beyondC(j *job) (files []string, err error) {
+	clang, err := j.tool(clangTool)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := sourcesC(j.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range sources {
+		// A header that is missing is told by the build, and hides no other.
+		rule := j.ask(clang, slices.Concat(languageFlags[filepath.Ext(source)], clangFlags, []string{"-MM", "-MG", source})...)
+		_, included, _ := strings.Cut(strings.ReplaceAll(rule, "\\\n", " "), ":")
+		for _, name := range prerequisites(included) {
+			if !filepath.IsAbs(name) {
+				name = filepath.Join(j.dir, name)
+			}
+			files = append(files, filepath.Clean(name))
+		}
+	}
+	return files, nil
 }

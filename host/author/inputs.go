@@ -68,3 +68,13 @@ func (b Build) Beyond(ctx context.Context) (files []string, err error) {
 	slices.Sort(files)
 	return slices.Compact(files), nil
 }
+
+// prerequisites are the names in a line of make's, as compilers write it.
+func prerequisites(line string) []string {
+	const space = "\x00" // a space of a name is written with a \ before it
+	names := strings.Fields(strings.ReplaceAll(line, `\ `, space))
+	for i, name := range names {
+		names[i] = strings.ReplaceAll(name, space, " ")
+	}
+	return names
+}

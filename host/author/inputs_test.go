@@ -1,6 +1,7 @@
 package author_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,18 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// needs skips a test whose language this machine can't build.
+func needs(t *testing.T, dir string) {
+	t.Helper()
+	_, err := author.Build{Dir: dir, Environ: os.Environ()}.Beyond(t.Context())
+	if _, missing := errors.AsType[*author.MissingTool](err); missing {
+		if os.Getenv("CI") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
 // TestBeyond: what a project takes by its path from elsewhere on this machine is
 // told by its tools, with what is embedded there.
 func TestBeyond(t *testing.T) {
@@ -97,6 +110,24 @@ func TestBeyond(t *testing.T) {
 		put(t, dir, map[string]string{"target/wasm32-unknown-unknown/release/plugin.d": above + "/acme/target/x/plugin.wasm: " +
 			above + "/acme/src/lib.rs " + above + `/with\ space/src/lib.rs ` + above + "/with\\ space/src/words.json\n"})
 		if got := beyond(dir); got != "with space/Cargo.toml with space/src/lib.rs with space/src/words.json" {
+			t.Error(got)
+		}
+	})
+	t.Run("c", func(t *testing.T) {
+		dir := begin(t, "c", [3]string{"plugin.c", "#include \"trama.h\"", "#include \"trama.h\"\n#include \"../a shared/one.h\"\n#include \"missing.h\""})
+		put(t, filepath.Dir(dir), map[string]string{"a shared/one.h": "#include \"deep/two.h\"\n", "a shared/deep/two.h": "", "a shared/three.h": ""})
+		needs(t, dir)
+		if got := beyond(dir); got != "a shared/deep/two.h a shared/one.h" {
+			t.Error(got)
+		}
+	})
+	t.Run("assemblyscript", func(t *testing.T) {
+		dir := begin(t, "assemblyscript")
+		put(t, filepath.Dir(dir), map[string]string{
+			"acme/assembly/more.ts": "import {\n  one,\n} from \"../../shared/one\";\nexport * from './index';\n",
+			"shared/one.ts":         "export * from './two'\nexport const one = 1;", "shared/two/index.ts": "import \"../one.ts\"", "shared/three.ts": "",
+		})
+		if got := beyond(dir); got != "shared/one.ts shared/two/index.ts" {
 			t.Error(got)
 		}
 	})

@@ -126,9 +126,8 @@ func beyondRust(j *job) (files []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		const space = "\x00" // a space of a name is written with a \ before it
-		for _, name := range strings.Fields(strings.ReplaceAll(string(data), `\ `, space)) {
-			name = strings.TrimSuffix(strings.ReplaceAll(name, space, " "), ":")
+		for _, name := range prerequisites(string(data)) {
+			name = strings.TrimSuffix(name, ":")
 			files = append(files, name, filepath.Join(filepath.Dir(filepath.Dir(name)), "Cargo.toml"))
 		}
 	}
