@@ -47,13 +47,11 @@ func New(config Config) *Chats {
 	return &Chats{config}
 }
 
-// Able is what such a channel can be sent. A pressed button comes back as its
-// title, if the system knows no payload.
+// Able is what such a channel can be sent.
 func Able() fallback.Adapter {
 	return fallback.Adapter{
 		Sends:  []string{"text", "image", "video", "audio", "document", "buttons", "cards"},
 		Bounds: abi.Bounds{Edits: -1},
-		Titles: true,
 	}
 }
 

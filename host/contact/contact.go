@@ -118,8 +118,8 @@ type Contact struct {
 	Tags []string       `json:"tags,omitempty"`
 	// WithHuman says that a person attends to the contact: flows stay silent.
 	WithHuman bool `json:"with_human,omitempty"`
-	// Choices are what was last asked, where an answer comes back otherwise than
-	// it was offered; nil: nothing was.
+	// Choices are what was last asked, with something to choose from; nil:
+	// nothing was.
 	Choices *fallback.Choices `json:"choices,omitempty"`
 	// Later are the starts of flows that wait for the present run to end, without
 	// their values.

@@ -24,8 +24,8 @@ type Choice struct {
 	Number int `json:"number,omitempty"`
 }
 
-// Choices are what the last message that asked something offers, as far as an
-// answer to it comes back otherwise than it was offered.
+// Choices are what the last message that asked something offers: people write
+// the title of a button as well as press it.
 type Choices struct {
 	List []Choice `json:"list,omitempty"`
 	// Run is the run that asked.
@@ -62,11 +62,13 @@ func (c *Choices) Answer(m abi.Message) (abi.Message, bool) {
 		return m, false
 	}
 	one := c.List[at]
+	if !reply || m.Payload == "" || m.Text == "" { // else it is of an older message, with titles of its own
+		m.Text = one.Title
+	}
 	m.Type, m.Payload = abi.MessageButtonReply, one.ID
 	if one.Row {
 		m.Type = abi.MessageListReply
 	}
-	m.Text = one.Title
 	return m, true
 }
 
@@ -104,10 +106,10 @@ func (c *Choices) named(text string) int {
 }
 
 // offer notes what buttons answer.
-func (p *planner) offer(buttons []abi.Button, numbered bool) {
+func (p *planner) offer(buttons []abi.Button) {
 	for _, b := range buttons {
 		if b.URL == "" {
-			p.note(Choice{ID: b.ID, Title: b.Title}, numbered)
+			p.note(Choice{ID: b.ID, Title: b.Title}, false)
 		}
 	}
 }
@@ -133,7 +135,7 @@ func (p *planner) number(c Choice, numbered bool) string {
 
 // numbered says whether choices with these titles can have numbers.
 func (p *planner) numbered(choices []abi.Button) bool {
-	return !slices.ContainsFunc(choices, func(b abi.Button) bool {
+	return !p.bare && !slices.ContainsFunc(choices, func(b abi.Button) bool {
 		n, err := strconv.Atoi(strings.TrimSpace(b.Title))
 		return err == nil && n >= 1 && n <= p.numbers+len(choices)
 	})
@@ -187,9 +189,7 @@ func (p *planner) buttons(m abi.Message) *abi.Error {
 		}
 		m.Buttons = kept
 		p.interactive(m)
-		if p.adapter.Titles {
-			p.offer(kept, false)
-		}
+		p.offer(kept)
 		return nil
 	case p.listed(answers):
 		if m.Media != nil {
@@ -202,7 +202,7 @@ func (p *planner) buttons(m abi.Message) *abi.Error {
 			list.Sections[0].Rows = append(list.Sections[0].Rows, abi.Row{ID: b.ID, Title: b.Title})
 		}
 		p.interactive(abi.Message{Type: abi.MessageList, Text: m.Text, Header: m.Header, Footer: m.Footer, List: &list})
-		p.offer(answers, false)
+		p.offer(answers)
 		return nil
 	}
 	var all []string
@@ -315,10 +315,8 @@ func (p *planner) list(m abi.Message) *abi.Error {
 			}
 		}
 		p.interactive(m)
-		if p.adapter.Titles {
-			for _, r := range rows {
-				p.note(Choice{ID: r.ID, Title: r.Title, Row: true}, false)
-			}
+		for _, r := range rows {
+			p.note(Choice{ID: r.ID, Title: r.Title, Row: true}, false)
 		}
 		return nil
 	}

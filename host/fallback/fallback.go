@@ -1,8 +1,8 @@
 // Package fallback says by other means what a channel has no form for: buttons
 // become a list or a numbered text, a carousel becomes one message a card, a
 // file that can't be sent becomes its address, a long text becomes several. And
-// it reads what the contact answers to a numbered text as the button that was
-// meant, so that one flow holds the same conversation on every channel.
+// it reads what the contact writes in answer, a number or a title, as the button
+// that was meant, so that one flow holds the same conversation on every channel.
 //
 // It is pure: it must not know how messages are stored or sent, nor any
 // service; what an adapter can send is given to it as data. The table of what
@@ -25,8 +25,6 @@ type Adapter struct {
 	// and every kind is left to the adapter.
 	Sends  []string
 	Bounds abi.Bounds
-	// Titles says that a pressed button comes back as its title alone.
-	Titles bool
 	// Away, if not nil, says why all of this is not known now. What is planned
 	// then is left to the adapter, so who can wait does.
 	Away *abi.Error
@@ -93,8 +91,9 @@ func fits(n, bound int) bool { return bound <= 0 || n <= bound }
 type planner struct {
 	adapter Adapter
 	out     []abi.Message
-	choices []Choice // that are not pressed, or come back otherwise than they were offered
+	choices []Choice // that are offered
 	numbers int      // that were given so far
+	bare    bool     // no choice has a number
 	asks    bool
 }
 
@@ -253,14 +252,17 @@ func (p *planner) cards(m abi.Message) *abi.Error {
 			p.interactive(part)
 			m.Text = "" // once
 		}
-		if p.adapter.Titles {
-			for _, c := range m.Cards {
-				p.offer(c.Buttons, false)
-			}
+		for _, c := range m.Cards {
+			p.offer(c.Buttons)
 		}
 		return nil
 	}
 	p.text(m.Text, false)
+	var all []abi.Button // a number of one card must be no title of another
+	for _, c := range m.Cards {
+		all = append(all, slices.DeleteFunc(slices.Clone(c.Buttons), func(b abi.Button) bool { return b.URL != "" })...)
+	}
+	p.bare = !p.numbered(all)
 	for _, c := range m.Cards {
 		text := lines(c.Title, c.Subtitle)
 		if len(c.Buttons) == 0 {

@@ -14,9 +14,9 @@ import (
 	"github.com/trama-run/trama/pdk/abi"
 )
 
-// What the contact was last asked is kept with it, where an answer comes back
-// otherwise than it was offered (see host/fallback): from the commit that sends
-// the question to the one that consumes the answer.
+// What the contact was last asked to choose from is kept with it (see
+// host/fallback): from the commit that sends the question to the one that
+// consumes the answer.
 
 // send puts messages into the outbox, with the next commit.
 func (c *conversation) send(j *journey) func(engine.Effect) error {
