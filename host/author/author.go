@@ -69,6 +69,9 @@ func LanguageOf(name string) (Language, error) {
 
 // Detect finds the language of a project by its marker.
 func Detect(dir string) (Language, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return Language{}, fmt.Errorf("%s is a file: name the directory of a plugin's project", dir)
+	}
 	var found []Language
 	var by, markers []string // by: what each was found by
 	for _, l := range Languages() {

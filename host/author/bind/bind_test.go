@@ -371,6 +371,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{shapes(t), bind.Options{Language: "c"}, `language "c": want go, rust, ts`},
 		{shapes(t), bind.Options{Language: "go", Package: "a b"}, `package "a b"`},
+		{shapes(t), bind.Options{Language: "go", Package: "_"}, `package "_"`},
 		{abi.Manifest{Name: "x"}, bind.Options{Language: "go"}, "the manifest of x has no schemas"},
 	} {
 		if text, err := bind.Types(test.m, test.o); err == nil || !strings.Contains(err.Error(), test.err) || text != nil {

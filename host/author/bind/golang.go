@@ -37,7 +37,7 @@ func writeGo(m abi.Manifest, o Options, types []*named) ([]byte, error) {
 	if name == "" {
 		name = "main"
 	}
-	if !token.IsIdentifier(name) {
+	if !token.IsIdentifier(name) || name == "_" {
 		return nil, fmt.Errorf("package %q: want a name such as main", name)
 	}
 	taken := map[string]bool{}

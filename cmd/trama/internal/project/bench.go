@@ -1,9 +1,12 @@
 package project
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +15,7 @@ import (
 	"github.com/trama-run/trama/cmd/trama/internal/local"
 	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/plugintest"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 func (p program) benchCommand() *cobra.Command {
@@ -61,7 +65,7 @@ func (p program) benchPlugin(ctx context.Context, arg, operation string, flags c
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	cases, err := flags.benchCases(p, tested, operation)
+	cases, err := flags.benchCases(p, tested, arg, operation)
 	if err != nil {
 		return err
 	}
@@ -100,8 +104,27 @@ func exactly(d time.Duration) string {
 	return d.Round(10 * time.Microsecond).String()
 }
 
+// callable lists what can be called of a plugin: its operations, and its exports
+// that are none.
+func callable(tested *plugintest.Plugin) (names []string) {
+	exports := map[string]bool{abi.FuncDescribe: true}
+	for _, op := range tested.Manifest.Operations {
+		names = append(names, op.Name)
+		exports[cmp.Or(op.Export, op.Name)] = true
+	}
+	for _, e := range tested.Info.Exports {
+		if e.Callable() && !exports[e.Name] {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
 // benchCases gives the calls to measure.
-func (f callFlags) benchCases(p program, tested *plugintest.Plugin, operation string) ([]plugintest.Case, error) {
+func (f callFlags) benchCases(p program, tested *plugintest.Plugin, of, operation string) ([]plugintest.Case, error) {
+	if names := callable(tested); operation != "" && !slices.Contains(names, operation) {
+		return nil, fmt.Errorf("the plugin has no operation or export %q; it has %s", operation, strings.Join(names, ", "))
+	}
 	said, err := f.read(p.Stdin, tested.Manifest, operation)
 	if err != nil || f.input != "" {
 		return []plugintest.Case{said}, err
@@ -122,7 +145,7 @@ func (f callFlags) benchCases(p program, tested *plugintest.Plugin, operation st
 		if operation == "" {
 			operation = "OPERATION"
 		}
-		return nil, fmt.Errorf("the manifest has no example to call it with: give one with: trama plugin bench FILE.wasm %s --input JSON", operation)
+		return nil, fmt.Errorf("the manifest has no example to call it with: give one with: trama plugin bench %s %s --input JSON", shell(of), operation)
 	}
 	return cases, nil
 }

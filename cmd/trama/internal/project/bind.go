@@ -35,6 +35,9 @@ comment. They go to stdout, or into a file, which changes only if they do.`,
 			if options.Language == "" {
 				return cli.Usage("--lang is missing: want " + strings.Join(bind.Languages(), ", "))
 			}
+			if options.Language != "go" && c.Flags().Changed("package") {
+				return cli.Usage("--package: only Go has one, not --lang " + options.Language)
+			}
 			return p.bindPlugin(c.Context(), cli.ArgOr(args, "."), out, options)
 		},
 	}
@@ -74,6 +77,9 @@ func (p program) bindPlugin(ctx context.Context, from, out string, options bind.
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return err
+	}
 	done := bound{File: out, Changed: err != nil || string(before) != string(text)}
 	if done.Changed {
 		if err := author.Replace(out, text); err != nil {
@@ -99,8 +105,12 @@ func manifestAt(ctx context.Context, path string) (_ abi.Manifest, err error) {
 		m, _, err := author.Manifest(path)
 		return m, err
 	}
-	if filepath.Ext(path) != ".wasm" {
+	switch filepath.Ext(path) {
+	case ".json", ".yaml", ".yml":
 		return plugin.ReadManifest(path)
+	case ".wasm":
+	default:
+		return abi.Manifest{}, fmt.Errorf("%s: want a project's directory, a manifest (.json or .yaml) or a plugin (.wasm)", path)
 	}
 	box, done, err := local.OpenSandbox()
 	if err != nil {

@@ -55,9 +55,9 @@ func (p program) printBuilt(built author.Built) error {
 	}
 	in := ""
 	if dir := filepath.Dir(filepath.Dir(built.Path)); dir != "." {
-		in = " " + dir
+		in = " " + shell(dir)
 	}
 	_, err := fmt.Fprintf(p.Stdout, "next:\n  trama plugin test%s\n  trama plugin check %s\n  cp %s WORKSPACE%splugins%[4]s\n",
-		cli.Printable(in), cli.Printable(built.Path), cli.Printable(built.Path), string(os.PathSeparator))
+		cli.Printable(in), cli.Printable(shell(built.Path)), cli.Printable(shell(built.Path)), string(os.PathSeparator))
 	return err
 }

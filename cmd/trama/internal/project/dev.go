@@ -43,6 +43,9 @@ workspace, whose server then takes it.`,
 				return cli.Usage("--input -: stdin can be read once alone; want JSON or @FILE")
 			}
 			dir, args := target(args)
+			if len(args) == 0 && (flags.input != "" || flags.http != "" || len(flags.config)+len(flags.kv) > 0) {
+				return cli.Usage("--input, --http, --config and --kv are of one call: name its operation")
+			}
 			d := developer{program: p, dir: dir, operation: cli.ArgOr(args, ""), into: into, flags: flags}
 			return d.run(c.Context())
 		},

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -63,13 +64,13 @@ func (p program) newPlugin(project author.Project) error {
 		return err
 	}
 	made := newProject{
-		Name: project.Name, Language: project.Language, Kind: string(project.Kind), Dir: project.Dir,
+		Name: project.Name, Language: project.Language, Kind: string(cmp.Or(project.Kind, abi.KindConnector)), Dir: project.Dir,
 		Files: files, Needs: language.Needs,
 	}
 	if made.Dir == "" {
 		made.Dir = made.Name
 	}
-	made.Next = []string{"cd " + made.Dir}
+	made.Next = []string{"cd " + shell(made.Dir)}
 	if language.Setup != "" {
 		made.Next = append(made.Next, language.Setup)
 	}

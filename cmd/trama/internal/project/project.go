@@ -4,10 +4,24 @@
 package project
 
 import (
+	"regexp"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/trama-run/trama/cmd/trama/internal/cli"
 )
+
+// shell writes a word so that a shell reads it as one: what is printed as the
+// next command is copied from the screen.
+func shell(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[\pL\pN_./:@%+=,~-]+$`)
 
 // program is one execution of trama.
 type program struct{ *cli.Program }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,10 +51,17 @@ it. Values with the name of a secret are not in it, and a call with a
 request that had no answer is not added.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				args = []string{".", args[0]}
+			of, args := target(args)
+			if len(args) == 0 {
+				return cli.Usage("name the operation of " + of + " to call")
 			}
-			return p.runPlugin(c.Context(), args[0], args[1], flags)
+			if flags.record != "" && !slices.Contains(caseFiles, "*"+filepath.Ext(flags.record)) {
+				return cli.Usage("--record " + flags.record + ": the name of a file of cases ends with .yaml, .yml or .json")
+			}
+			if u, err := url.Parse(flags.connection); flags.connection != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+				return cli.Usage("--connection " + flags.connection + ": want a URL such as http://127.0.0.1:8080")
+			}
+			return p.runPlugin(c.Context(), of, args[0], flags)
 		},
 	}
 	flags.add(c)

@@ -59,14 +59,13 @@ for, fail a case. Where there is nothing to try, it fails too.`,
 }
 
 // target tells a plugin, which may be left out, from an operation of it: the
-// first of two arguments, a file .wasm or a directory. The default is the
-// project in this directory.
+// first of two arguments, a path, or a project's directory. The default is the
+// project in this directory, where an operation may be called build.
 func target(args []string) (of string, rest []string) {
 	if len(args) == 0 {
 		return ".", nil
 	}
-	info, err := os.Stat(args[0])
-	if len(args) == 2 || strings.HasSuffix(args[0], ".wasm") || err == nil && info.IsDir() {
+	if len(args) == 2 || strings.ContainsAny(args[0], `./\`) || local.IsProject(args[0]) {
 		return args[0], args[1:]
 	}
 	return ".", args
@@ -160,11 +159,14 @@ func casesDir(arg string) string {
 	return filepath.Join(dir, "cases")
 }
 
+// caseFiles are the names that files of cases have.
+var caseFiles = []string{"*.yaml", "*.yml", "*.json"}
+
 // casesOf reads the cases of a project. Those of a file with mistakes are left
 // out: it gives the mistakes.
 func casesOf(tested *plugintest.Plugin, arg string) (cases []plugintest.Case, problems source.Problems, err error) {
 	dir := casesDir(arg) // which is no pattern, whatever is in its name
-	for _, pattern := range []string{"*.yaml", "*.yml", "*.json"} {
+	for _, pattern := range caseFiles {
 		names, err := fs.Glob(os.DirFS(dir), pattern)
 		if err != nil {
 			return nil, nil, err
