@@ -78,8 +78,9 @@ type Config struct {
 	Chats *apichat.Chats
 	// Poke wakes the dispatcher.
 	Poke func()
-	// Readers is how many stored requests of a channel are read at once; 0 is
-	// the default. 1 makes the order of calls known.
+	// Readers is how many stored requests of a channel are read at once, beside
+	// those that wait for something outside; 0 is the default. 1 makes the order of
+	// calls known: then no other is read meanwhile, whatever one waits for.
 	Readers int
 	// Guard counts wrong credentials; nil: nobody does.
 	Guard Guard
@@ -103,7 +104,7 @@ type Channels struct {
 // New returns the channels of a catalog.
 func New(config Config) *Channels {
 	if config.Readers == 0 {
-		config.Readers = min(maxReaders, runtime.GOMAXPROCS(0))
+		config.Readers = max(2, min(maxReaders, runtime.GOMAXPROCS(0)))
 	}
 	if config.Now == nil {
 		config.Now = now

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
@@ -23,10 +21,6 @@ const (
 	maxTries = 3   // of one request that fails for good, before it is a dead letter
 	maxUnits = 200 // in one commit
 	inOneGo  = 32  // requests that are read before others have their turn
-	// maxReaders is how many of them are read at once, where there are as many
-	// processors: reading is an adapter's code, and what comes meanwhile has to be
-	// taken in.
-	maxReaders = 8
 )
 
 // Intake lets a channel's adapter read the stored requests, in the order in
@@ -111,34 +105,6 @@ func (c *Channels) ready(ch catalog.Channel, requests []request) ([]request, tim
 		}
 	}
 	return requests, time.Time{}
-}
-
-// readAll lets the adapter read requests, several at once: what one says of its
-// request depends on no other.
-func (c *Channels) readAll(ctx context.Context, ch catalog.Channel, items []store.Item) []request {
-	requests := make([]request, len(items))
-	var readers sync.WaitGroup
-	var next atomic.Int64
-	for range min(c.config.Readers, len(items)) {
-		readers.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(items) || ctx.Err() != nil {
-					return
-				}
-				q, began := &requests[i], time.Now()
-				q.item, q.sample = items[i], sampleIn(items[i].Value)
-				for range maxTries {
-					if q.units, q.failure = c.read(ctx, ch, q.item.Value); q.failure == nil || len(q.units) > 0 || q.held() || q.later() || ctx.Err() != nil {
-						break
-					}
-				}
-				c.pace.rest(ctx, time.Since(began))
-			}
-		})
-	}
-	readers.Wait()
-	return requests
 }
 
 // settle commits what came of requests, in their order and together as far as

@@ -30,12 +30,16 @@ type reader struct {
 	mu    sync.Mutex
 	tries map[string]int               // guarded by mu
 	fails func(body string) *abi.Error // nil: it doesn't
+	waits func()                       // for something outside; nil: it doesn't
 }
 
 func (r *reader) Call(_ context.Context, c plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error) {
 	var in abi.Receive
 	if err := json.Unmarshal(c.Input, &in); err != nil {
 		return nil, plugin.Usage{}, &abi.Error{Code: abi.CodeInvalid, Message: err.Error()}
+	}
+	if r.waits != nil {
+		r.waits()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,6 +158,35 @@ func (i *intake) dead(want map[string]int) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		i.Errorf("dead letters %v, want %v", got, want)
+	}
+}
+
+// TestReadersThatWait: a request whose reading waits for something outside holds
+// those behind it for a moment only, and their order stays.
+func TestReadersThatWait(t *testing.T) {
+	i := newIntake(t)
+	i.fails = func(string) *abi.Error { return nil }
+	var all sync.WaitGroup
+	var want []string
+	for n := range inOneGo {
+		want = append(want, fmt.Sprint(n))
+	}
+	all.Add(len(want))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	i.waits = func() { // until all are being read
+		all.Done()
+		through := make(chan struct{})
+		go func() { all.Wait(); close(through) }()
+		select {
+		case <-through:
+		case <-ctx.Done():
+		}
+	}
+	i.comes(want...)
+	i.work(0)
+	if got := i.arrived(); ctx.Err() != nil || !slices.Equal(got, want) {
+		t.Errorf("arrived: %q, %v", got, ctx.Err())
 	}
 }
 
