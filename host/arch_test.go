@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"host/admin":           {"host/access", "host/access/token", "host/alert", "host/calllog", "host/catalog", "host/channel", "host/contact", "host/deadletter", "host/dispatch", "host/engine", "host/expr", "host/flow", "host/grant", "host/openapi", "host/outbox", "host/plugin", "host/problem", "host/run", "host/run/mail", "host/run/record", "host/secret", "host/source", "host/store", "host/webhook", "host/workspace", "github.com/gofiber/fiber"},
 	"host/run":             {"host/blob", "host/catalog", "host/cause", "host/contact", "host/deadletter", "host/dispatch", "host/egress", "host/engine", "host/expr", "host/fallback", "host/flow", "host/hostfn", "host/kv", "host/outbox", "host/plugin", "host/run/encode", "host/run/mail", "host/run/record", "host/run/told", "host/run/trigger", "host/store", "host/store/document", "host/trace", "host/turn", "github.com/google/uuid"},
 	"host/run/record":      {"host/contact", "host/engine", "host/run/encode", "host/store"},
-	"host/run/mail":        {"host/catalog", "host/contact", "host/store"},
+	"host/run/mail":        {"host/catalog", "host/contact", "host/fallback", "host/store"},
 	"host/run/told":        {"host/catalog", "host/contact", "host/run/record", "host/store"},
 	"host/run/trigger":     {"host/catalog", "host/flow"},
 	"host/run/encode":      {"host/egress/redact"},

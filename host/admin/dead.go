@@ -85,7 +85,7 @@ func (a api) replay(c *fiber.Ctx) error {
 	if _, configured := a.Catalog.Snapshot().Channels[l.Channel]; l.Channel != "" && !configured {
 		return problem.New(409, "no_channel", fmt.Sprintf("dead letter %q is of the channel %q, which is not configured: add it to channels.yaml first", l.ID, l.Channel))
 	}
-	if err := deadletter.Replay(c.UserContext(), a.Store, strings.Clone(c.Params("id")), time.Now()); err != nil {
+	if err := deadletter.Replay(c.UserContext(), a.Store, strings.Clone(c.Params("id")), a.Channels.Anew, time.Now()); err != nil {
 		return noLetter(c, err)
 	}
 	a.Poke()
@@ -127,7 +127,7 @@ func (a api) replayAll(c *fiber.Ctx) error {
 	if filter == (deadletter.Filter{}) && !body.All {
 		return problem.New(422, "invalid", "name queue, channel, code, since or until; or say all: true")
 	}
-	n, more, err := deadletter.ReplayAll(c.UserContext(), a.Store, filter, time.Now())
+	n, more, err := deadletter.ReplayAll(c.UserContext(), a.Store, filter, a.Channels.Anew, time.Now())
 	if n > 0 {
 		a.Poke()
 	}

@@ -98,7 +98,7 @@ func (a api) replaySubscription(c *fiber.Ctx) error {
 	if body.Event != "" {
 		filter.EffectID = webhook.EffectID(body.Event, id)
 	}
-	n, more, err := deadletter.ReplayAll(c.UserContext(), a.Store, filter, time.Now())
+	n, more, err := deadletter.ReplayAll(c.UserContext(), a.Store, filter, nil, time.Now())
 	if n > 0 {
 		a.Poke()
 	}

@@ -170,17 +170,28 @@ func each(ctx context.Context, s store.Store, after string, maxScanned int, reve
 	return nil
 }
 
-// Replay puts a letter back into its queue, whose work is due at once. It
-// returns store.ErrNotFound if there is none with this id.
-func Replay(ctx context.Context, s store.Store, id string, now time.Time) error {
+// Anew adds to a batch what goes into a letter's queue in the place of its item,
+// where another says the same now; false: the item goes as it is.
+type Anew func(batch *store.Batch, l Letter) (bool, error)
+
+// Replay puts a letter back into its queue, whose work is due at once; anew may
+// be nil. It returns store.ErrNotFound if there is none with this id.
+func Replay(ctx context.Context, s store.Store, id string, anew Anew, now time.Time) error {
 	l, revision, err := Load(ctx, s, id)
 	if err != nil {
 		return err
 	}
-	return Remove(ctx, s, id, revision, store.Batch{
-		Append: []store.Append{{Queue: l.Queue, Value: l.Value}},
-		Wake:   []store.Wake{{Key: l.Queue, At: now}},
-	})
+	batch := store.Batch{Wake: []store.Wake{{Key: l.Queue, At: now}}}
+	other := false
+	if anew != nil {
+		if other, err = anew(&batch, l); err != nil {
+			return err
+		}
+	}
+	if !other {
+		batch.Append = append(batch.Append, store.Append{Queue: l.Queue, Value: l.Value})
+	}
+	return Remove(ctx, s, id, revision, batch)
 }
 
 // Remove removes a letter, with the changes of a batch. It returns
@@ -199,7 +210,7 @@ func Remove(ctx context.Context, s store.Store, id string, revision store.Revisi
 // ReplayAll puts the letters that a filter chooses back, the oldest first, so
 // that each queue has its order again, and says how many; MaxReplay at most,
 // and more if there may be others. What dies again meanwhile is left.
-func ReplayAll(ctx context.Context, s store.Store, f Filter, now time.Time) (replayed int, more bool, err error) {
+func ReplayAll(ctx context.Context, s store.Store, f Filter, anew Anew, now time.Time) (replayed int, more bool, err error) {
 	newest, err := s.List(ctx, Kind, "", 1, true)
 	if err != nil || len(newest) == 0 {
 		return 0, false, err
@@ -216,7 +227,7 @@ func ReplayAll(ctx context.Context, s store.Store, f Filter, now time.Time) (rep
 			more = true
 			return false, nil
 		}
-		err := Replay(ctx, s, l.ID, now)
+		err := Replay(ctx, s, l.ID, anew, now)
 		if errors.Is(err, store.ErrNotFound) { // someone else was quicker
 			return true, nil
 		}

@@ -111,7 +111,7 @@ func TestReplayAll(t *testing.T) {
 	for _, c := range filters {
 		t.Run(c.name, func(t *testing.T) {
 			s := graveyard(t)
-			n, more, err := ReplayAll(t.Context(), s, c.filter, start)
+			n, more, err := ReplayAll(t.Context(), s, c.filter, nil, start)
 			if err != nil || n != len(c.want) || more {
 				t.Fatalf("%d, %v, %v", n, more, err)
 			}
@@ -160,7 +160,7 @@ func (d dying) Commit(ctx context.Context, b *store.Batch) (store.Result, error)
 // TestReplayOfWhatDiesAgain comes to its end.
 func TestReplayOfWhatDiesAgain(t *testing.T) {
 	s := graveyard(t)
-	n, more, err := ReplayAll(t.Context(), dying{s, t}, Filter{}, start)
+	n, more, err := ReplayAll(t.Context(), dying{s, t}, Filter{}, nil, start)
 	if err != nil || n != 6 || more {
 		t.Errorf("%d, %v, %v", n, more, err)
 	}
@@ -171,10 +171,10 @@ func TestReplayOfWhatDiesAgain(t *testing.T) {
 
 func TestReplayOfNothing(t *testing.T) {
 	s := memory.Open(memory.NewDisk(), nil)
-	if n, more, err := ReplayAll(t.Context(), s, Filter{}, start); n != 0 || more || err != nil {
+	if n, more, err := ReplayAll(t.Context(), s, Filter{}, nil, start); n != 0 || more || err != nil {
 		t.Errorf("%d, %v, %v", n, more, err)
 	}
-	if err := Replay(t.Context(), s, "0000000000000001", start); !errors.Is(err, store.ErrNotFound) {
+	if err := Replay(t.Context(), s, "0000000000000001", nil, start); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a letter that is not there: %v", err)
 	}
 	bury(t, s, Letter{Queue: "q", At: start})
@@ -207,7 +207,7 @@ func TestLongItem(t *testing.T) {
 	if got := contents(t, s, Filter{}, "", 1, 1); got != long {
 		t.Fatalf("the letter has %d bytes, want %d", len(got), len(long))
 	}
-	if _, _, err := ReplayAll(t.Context(), s, Filter{}, start); err != nil {
+	if _, _, err := ReplayAll(t.Context(), s, Filter{}, nil, start); err != nil {
 		t.Fatal(err)
 	}
 	if back, err := s.Read(t.Context(), "q", 0, 2); err != nil || len(back) != 1 || string(back[0].Value) != long {
@@ -228,7 +228,7 @@ func TestOldLetter(t *testing.T) {
 	if got := contents(t, s, Filter{}, "", 1, 1); got != "item" {
 		t.Errorf("the letter has %q", got)
 	}
-	if err := Replay(t.Context(), s, "0000000000000001", start); err != nil {
+	if err := Replay(t.Context(), s, "0000000000000001", nil, start); err != nil {
 		t.Fatal(err)
 	}
 	if back, err := s.Read(t.Context(), "q", 0, 2); err != nil || len(back) != 1 || string(back[0].Value) != "item" {

@@ -308,7 +308,7 @@ func TestReplay(t *testing.T) {
 	for _, l := range w.letters() {
 		var err error
 		if l.EffectID == "a" {
-			err = deadletter.Replay(t.Context(), w.store, l.ID, w.clock)
+			err = deadletter.Replay(t.Context(), w.store, l.ID, nil, w.clock)
 		} else {
 			err = w.outbox.GiveUp(t.Context(), l.ID)
 		}
@@ -379,7 +379,7 @@ func TestEveryItemEnds(t *testing.T) {
 					rt.Fatal(err)
 				}
 			case 1:
-				if _, _, err := deadletter.ReplayAll(context.Background(), w.store, deadletter.Filter{}, w.clock); err != nil {
+				if _, _, err := deadletter.ReplayAll(context.Background(), w.store, deadletter.Filter{}, nil, w.clock); err != nil {
 					rt.Fatal(err)
 				}
 				more = true

@@ -193,6 +193,9 @@ func (c *conversation) news(l letter) {
 	if l.Unit.Opt != "" {
 		c.contact.SetOpt(c.at(l), l.Unit.Opt, contact.ByChannel, l.Received)
 	}
+	if l.Asks != nil {
+		c.contact.Choices = l.Asks
+	}
 }
 
 // shut drops what a contact writes, or a flow that is to start for it, while it

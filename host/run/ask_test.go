@@ -9,6 +9,7 @@ import (
 	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/run/encode"
+	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -233,4 +234,22 @@ func heads(t *testing.T, item store.Item) (m outbox.Message) {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestAskAnew: what a dead message offers that was planned anew is answered as if
+// it had been so at once.
+func TestAskAnew(t *testing.T) {
+	r := newRig(t, choosing)
+	r.says("wa/whatsapp:1", "go")
+	r.wantSent("wa/whatsapp:1", "Sure?")
+	var b store.Batch
+	asks := &fallback.Choices{Run: r.records()[0].ID, List: []fallback.Choice{{ID: "y", Title: "Sim", Number: 1}, {ID: "n", Title: "Não", Number: 2}}}
+	if err := mail.Post(&b, "wa/whatsapp:1", mail.Letter{Asks: asks}, r.now); err != nil {
+		t.Fatal(err)
+	}
+	r.commit(&b)
+	r.work()
+	r.says("wa/whatsapp:1", "2")
+	r.says("wa/whatsapp:1", "2")
+	r.wantSent("wa/whatsapp:1", "Sure?", "button_reply n Não", "end text  2")
 }

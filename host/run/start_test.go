@@ -111,7 +111,7 @@ func TestActivateWaits(t *testing.T) {
 	if len(dead) != 3 || dead[0].RunID == "" || !strings.Contains(dead[0].Reason.Message, "20 flows wait") {
 		t.Fatalf("dead letters %+v", dead)
 	}
-	if err := deadletter.Replay(t.Context(), r.store, dead[2].ID, r.now); err != nil {
+	if err := deadletter.Replay(t.Context(), r.store, dead[2].ID, nil, r.now); err != nil {
 		t.Fatal(err)
 	}
 	r.work()

@@ -145,7 +145,7 @@ func TestSchedule(t *testing.T) {
 		t.Fatalf("the dead letters are %+v", letters)
 	}
 	s.set(200, "")
-	n, _, err := deadletter.ReplayAll(t.Context(), w.store, deadletter.Filter{Queue: QueuesOf("crm", "event:a")}, w.now())
+	n, _, err := deadletter.ReplayAll(t.Context(), w.store, deadletter.Filter{Queue: QueuesOf("crm", "event:a")}, nil, w.now())
 	if n != 1 || err != nil {
 		t.Fatalf("%d replayed, %v", n, err)
 	}
@@ -317,7 +317,7 @@ func TestGone(t *testing.T) {
 	if err := w.webhooks.Enable(t.Context(), "crm"); err != nil {
 		t.Fatal(err)
 	}
-	if n, _, err := deadletter.ReplayAll(t.Context(), w.store, deadletter.Filter{Queue: QueuesOf("crm", "")}, w.now()); n != 2 || err != nil {
+	if n, _, err := deadletter.ReplayAll(t.Context(), w.store, deadletter.Filter{Queue: QueuesOf("crm", "")}, nil, w.now()); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
 	w.tell("event:c", nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -19,11 +20,14 @@ import (
 const Prefix = "contact"
 
 // Letter is one item of a contact's mailbox: a unit that a channel received,
-// or one of Start and WithHuman.
+// or one of Start, WithHuman and Asks.
 type Letter struct {
 	Unit      abi.Unit       `json:"unit,omitzero"`
 	Start     *contact.Start `json:"start,omitempty"`
 	WithHuman *bool          `json:"with_human,omitempty"`
+	// Asks are what the contact can answer, where a message to it was planned
+	// anew.
+	Asks *fallback.Choices `json:"asks,omitempty"`
 	// At is the address that it came on, or that is to be written to, where that
 	// is not the one of the mailbox.
 	At       contact.Key `json:"at,omitempty"`
@@ -42,8 +46,8 @@ func Later(k contact.Key) string { return "later:" + string(k) }
 func Read(item store.Item) (Letter, error) {
 	var l Letter
 	err := json.Unmarshal(item.Value, &l)
-	if err == nil && l.Unit.Message == nil && l.Unit.Opt == "" && len(l.Unit.Also) == 0 && l.Start == nil && l.WithHuman == nil {
-		err = errors.New("it has neither a message, nor opt, nor also, nor a start, nor with_human")
+	if err == nil && l.Unit.Message == nil && l.Unit.Opt == "" && len(l.Unit.Also) == 0 && l.Start == nil && l.WithHuman == nil && l.Asks == nil {
+		err = errors.New("it has neither a message, nor opt, nor also, nor a start, nor with_human, nor asks")
 	}
 	if err != nil {
 		return Letter{}, err
