@@ -145,7 +145,9 @@ typedef struct trama_error {
  * gives 1 to return. */
 TRAMA_FN_ __attribute__((format(printf, 2, 3))) int32_t trama_fail(const char *code, const char *format, ...);
 
-/* trama_fail_with does so with all fields, or with what the host refused. */
+/* trama_fail_with does so with all fields, or with what the host refused. Of a
+ * message, the first 4 KiB are sent: one that quotes what was given may be
+ * longer than a host takes. */
 TRAMA_FN_ int32_t trama_fail_with(const trama_error *error);
 
 /* trama_fail_text sets a plain text; hosts give it the code "error". */
@@ -1623,8 +1625,17 @@ TRAMA_FN_ int32_t trama_error_set_(trama_text text) {
 }
 
 TRAMA_FN_ int32_t trama_fail_with(const trama_error *error) {
-  trama_writer w = {};
-  trama_error_json_(&w, error);
+  trama_writer w = {}, brief = {};
+  trama_error e = *error;
+  size_t most = 4096;
+  if (e.message.size > most) {
+    while (most && ((unsigned char)e.message.data[most] & 0xc0) == 0x80) most--; /* a character stays whole */
+    e.message.size = most;
+    trama_append(&brief, e.message);
+    trama_append(&brief, trama_str("..."));
+    e.message = brief.text;
+  }
+  trama_error_json_(&w, &e);
   return trama_error_set_(w.text);
 }
 
@@ -1679,8 +1690,7 @@ TRAMA_FN_ bool trama_config(trama_text name, trama_text *value) {
     va_start(list, format);                                                 \
     trama_append_format_(&w, format, list);                                 \
     va_end(list);                                                           \
-    uint64_t block = trama_store_(w.text);                                  \
-    if (block) trama_import_log_##level(block);                             \
+    trama_import_log_##level(trama_store_(w.text));                         \
   }
 TRAMA_LOG_(debug)
 TRAMA_LOG_(info)

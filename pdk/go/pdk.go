@@ -61,6 +61,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -126,6 +127,9 @@ func Errorf(code, format string, args ...any) *abi.Error {
 }
 
 func call[In, Out any](f func(In) (Out, error), input []byte, decode func([]byte, any) error) ([]byte, *abi.Error) {
+	if at := invalidUTF8(input); at >= 0 {
+		return nil, Errorf(abi.CodeInvalid, "input: byte %d is not UTF-8", at)
+	}
 	var in In
 	if err := decode(input, &in); err != nil {
 		return nil, Errorf(abi.CodeInvalid, "input: %s", strings.TrimPrefix(err.Error(), "json: "))
@@ -177,6 +181,22 @@ func asError(err error) *abi.Error {
 	shorter := *failure
 	shorter.Message = strings.ToValidUTF8(failure.Message[:maxMessage], "") + "..."
 	return &shorter
+}
+
+// invalidUTF8 gives where a text is no UTF-8, of which encoding/json says
+// nothing; -1: it is.
+func invalidUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	at := 0
+	for {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size <= 1 {
+			return at
+		}
+		at += size
+	}
 }
 
 // decodeStrictly is json.Unmarshal that refuses fields unknown to into.

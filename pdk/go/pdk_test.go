@@ -28,6 +28,21 @@ func TestLongMessage(t *testing.T) {
 	}
 }
 
+// TestNoUTF8: what is no text is refused, with its place.
+func TestNoUTF8(t *testing.T) {
+	echo := func(in json.RawMessage) (json.RawMessage, error) { return in, nil }
+	for input, want := range map[string]string{"\"a\xff\"": "2", "\"é\xe2\x82\"": "3", "\"\xed\xa0\xbd\"": "1"} {
+		_, failure := Call(echo, []byte(input))
+		_, open := CallOpen(echo, []byte(input))
+		if want := "input: byte " + want + " is not UTF-8"; failure == nil || failure.Code != abi.CodeInvalid || failure.Message != want || !reflect.DeepEqual(failure, open) {
+			t.Errorf("%q: %v and %v, want %s", input, failure, open, want)
+		}
+	}
+	if out, failure := Call(echo, []byte("\"\ufffdé😀\"")); failure != nil || string(out) != "\"\ufffdé😀\"" {
+		t.Errorf("%q, %v", out, failure)
+	}
+}
+
 func TestCall(t *testing.T) {
 	echo := func(v in) (any, error) { return map[string]any{"n": v.N, "text": v.Text}, nil }
 	tests := []struct {

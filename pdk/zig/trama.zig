@@ -125,7 +125,7 @@ pub const Failure = struct {
         try w.objectField("code");
         try w.write(f.code);
         try w.objectField("message");
-        try w.write(f.message);
+        try w.write(brief(f.message));
         if (f.retryable) {
             try w.objectField("retryable");
             try w.write(true);
@@ -141,6 +141,15 @@ pub const Failure = struct {
         try w.endObject();
     }
 };
+
+/// Of a message, the first 4 KiB are sent: one that quotes what was given may be
+/// longer than a host takes.
+fn brief(message: []const u8) []const u8 {
+    var most: usize = 4096;
+    if (message.len <= most) return message;
+    while (most > 0 and message[most] & 0xc0 == 0x80) most -= 1; // a character stays whole
+    return print("{s}...", .{message[0..most]}) catch message[0..most];
+}
 
 /// What the functions of this file fail with. The first names are the codes of
 /// a host's refusals; `Failed` is any other. `failure()` has the whole of it.
@@ -245,11 +254,13 @@ pub fn print(comptime format: []const u8, args: anytype) error{OutOfMemory}![]u8
 }
 
 /// `parse` reads JSON into T as std.json does (which takes a whole number in the
-/// form 1e3, and one in a string), but for a text that is a list of numbers: that
-/// is an error. Of several fields of one name the last counts. If it can't, that is `fail` with the code: "error" for what a service or
-/// the host gave, as it stands; "invalid" for what the caller did.
+/// form 1e3, and one in a string), but for a text that is a list of numbers, which
+/// is an error, and for half of a surrogate pair, which becomes U+FFFD. Of several
+/// fields of one name the last counts. If it can't, that is `fail` with the code:
+/// "error" for what a service or the host gave, as it stands; "invalid" for what
+/// the caller did.
 pub fn parse(comptime T: type, text: []const u8, options: struct { ignore_unknown_fields: bool = true, code: []const u8 = "error" }) Error!T {
-    var scanner = std.json.Scanner.initCompleteInput(allocator, text);
+    var scanner = std.json.Scanner.initCompleteInput(allocator, try wholePairs(text));
     var at: std.json.Diagnostics = .{};
     scanner.enableDiagnostics(&at);
     return readAll(T, &scanner, .{
@@ -264,6 +275,35 @@ pub fn parse(comptime T: type, text: []const u8, options: struct { ignore_unknow
             .message = try print("JSON: {s} at line {d}, column {d}", .{ reason(err), at.getLine(), at.getColumn() }),
         }),
     };
+}
+
+/// `wholePairs` gives JSON with the escape of U+FFFD, which is as long, in place of
+/// those of half a surrogate pair: std.json takes none.
+fn wholePairs(text: []const u8) error{OutOfMemory}![]const u8 {
+    var out: ?[]u8 = null;
+    var at: usize = 0;
+    while (std.mem.findScalarPos(u8, text, at, '\\')) |escape| {
+        const unit = unitAt(text, escape) orelse {
+            at = escape + 2;
+            continue;
+        };
+        at = escape + 6;
+        if (unit & 0xf800 != 0xd800) continue;
+        if (unit < 0xdc00) if (unitAt(text, at)) |next| if (next & 0xfc00 == 0xdc00) {
+            at += 6;
+            continue;
+        };
+        if (out == null) out = try allocator.dupe(u8, text);
+        @memcpy(out.?[escape + 2 ..][0..4], "fffd");
+    }
+    return out orelse text;
+}
+
+/// `unitAt` gives the number of an escape \uXXXX; null: there is none.
+fn unitAt(text: []const u8, at: usize) ?u16 {
+    if (at + 6 > text.len or text[at] != '\\' or text[at + 1] != 'u') return null;
+    for (text[at + 2 ..][0..4]) |c| if (!std.ascii.isHex(c)) return null;
+    return std.fmt.parseInt(u16, text[at + 2 ..][0..4], 16) catch null;
 }
 
 fn readAll(comptime T: type, source: *std.json.Scanner, options: std.json.ParseOptions) !T {
@@ -521,7 +561,6 @@ pub fn config(name: []const u8) ?[]const u8 {
 pub fn log(comptime level: std.log.Level, comptime format: []const u8, args: anytype) void {
     if (!is_wasm) return std.debug.print(format ++ "\n", args);
     const block = store(print(format, args) catch out_of_memory);
-    if (block == 0) return;
     switch (level) {
         .debug => extism.log_debug(block),
         .info => extism.log_info(block),

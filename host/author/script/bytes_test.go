@@ -88,7 +88,7 @@ func TestHalves(t *testing.T) {
 	for _, test := range []struct{ operation, output, failure string }{
 		{"text", all, ""},
 		{"encoded", all, ""},
-		{"json", `"\udc00a😀b\ud83dé\ude00\ud83d"`, ""}, // which is ASCII, as JSON.stringify has it
+		{"json", `"` + all + `"`, ""},
 		{"half", "\ufffd", ""},
 		{"thrown", "", all},
 	} {

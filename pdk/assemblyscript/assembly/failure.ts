@@ -1,5 +1,7 @@
 import { Value } from "./value";
 
+const MAX_MESSAGE = 4096;
+
 /** How an operation fails, and how the host refuses something. */
 export class Failure {
   /** The same call may succeed later. */
@@ -26,10 +28,14 @@ export class Failure {
     return failure;
   }
 
-  /** What error_set gets: JSON, or the plain message of a failure without a code. */
+  /**
+   * What error_set gets: JSON, or the plain message of a failure without a code. Of a message, the first 4096
+   * characters are sent: one that quotes what was given may be longer than a host takes.
+   */
   wire(): string {
-    if (this.code == "" && !this.retryable && this.detail === null) return this.message;
-    const object = Value.object().set("code", this.code == "" ? "error" : this.code).set("message", this.message);
+    const message = this.message.length > MAX_MESSAGE ? this.message.substring(0, MAX_MESSAGE) + "..." : this.message;
+    if (this.code == "" && !this.retryable && this.detail === null) return message;
+    const object = Value.object().set("code", this.code == "" ? "error" : this.code).set("message", message);
     if (this.retryable) object.set("retryable", true);
     if (this.retryAfterMillis > 0) object.set("retry_after_millis", this.retryAfterMillis);
     if (this.detail !== null) object.set("detail", this.detail!);

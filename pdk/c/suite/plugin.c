@@ -186,7 +186,7 @@ TRAMA_EXPORT(sign) {
 TRAMA_EXPORT(settings) {
   trama_json input;
   if (!trama_input_json(&input)) return 1;
-  trama_text key, value;
+  trama_text key, value = {};
   if (!text(input, "key", &key)) return 1;
   trama_log_info("config %.*s", TRAMA_TEXT(key));
   trama_log_warn("config %.*s", TRAMA_TEXT(key));
@@ -195,6 +195,7 @@ TRAMA_EXPORT(settings) {
   trama_write_key(&w, "value");
   if (trama_config(key, &value)) trama_write_text(&w, value);
   else trama_write_null(&w);
+  trama_log_debug("%.*s", TRAMA_TEXT(value));
   trama_write_object_end(&w);
   return trama_output(w.text);
 }

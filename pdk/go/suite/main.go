@@ -12,6 +12,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/trama-run/trama/pdk/abi"
@@ -68,7 +69,7 @@ func answer(output []byte, failure *abi.Error) int32 {
 
 // addUp reads each field by itself, so that its errors name the one.
 func addUp(input []byte) ([]byte, *abi.Error) {
-	if !json.Valid(input) {
+	if !json.Valid(input) || !utf8.Valid(input) {
 		return nil, pdk.Errorf(abi.CodeInvalid, "input: it is not JSON")
 	}
 	var order map[string]json.RawMessage
@@ -246,11 +247,12 @@ func readSetting(in setting) (any, error) {
 	var out struct {
 		Value *string `json:"value"`
 	}
-	if value, ok := pdk.Config(key); ok {
+	value, ok := pdk.Config(key)
+	if ok {
 		out.Value = &value
 	}
-	for _, level := range []string{"info", "warn"} {
-		if err := pdk.Log(level, "config "+key); err != nil {
+	for _, line := range [][2]string{{"info", "config " + key}, {"warn", "config " + key}, {"debug", value}} {
+		if err := pdk.Log(line[0], line[1]); err != nil {
 			return nil, err
 		}
 	}

@@ -93,7 +93,9 @@ export function settings(input) {
   const key = text(input, "key");
   log.info(`config ${key}`);
   log.warn(`config ${key}`);
-  return { value: config(key) ?? null };
+  const value = config(key) ?? null;
+  log.debug(value ?? "");
+  return { value };
 }
 
 export function secret() {

@@ -13,6 +13,8 @@ pub const DENIED: &str = "denied";
 /// The plugin has no form for it, such as an adapter for a kind of message.
 pub const UNSUPPORTED: &str = "unsupported";
 
+const MAX_MESSAGE: usize = 4 << 10;
+
 /// How an operation fails, and how the host refuses something. Flows see its
 /// fields on their error port; `retryable` lets the host try again.
 ///
@@ -64,14 +66,21 @@ impl Error {
     }
 
     /// What Extism's error_set gets: JSON in the shape of `abi.Error`, or the
-    /// plain message of an error without a code.
+    /// plain message of an error without a code. Of a message, the first 4 KiB
+    /// are sent: one that quotes what was given may be longer than a host takes.
     pub(crate) fn wire(&self) -> String {
+        let mut message = self.message.clone();
+        if message.len() > MAX_MESSAGE {
+            let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            message.truncate(end);
+            message.push_str("...");
+        }
         if self.code.is_empty() && !self.retryable && self.detail.is_none() {
-            return self.message.clone();
+            return message;
         }
         let mut object = Object::new();
         object.insert("code", if self.code.is_empty() { ERROR } else { self.code.as_str() });
-        object.insert("message", self.message.as_str());
+        object.insert("message", message);
         if self.retryable {
             object.insert("retryable", true);
         }

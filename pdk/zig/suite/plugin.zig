@@ -149,7 +149,9 @@ export fn settings() i32 {
 fn setting(in: anytype) !struct { value: ?[]const u8 } {
     std.log.info("config {s}", .{in.key});
     std.log.warn("config {s}", .{in.key});
-    return .{ .value = trama.config(in.key) };
+    const value = trama.config(in.key);
+    trama.log(.debug, "{s}", .{value orelse ""});
+    return .{ .value = value };
 }
 
 export fn secret() i32 {

@@ -18,6 +18,7 @@ export fn setting() i32 {
     const value = trama.config(trama.input()) orelse
         return trama.failWith(trama.fail(.{ .code = "none", .message = "no such setting" }));
     std.log.info("setting {s}", .{value});
+    trama.log(.warn, "", .{});
     return trama.output(value);
 }
 

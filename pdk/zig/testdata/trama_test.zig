@@ -65,6 +65,30 @@ test "a text is never a list of numbers" {
     try written("[{\"a\":\"\u{fffd}\"},\"\u{fffd}\"]", .{ .{ .a = bad }, std.json.Value{ .string = bad } });
 }
 
+test "half of a surrogate pair is U+FFFD" {
+    for ([_][2][]const u8{
+        .{ "a\\ud83d", "a\u{fffd}" },
+        .{ "\\uDE00\\ud83d", "\u{fffd}\u{fffd}" },
+        .{ "\\ud83d\\ud83d\\ude00", "\u{fffd}😀" },
+        .{ "\\ud83d\\u0041\\ud7ff\\ue000", "\u{fffd}A\u{d7ff}\u{e000}" },
+        .{ "\\\\ud83d\\\\\\ud83d", "\\ud83d\\\u{fffd}" },
+    }) |case| {
+        const text = try trama.print("{{\"{s}\":\"{s}\"}}", .{ case[0], case[0] });
+        const got = try trama.parse(std.json.Value, text, .{});
+        try equal(case[1], got.object.get(case[1]).?.string);
+    }
+    for ([_][]const u8{ "\"\\ud83\"", "\"\\ud83g\"", "\"\\ud83d", "\"\\", "\"\\u" }) |wrong|
+        try std.testing.expectError(error.Failed, trama.parse([]const u8, wrong, .{}));
+}
+
+test "of a message the first 4 KiB are sent" {
+    var long: [4097]u8 = @splat('x');
+    @memcpy(long[4095..], "é");
+    const message = (try trama.parse(struct { message: []const u8 }, try trama.stringify(trama.Failure{ .code = "odd", .message = &long }), .{})).message;
+    try equal(try trama.print("{s}...", .{long[0..4095]}), message);
+    try written(try trama.print("{{\"code\":\"odd\",\"message\":\"{s}\"}}", .{long[0..4095]}), trama.Failure{ .code = "odd", .message = long[0..4095] });
+}
+
 test "outside WebAssembly there is no host, which is said" {
     try std.testing.expectError(error.Failed, trama.httpSend(.{ .url = "/" }));
     try equal("no_host", trama.failure().code);
@@ -91,9 +115,9 @@ test "what is JSON and what is none" {
         "[[],{},\"\",0,[{}]]", "null",
     }) |text| _ = try trama.parse(std.json.Value, text, .{});
     for ([_][]const u8{
-        "",         " ",      "[1,]",        "{\"a\":1,}", "{a:1}",        "[1 2]",            "[1}",     "]",              "\"a",       "\"\\x41\"",
-        "\"\x00\"", "\"\t\"", "\"\\ud83d\"", "\"\xff\"",   "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "01",      "1.",             ".5",        "1e",
-        "+1",       "NaN",    "truefalse",   "nul",        "true false",   "{} {}",            "// c\n1", "\xef\xbb\xbf{}", "{\"a\":1]", &@as([20000]u8, @splat('[')),
+        "",         " ",         "[1,]",     "{\"a\":1,}",   "{a:1}",            "[1 2]",   "[1}",            "]",         "\"a",                        "\"\\x41\"",
+        "\"\x00\"", "\"\t\"",    "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "01",      "1.",             ".5",        "1e",                         "+1",
+        "NaN",      "truefalse", "nul",      "true false",   "{} {}",            "// c\n1", "\xef\xbb\xbf{}", "{\"a\":1]", &@as([20000]u8, @splat('[')),
     }) |text| try std.testing.expectError(error.Failed, trama.parse(std.json.Value, text, .{}));
 }
 

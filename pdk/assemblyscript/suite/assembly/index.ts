@@ -127,7 +127,9 @@ export function settings(): i32 {
   const key = asked.value.get("key").text;
   log.info("config " + key);
   log.warn("config " + key);
-  return reply(Value.object().set("value", config(key)));
+  const value = config(key);
+  log.debug(value === null ? "" : value);
+  return reply(Value.object().set("value", value));
 }
 
 export function secret(): i32 {

@@ -144,8 +144,7 @@ static JSValue host_log(JSContext *ctx, JSValueConst this, int argc, JSValueCons
     const char *text = text_of(ctx, &length, argv[1]);
     if (!level || !text)
         return JS_EXCEPTION;
-    // A block holds one byte at least. The host frees it.
-    uint64_t block = length > 0 ? block_of(text, length) : block_of(" ", 1);
+    uint64_t block = block_of(text, length); // which the host frees; 0 for an empty line
     switch (level[0]) {
     case 'd': log_debug(block); break;
     case 'w': log_warn(block); break;
@@ -529,6 +528,84 @@ static void *resize(JSRuntime *runtime, void *opaque, void *bytes, size_t size)
     return NULL;
 }
 
+// unit_at gives the number of an escape \uXXXX, or -1.
+static int unit_at(const char *text, const char *end)
+{
+    int unit = 0;
+    if (end - text < 6 || text[0] != '\\' || text[1] != 'u')
+        return -1;
+    for (int i = 2; i < 6; i++) {
+        int c = text[i], small = c | 0x20;
+        if (c >= '0' && c <= '9')
+            unit = unit << 4 | (c - '0');
+        else if (small >= 'a' && small <= 'f')
+            unit = unit << 4 | (small - 'a' + 10);
+        else
+            return -1;
+    }
+    return unit;
+}
+
+// whole_pairs writes U+FFFD in place of the escapes of half a surrogate pair, in
+// JSON, which QuickJS-NG would take in and put out. It gives what length is left.
+static size_t whole_pairs(char *text, size_t length)
+{
+    char *end = text + length, *at = text;
+    char *from = text, *to = text; // what stands from there goes there
+    while ((at = memchr(at, '\\', end - at))) {
+        int unit = unit_at(at, end);
+        if (unit < 0) {
+            at += end - at > 1 ? 2 : 1;
+            continue;
+        }
+        bool half = (unit & 0xf800) == 0xd800;
+        if (half && unit < 0xdc00 && (unit_at(at + 6, end) & ~0x3ff) == 0xdc00) {
+            at += 12;
+            continue;
+        }
+        if (half) {
+            memmove(to, from, at - from);
+            to += at - from;
+            memcpy(to, "\xef\xbf\xbd", 3);
+            to += 3;
+            from = at + 6;
+        }
+        at += 6;
+    }
+    if (to != from)
+        memmove(to, from, end - from);
+    return to - text + (end - from);
+}
+
+// valid_utf8 gives how many of the bytes are UTF-8, up to the first that is not.
+static size_t valid_utf8(const char *text, size_t length)
+{
+    const uint8_t *at = (const uint8_t *)text, *end = at + length;
+    while (at < end) {
+        uint64_t word;
+        for (; end - at >= 8 && (memcpy(&word, at, 8), (word & 0x8080808080808080) == 0); at += 8)
+            ;
+        if (at == end)
+            break;
+        // How many bytes follow, and the bounds of the first of them (Unicode, table 3-7).
+        uint8_t c = *at, least = 0x80, most = 0xbf;
+        int more = c < 0x80 ? 0 : c < 0xc2 ? -1 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : -1;
+        switch (c) {
+        case 0xe0: least = 0xa0; break;
+        case 0xed: most = 0x9f; break;
+        case 0xf0: least = 0x90; break;
+        case 0xf4: most = 0x8f; break;
+        }
+        if (more < 0 || end - at <= more || (more > 0 && (at[1] < least || at[1] > most)))
+            break;
+        for (int i = 2; i <= more; i++)
+            if ((at[i] & 0xc0) != 0x80)
+                return (size_t)(at - (const uint8_t *)text);
+        at += 1 + more;
+    }
+    return (size_t)(at - (const uint8_t *)text);
+}
+
 // input_of gives the call's input: a Uint8Array of these bytes, or a value of
 // JSON.
 static JSValue input_of(JSContext *ctx, bool raw)
@@ -539,8 +616,9 @@ static JSValue input_of(JSContext *ctx, bool raw)
         return JS_ThrowOutOfMemory(ctx);
     if (raw)
         return JS_NewUint8Array(ctx, (uint8_t *)text, length, resize, NULL, false);
-    text[length] = 0;
-    JSValue input = JS_ParseJSON(ctx, text, length, "input");
+    size_t valid = valid_utf8(text, length), whole = whole_pairs(text, length);
+    text[whole] = 0;
+    JSValue input = valid < length ? JS_ThrowSyntaxError(ctx, "byte %zu is not UTF-8", valid) : JS_ParseJSON(ctx, text, whole, "input");
     if (!bulk.input)
         free(text);
     return input;
@@ -564,6 +642,8 @@ static int finish_with(JSContext *ctx, JSValue value, bool raw)
     const char *output = JS_IsException(text) ? NULL : text_of(ctx, &length, text);
     if (!output)
         return fail(ctx, JS_NewString(ctx, "output"));
+    if (!raw)
+        length = whole_pairs((char *)output, length);
     int code = finish(output, length);
     if (!bulk.input) {
         JS_FreeCString(ctx, output);

@@ -149,6 +149,10 @@
 
   // ---- errors
 
+  // brief gives what is sent of a message: one that quotes what was given may be
+  // longer than a host takes.
+  const brief = (message) => (message.length > 4096 ? `${message.slice(0, 4096).toWellFormed()}...` : message);
+
   // report gives what error_set gets for something thrown: the JSON of an
   // abi.Error, the text that was thrown, or undefined for nothing. cause is
   // "input" or "output" where that could not be read or written, and the
@@ -161,25 +165,26 @@
         message: 'the plugin ran out of memory; ask for more in the manifest, such as "limits": {"memory_bytes": 134217728}',
       });
     }
-    if (cause === "input") return stringify({ code: "invalid", message: `input: ${thrown.message}` });
-    if (cause === "output") return stringify({ code: "bad_output", message: `output: ${thrown.message}` });
-    if (thrown === undefined || typeof thrown === "string") return thrown;
+    if (cause === "input") return stringify({ code: "invalid", message: brief(`input: ${thrown.message}`) });
+    if (cause === "output") return stringify({ code: "bad_output", message: brief(`output: ${thrown.message}`) });
+    if (thrown === undefined) return thrown;
+    if (typeof thrown === "string") return brief(thrown);
     if (typeof thrown === "object" && thrown !== null) {
       const { code, message, retryable, retryAfterMillis, retry_after_millis = retryAfterMillis, detail } = thrown;
       if (typeof code === "string" && /^[a-z][a-z0-9_]*$/.test(code)) {
         const wait = Number.isSafeInteger(retry_after_millis) && retry_after_millis > 0;
         return stringify({
           code,
-          message: String(message ?? ""),
+          message: brief(String(message ?? "")),
           retryable: retryable === true || undefined,
           retry_after_millis: wait ? retry_after_millis : undefined,
           detail,
         });
       }
     }
-    if (!(thrown instanceof Error)) return stringify({ code: "error", message: text(thrown) });
+    if (!(thrown instanceof Error)) return stringify({ code: "error", message: brief(text(thrown)) });
     const { name, message, stack } = thrown;
-    const title = name === "Error" && message ? String(message) : String(thrown);
+    const title = brief(name === "Error" && message ? String(message) : String(thrown));
     if (typeof stack !== "string" || !places) return stringify({ code: "error", message: title });
     const detail = trace(stack);
     const { file, line, column } = detail;

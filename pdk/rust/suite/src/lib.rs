@@ -98,7 +98,9 @@ fn settings(input: Value) -> Result<Value, Error> {
     let key = text(&input, "key")?;
     log::info(&format!("config {}", key));
     log::warn(&format!("config {}", key));
-    Ok(json!({ "value": config(key) }))
+    let value = config(key);
+    log::debug(value.as_deref().unwrap_or(""));
+    Ok(json!({ "value": value }))
 }
 
 fn secret(_: Value) -> Result<Value, Error> {
