@@ -39,6 +39,7 @@ func (fs *Faults) checkAsked(m abi.Manifest) {
 		}
 	}
 	ask("capabilities.kv_bytes", grant.Grant{KV: grant.Size(m.Capabilities.KVBytes)})
+	fs.checkSettings(m, ask)
 	const longest = int64(24 * time.Hour / time.Millisecond) // past all that is given, and no overflow
 	l := m.Limits
 	for _, limit := range []struct {

@@ -3,8 +3,12 @@ package plugin
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/host/schema"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -16,13 +20,7 @@ func Unfit(m abi.Manifest, settings map[string]string) string {
 	if m.Kind == abi.KindChannel || len(m.Config) == 0 {
 		return ""
 	}
-	decoder := json.NewDecoder(bytes.NewReader(m.Config))
-	decoder.UseNumber()
-	var document any
-	if err := decoder.Decode(&document); err != nil {
-		return "the manifest's schema is no JSON: " + err.Error()
-	}
-	fits, err := schema.Compile(document)
+	fits, err := settingsSchema(m)
 	if err != nil {
 		return "the manifest's schema: " + err.Error()
 	}
@@ -35,4 +33,40 @@ func Unfit(m abi.Manifest, settings map[string]string) string {
 		wrong = append(wrong, strings.TrimSpace(strings.TrimPrefix(v.Pointer, "#")+" "+v.Message))
 	}
 	return strings.Join(wrong, "; ")
+}
+
+func settingsSchema(m abi.Manifest) (*schema.Schema, error) {
+	decoder := json.NewDecoder(bytes.NewReader(m.Config))
+	decoder.UseNumber()
+	var document any
+	if err := decoder.Decode(&document); err != nil {
+		return nil, err
+	}
+	return schema.Compile(document)
+}
+
+// checkSettings reports a schema of settings that can't be read, and settings
+// that no grant could give.
+func (fs *Faults) checkSettings(m abi.Manifest, ask func(path string, g grant.Grant)) {
+	if m.Kind == abi.KindChannel || len(m.Config) == 0 {
+		return
+	}
+	if _, err := settingsSchema(m); err != nil {
+		fs.report("config", "not a JSON Schema: %v", err)
+		return
+	}
+	for i, key := range grant.RequiredConfig(m) {
+		ask(fmt.Sprintf("config.required.%d", i), grant.Grant{Config: map[string]string{key: ""}})
+	}
+	var named struct {
+		Properties map[string]struct{ Type any }
+	}
+	if json.Unmarshal(m.Config, &named) != nil {
+		return // a schema of another shape
+	}
+	for _, key := range slices.Sorted(maps.Keys(named.Properties)) {
+		if t := named.Properties[key].Type; t != nil && t != "string" {
+			*fs = append(*fs, Fault{[]string{"config", "properties", key, "type"}, "a setting is a text: want string, with a pattern or an enum where not every text will do"})
+		}
+	}
 }

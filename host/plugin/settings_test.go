@@ -58,3 +58,21 @@ func TestSettings(t *testing.T) {
 		t.Errorf("of a channel adapter's grant it is wanted: %s %q", wrong, grant.RequiredConfig(channel))
 	}
 }
+
+// TestSettingsSchema: settings that nobody could give are faults of a manifest.
+func TestSettingsSchema(t *testing.T) {
+	for config, want := range map[string]string{
+		`7`:                       "config: not a JSON Schema: ",
+		`{"type":"strin"}`:        "config: not a JSON Schema: at #/type: want one of",
+		`{"required":"currency"}`: "config: not a JSON Schema: at #/required",
+		`{"required":["a",""]}`:   `config.required[1]: no grant can give it: config: "" is not a setting's name`,
+		`{"properties":{"a.b":{"type":"integer"},"c":{"type":["string"]},"d":{},"e":{"type":"string"}}}`: "config.properties.a.b.type: a setting is a text: want string, with a pattern or an enum where not every text will do; config.properties.c.type: ",
+		`true`: "",
+		`{"properties":{"e":{"enum":["x"]}},"required":["e"]}`: "",
+	} {
+		_, err := ParseManifest([]byte(`{"name":"acme","version":"1.0.0","abi":1,"kind":"connector","config":` + config + `}`))
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), "manifest: "+want) {
+			t.Errorf("%s: %v; want %s", config, err, want)
+		}
+	}
+}

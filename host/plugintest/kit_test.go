@@ -70,8 +70,6 @@ func TestKitFinds(t *testing.T) {
 			"schemas: $.operations[0].input: operation copy has no schema", "schemas authority oversized"},
 		{"a schema that can't be read", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {type: words}, examples: [{input: 1, output: 1}]}]`,
 			"schemas: $.operations[0].output:", "schemas authority oversized"},
-		{"a setting that is no text", "portable", `config: {properties: {rate: {type: integer}, name: {type: string}}}` + "\n" + `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
-			"schemas: $.config.properties.rate: the setting rate is a text", "schemas authority oversized"},
 		{"no example", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}}]`,
 			"examples: $.operations[0].examples: operation copy has no example", "examples authority oversized"},
 		{"an example without an end", "portable", `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}, {input: 1}]}]`,

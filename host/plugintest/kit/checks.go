@@ -3,7 +3,6 @@ package kit
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,25 +39,8 @@ func (k *kit) schemas() error {
 		if _, err := compile(k.Manifest.Config); err != nil {
 			k.find("$.config", "write a JSON Schema of draft 2020-12, which refers to its own parts alone", "%v", err)
 		}
-		k.texts()
 	}
 	return nil
-}
-
-// texts looks for settings that nobody can give: but for a channel's, they are
-// texts.
-func (k *kit) texts() {
-	var schema struct {
-		Properties map[string]struct{ Type any }
-	}
-	if k.Manifest.Kind == abi.KindChannel || json.Unmarshal(k.Manifest.Config, &schema) != nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
-		if t := schema.Properties[name].Type; t != nil && t != "string" {
-			k.find("$.config.properties."+name, "give it the type string, with a pattern or an enum where not every text will do", "the setting %s is a text, as all that a grant gives, and its schema wants another type", name)
-		}
-	}
 }
 
 func compile(data json.RawMessage) (*schema.Schema, error) {
