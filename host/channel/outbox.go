@@ -71,7 +71,7 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	if reason := unwanted(who, at, out); reason != nil {
 		return cancelled(reason), nil
 	}
-	sent, failure := c.deliver(ctx, c.config.Catalog().Snapshot().Channels[channel], to, out, who.Heard[channel])
+	sent, failure := c.deliver(ctx, c.config.Catalog().Snapshot().Channels[channel], to, out, who.Heard[at])
 	if failure != nil || sent.MessageID == "" {
 		return outbox.Outcome{Rest: rest(failure)}, failure
 	}

@@ -111,8 +111,9 @@ type Contact struct {
 	LastSeen  time.Time `json:"last_seen"`
 	// Merged is when another contact became this one last; zero: none has.
 	Merged time.Time `json:"merged,omitzero"`
-	// Heard says when the contact wrote last, by channel.
-	Heard map[string]time.Time `json:"heard,omitempty"`
+	// Heard says when the contact wrote last, by address and its own clock:
+	// services count their windows so.
+	Heard map[Key]time.Time `json:"heard,omitempty"`
 	// Vars are the variables that flows set, Tags the tags.
 	Vars map[string]any `json:"vars,omitempty"`
 	Tags []string       `json:"tags,omitempty"`
@@ -159,7 +160,7 @@ const (
 	FieldLanguage = "language"
 	FieldOptIn    = "opt_in" // "in", "out" or "unknown", of the conversation's address
 	FieldBlocked  = "blocked"
-	// FieldHeardAt is when the contact wrote last on the conversation's channel, as
+	// FieldHeardAt is when the contact wrote last from the conversation's address, as
 	// RFC 3339 has it; null if never. Services count their windows from it.
 	FieldHeardAt = "heard_at"
 )

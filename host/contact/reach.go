@@ -57,9 +57,10 @@ func (c Contact) OptOf(at Key) string {
 }
 
 // SetOpt says whether an address may be written to; it keeps since when what
-// was known before.
+// was known before. A channel takes back no "out" but its own: that somebody
+// lets a bot in again does not undo what the contact has told people or flows.
 func (c *Contact) SetOpt(at Key, state, by string, now time.Time) {
-	if state == c.OptOf(at) {
+	if state == c.OptOf(at) || by == ByChannel && state != abi.OptOut && c.OptOf(at) == abi.OptOut && c.Opts[at].By != ByChannel {
 		return
 	}
 	c.Opts = maps.Clone(c.Opts)
@@ -81,17 +82,21 @@ func CheckOpt(state string) error {
 	return nil
 }
 
-// Hear takes in that the contact wrote on a channel.
-func (c *Contact) Hear(channel string, at time.Time) {
-	if at.After(c.LastSeen) {
-		c.LastSeen = at
+// Hear takes in that the contact wrote from an address, at an instant, which
+// came in at another: a service may deliver a day later.
+func (c *Contact) Hear(from Key, written, received time.Time) {
+	if received.After(c.LastSeen) {
+		c.LastSeen = received
 	}
-	if at.After(c.Heard[channel]) {
+	if received.Before(written) {
+		written = received // the service's clock is ahead
+	}
+	if written.After(c.Heard[from]) {
 		c.Heard = maps.Clone(c.Heard)
 		if c.Heard == nil {
-			c.Heard = map[string]time.Time{}
+			c.Heard = map[Key]time.Time{}
 		}
-		c.Heard[channel] = at
+		c.Heard[from] = written
 	}
 }
 
@@ -190,8 +195,8 @@ func (c *Contact) Merge(other Contact) (conflicts []Conflict) {
 	if other.LastSeen.After(c.LastSeen) {
 		c.LastSeen = other.LastSeen
 	}
-	for channel, at := range other.Heard {
-		c.Hear(channel, at)
+	for from, at := range other.Heard {
+		c.Hear(from, at, at)
 	}
 	c.WithHuman = c.WithHuman || other.WithHuman
 	if c.Blocked == nil {

@@ -22,7 +22,7 @@ func (c Contact) ScopeAt(at Key) map[string]any {
 	}
 	channel, address, err := at.Split()
 	if err != nil {
-		channel, address = c.Channel, c.Address
+		at, channel, address = c.Key(), c.Channel, c.Address
 	}
 	scope[FieldChannel] = channel
 	scope[FieldAddress] = address.Path
@@ -33,7 +33,7 @@ func (c Contact) ScopeAt(at Key) map[string]any {
 	scope[FieldOptIn] = c.OptOf(at)
 	scope[FieldBlocked] = c.Blocked != nil
 	scope[FieldHeardAt] = nil
-	if heard, ok := c.Heard[channel]; ok {
+	if heard, ok := c.Heard[at]; ok {
 		scope[FieldHeardAt] = heard.UTC().Format(time.RFC3339Nano)
 	}
 	return scope

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/deadletter"
 	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
@@ -96,7 +97,7 @@ func (c *conversation) consume(j *journey, letters ...letter) {
 			c.contact.Choices = nil
 		}
 		if c.wrote = l.Unit.Message != nil; c.wrote {
-			c.contact.Hear(c.channelOf(l), l.Received)
+			c.hear(l)
 		}
 		if c.wrote || l.Start != nil {
 			c.talks(j, c.at(l))
@@ -104,6 +105,20 @@ func (c *conversation) consume(j *journey, letters ...letter) {
 		c.news(l)
 	}
 	c.talks(j, c.place)
+}
+
+// hear takes in that the contact wrote: from the address, and from those that
+// its adapter says are surely the same.
+func (c *conversation) hear(l letter) {
+	written := l.Received
+	if l.Unit.TimeMillis > 0 {
+		written = time.UnixMilli(l.Unit.TimeMillis).UTC()
+	}
+	c.contact.Hear(c.at(l), written, l.Received)
+	channel := c.channelOf(l)
+	for _, also := range l.Unit.Also {
+		c.contact.Hear(contact.KeyOf(channel, also), written, l.Received)
+	}
 }
 
 // postpone keeps a start until the present run has ended.

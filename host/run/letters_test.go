@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/run/mail"
@@ -115,5 +116,27 @@ func TestUnreadableAlone(t *testing.T) {
 	r.work()
 	if failed := r.records()[0]; failed.ID != started.Runs["order"] || failed.Status != engine.Failed || !strings.Contains(failed.Error.Message, "flow order version 7") {
 		t.Errorf("the record says %s %s %+v", failed.ID, failed.Status, failed.Error)
+	}
+}
+
+// TestHeard: what came late is heard when it was written, and from the address
+// that it came from, with those that are surely the same.
+func TestHeard(t *testing.T) {
+	r := newRig(t, echoing)
+	written := r.now.Add(-30 * time.Hour)
+	var b store.Batch
+	unit := abi.Unit{ID: "late", From: abi.Address{Scheme: "p", Path: "1"}, TimeMillis: written.UnixMilli(), Message: &abi.Message{Type: abi.MessageText, Text: "hi"}, Also: []abi.Address{{Scheme: "p", Path: "one"}}}
+	if err := mail.Post(&b, "wa/p:1", mail.Letter{Unit: unit}, r.now); err != nil {
+		t.Fatal(err)
+	}
+	r.commit(&b)
+	r.work()
+	r.says("wa/p:2", "hi")
+	if _, err := r.merge("wa/p:1", "wa/p:2", false); err != nil {
+		t.Fatal(err)
+	}
+	c := r.known()["wa/p:1"]
+	if len(c.Heard) != 3 || !c.Heard["wa/p:1"].Equal(written) || !c.Heard["wa/p:one"].Equal(written) || !c.Heard["wa/p:2"].Equal(r.now) {
+		t.Errorf("heard %v, want at %v and of wa/p:2 at %v", c.Heard, written, r.now)
 	}
 }

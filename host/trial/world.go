@@ -185,7 +185,7 @@ func (w *World) meet(ctx context.Context, c Case) error {
 		if err != nil {
 			return fmt.Errorf("user: heard_at: %q is no instant: write it with its zone, as 2026-01-05T12:00:00Z", text)
 		}
-		who.Hear(channel, at)
+		who.Hear(w.who, at, at)
 	}
 	data, err := json.Marshal(who)
 	if err != nil {
