@@ -60,7 +60,7 @@ func writeGo(m abi.Manifest, o Options, types []*named) ([]byte, error) {
 		return nil, err
 	}
 	var imports string
-	for _, library := range []string{"encoding/json", "fmt"} {
+	for _, library := range []string{"encoding/json", "fmt", "maps", "slices"} {
 		used := func(id *ast.Ident) bool { return id.Name == path.Base(library) }
 		if slices.ContainsFunc(file.Unresolved, used) {
 			imports += strconv.Quote(library) + "\n"
@@ -98,9 +98,9 @@ func boundRead(data []byte, fields any, names ...string) (others map[string]json
 `},
 	{"boundRest", `// boundRest reads the other fields of an object, of which nil is none.
 func boundRest[T any](others map[string]json.RawMessage) (rest map[string]T, err error) {
-	for name, data := range others {
+	for _, name := range slices.Sorted(maps.Keys(others)) { // the same error each time
 		var value T
-		if err := json.Unmarshal(data, &value); err != nil {
+		if err := json.Unmarshal(others[name], &value); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if rest == nil {
@@ -109,6 +109,14 @@ func boundRest[T any](others map[string]json.RawMessage) (rest map[string]T, err
 		rest[name] = value
 	}
 	return rest, nil
+}
+`},
+	{"boundNone", `// boundNone refuses other fields of an object.
+func boundNone(others map[string]json.RawMessage) error {
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unknown field %q", slices.Min(slices.Collect(maps.Keys(others)))) // the same each time
 }
 `},
 	{"boundNulls", `// boundNulls gives the names at which an object has null.
@@ -239,7 +247,7 @@ func goReader(n *named, rest string, nulls []string) string {
 		fmt.Fprintf(&b, "\tif v.nulls, err = boundNulls(data, %s); err != nil {\n\t\treturn err\n\t}\n", strings.Join(nulls, ", "))
 	}
 	if rest == "" {
-		b.WriteString("\tfor name := range others {\n\t\treturn fmt.Errorf(\"unknown field %q\", name)\n\t}\n\treturn nil\n}\n")
+		b.WriteString("\treturn boundNone(others)\n}\n")
 	} else {
 		fmt.Fprintf(&b, "\tv.%s, err = boundRest[%s](others)\n\treturn err\n}\n", rest, goUse(n.others()))
 	}
