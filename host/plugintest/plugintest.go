@@ -138,6 +138,9 @@ type Call struct {
 type Outcome struct {
 	Output []byte
 	Error  *abi.Error // nil: it succeeded
+	// Said is what the plugin set as its error, of which Error is what a host
+	// reads.
+	Said string
 	// Kind says how a call failed that did.
 	Kind sandbox.Kind
 	// Requests are those that went out, with secrets shown as <secret:name>.
@@ -258,7 +261,7 @@ func (a *attempt) end(ctx context.Context) (Outcome, error) {
 		if failure.Detail != nil {
 			failure.Detail = json.RawMessage(a.scope.Redact(string(failure.Detail)))
 		}
-		out.Error, out.Kind = &failure, failed.Kind
+		out.Error, out.Kind, out.Said = &failure, failed.Kind, a.scope.Redact(failed.Said)
 	case a.err != nil:
 		return out, a.err
 	default:

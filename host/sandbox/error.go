@@ -53,6 +53,7 @@ type Error struct {
 	Export string     // the function called; empty outside of calls
 	Limit  string     // the limit's key, for KindLimit and time-outs by it
 	Err    *abi.Error // code, message, retryable and detail
+	Said   string     // what a plugin passed to error_set, for KindGuest: Err is what was read of it
 
 	cause error
 }
@@ -128,6 +129,7 @@ func (e *Error) because(cause error) *Error {
 // or plain text.
 func guestError(text string) *Error {
 	e := newError(KindGuest, "%s", strings.ToValidUTF8(text, "\uFFFD"))
+	e.Said = text
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		var said abi.Error
 		if json.Unmarshal([]byte(text), &said) == nil && said.Code+said.Message != "" {

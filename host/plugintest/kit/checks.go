@@ -3,6 +3,7 @@ package kit
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func (k *kit) examples() error {
 			return err
 		}
 		if r.Outcome.Error != nil {
-			k.failures = append(k.failures, failure{c.Operation, r.Outcome.Error, r.Outcome.Kind})
+			k.failures = append(k.failures, failure{c.Operation, r.Outcome.Error, r.Outcome.Kind, r.Outcome.Said})
 		}
 		k.outcomes = append(k.outcomes, r)
 		if len(r.Differences) == 0 {
@@ -225,6 +226,25 @@ func shapeless(message string) bool {
 	return err == nil && (isObject || isList)
 }
 
+// unreadOf looks at an error as the plugin said it: at its code, which is nil of
+// plain text, and at the names of fields that no error has.
+func unreadOf(said string) (code *string, unread []string) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal([]byte(said), &fields) != nil || fields == nil {
+		return nil, nil
+	}
+	code = new(string)
+	if json.Unmarshal(fields["code"], code) != nil {
+		*code = ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.Contains([]string{"code", "message", "retryable", "retry_after_millis", "detail"}, name) {
+			unread = append(unread, name)
+		}
+	}
+	return code, unread
+}
+
 // errors looks at all errors that the checks before have seen.
 func (k *kit) errors() error {
 	seen := map[string]bool{}
@@ -233,6 +253,7 @@ func (k *kit) errors() error {
 			continue
 		}
 		seen[f.export+f.err.Code+f.err.Message] = true
+		code, unread := unreadOf(f.said)
 		switch {
 		case strings.HasSuffix(f.err.Message, sandbox.Silent):
 			k.find(f.export, "set an error before it returns what is not 0", "%s", f.err.Message)
@@ -242,6 +263,10 @@ func (k *kit) errors() error {
 			k.find(f.export, `give error_set {"code": "not_found", "message": "a sentence"}, or plain text`, "an error is JSON, and not of the shape of errors, so people get all of it to read: %s", brieflyQuoted(f.err.Message))
 		case f.err.Code == abi.CodeBadOutput && strings.HasPrefix(f.err.Message, "output: "): // the PDK's word
 			k.find(f.export, "give what JSON has: no NaN and no infinity, and nothing that contains itself", "what it gave for some input could not be written as JSON: %s", brieflyQuoted(f.err.Message))
+		case code != nil && *code == "":
+			k.find(f.export, "use a word such as not_found, which a flow can branch on", "an error has no code: %s", brieflyQuoted(f.err.Message))
+		case len(unread) > 0:
+			k.find(f.export, "an error has code, message, retryable, retry_after_millis and detail", "an error has the field %q, which no host reads: %s", unread[0], brieflyQuoted(f.err.Message))
 		case slices.Contains(ofHost, f.err.Code):
 			k.find(f.export, "use a word of the plugin's own, such as not_found", "the code %q of an error is what the host says of a plugin", strings.TrimPrefix(f.err.Code, "plugin_"))
 		case !codePattern.MatchString(f.err.Code):

@@ -102,6 +102,7 @@ type failure struct {
 	export string
 	err    *abi.Error
 	kind   sandbox.Kind
+	said   string // that it was read from
 }
 
 func (k *kit) find(where, remedy, format string, args ...any) {
@@ -127,7 +128,7 @@ func (k *kit) call(c plugintest.Call) (plugintest.Outcome, error) {
 	k.calls++
 	out, err := k.Call(k.ctx, c)
 	if err == nil && out.Error != nil {
-		k.failures = append(k.failures, failure{c.Export, out.Error, out.Kind})
+		k.failures = append(k.failures, failure{c.Export, out.Error, out.Kind, out.Said})
 	}
 	return out, err
 }
