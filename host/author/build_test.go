@@ -252,3 +252,17 @@ func TestNativeTests(t *testing.T) {
 		}
 	}
 }
+
+// TestReplaceSays: what can't be written is called by its own name, not by that
+// of a file beside it.
+func TestReplaceSays(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		dir:                                dir + ": it is a directory; name a file",
+		filepath.Join(dir, "no", "a.wasm"): filepath.Join(dir, "no", "a.wasm") + ": no such file or directory",
+	} {
+		if err := author.Replace(path, nil); err == nil || err.Error() != "write "+want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -30,7 +30,11 @@ func Unfit(m abi.Manifest, settings map[string]string) string {
 	}
 	var wrong []string
 	for _, v := range fits.Check(value) {
-		wrong = append(wrong, strings.TrimSpace(strings.TrimPrefix(v.Pointer, "#")+" "+v.Message))
+		text := v.Message
+		if key, of := strings.CutPrefix(v.Pointer, "#/"); of {
+			text = key + ": " + text
+		}
+		wrong = append(wrong, text)
 	}
 	return strings.Join(wrong, "; ")
 }

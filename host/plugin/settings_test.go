@@ -33,7 +33,7 @@ func TestSettings(t *testing.T) {
 		remedy   string
 	}{
 		{"a required one is missing", nil, "the setting rate", `config: {rate: "..."}`},
-		{"it has another form", map[string]string{"rate": "seven"}, "/rate", "change config on the line of adder in grants.yaml"},
+		{"it has another form", map[string]string{"rate": "seven"}, "rate: ", "change config on the line of adder in grants.yaml"},
 		{"one is misspelt", map[string]string{"rate": "7", "rat": "8"}, "'rat' not allowed", "change config on the line of adder in grants.yaml"},
 		{"they fit", map[string]string{"rate": "7"}, "", ""},
 	} {
@@ -47,7 +47,7 @@ func TestSettings(t *testing.T) {
 				}
 				return
 			}
-			if s.State != StatePending || !strings.Contains(s.Reason, test.reason) || !strings.Contains(s.Remedy, test.remedy) {
+			if s.State != StatePending || !strings.Contains(s.Reason, test.reason) || !strings.HasSuffix(s.Remedy, " --config NAME=VALUE") || !strings.Contains(s.Remedy, test.remedy) {
 				t.Errorf("%s, reason %q, remedy %q", s.State, s.Reason, s.Remedy)
 			}
 		})

@@ -167,6 +167,9 @@ func (p *plugin) status(file string) Status {
 	case p.decision.Status != grant.Granted:
 		s.State, s.Reason = StatePending, p.decision.Reason
 		s.Remedy = p.decision.Remedy + "  and confirm with: trama apply DIR; or run: trama plugin grant " + p.manifest.Name
+		if wrong := Unfit(p.manifest, nil); wrong != "" {
+			s.Remedy += " --config NAME=VALUE"
+		}
 		if p.signature.State == seal.Trusted {
 			s.Remedy += " (with --signer for whatever " + p.signature.Signer + " signs)"
 		}
