@@ -26,33 +26,34 @@ type Measured struct {
 }
 
 // Measure repeats a call for a span of time, once at least, after some calls
-// that don't count.
+// that don't count; these, and those whose garbage is counted, take no longer
+// than the span either.
 func (p *Plugin) Measure(ctx context.Context, c Call, span time.Duration) (Measured, error) {
 	const first, most = 20, 1_000_000
 	var m Measured
-	for range first {
+	if _, err := repeat(span, first, func() error {
 		out, err := p.Call(ctx, c)
-		if err != nil {
-			return m, err
-		}
 		if m.Fuel, m.Memory = out.Fuel, out.Memory; out.Error != nil {
 			m.Error = out.Error.Code
 		}
+		return err
+	}); err != nil {
+		return m, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	times := make([]time.Duration, 0, 1024)
 	var sum time.Duration
-	for began := time.Now(); len(times) == 0 || time.Since(began) < span && len(times) < most; {
+	if _, err := repeat(span, most, func() error {
 		a, err := p.prepare(ctx, c)
 		if err != nil {
-			return m, err
+			return err
 		}
 		a.perform(ctx)
 		times, sum = append(times, a.out.Took), sum+a.out.Took
-		if ctx.Err() != nil {
-			return m, ctx.Err()
-		}
+		return ctx.Err()
+	}); err != nil {
+		return m, err
 	}
 	slices.Sort(times)
 	at := func(percent int) time.Duration { return times[(len(times)-1)*percent/100] }
@@ -60,17 +61,30 @@ func (p *Plugin) Measure(ctx context.Context, c Call, span time.Duration) (Measu
 	m.PerSecond = float64(m.Calls) / sum.Seconds()
 	// Counting garbage stops the world, so it is done apart, of fewer calls.
 	var before, after runtime.MemStats
-	for range first {
+	counted, err := repeat(span, first, func() error {
 		a, err := p.prepare(ctx, c)
 		if err != nil {
-			return m, err
+			return err
 		}
 		runtime.ReadMemStats(&before)
 		a.perform(ctx)
 		runtime.ReadMemStats(&after)
 		m.Allocations += int64(after.Mallocs - before.Mallocs)
 		m.GarbageBytes += int64(after.TotalAlloc - before.TotalAlloc)
+		return ctx.Err()
+	})
+	m.Allocations, m.GarbageBytes = m.Allocations/int64(counted), m.GarbageBytes/int64(counted)
+	return m, err
+}
+
+// repeat calls f until a span of time is over or it was called so often, once at
+// least, and says how often. An error of f ends it.
+func repeat(span time.Duration, most int, f func() error) (calls int, err error) {
+	for began := time.Now(); calls == 0 || calls < most && time.Since(began) < span; {
+		calls++
+		if err := f(); err != nil {
+			return calls, err
+		}
 	}
-	m.Allocations, m.GarbageBytes = m.Allocations/first, m.GarbageBytes/first
-	return m, nil
+	return calls, nil
 }
