@@ -234,6 +234,29 @@ func TestSearchLimits(t *testing.T) {
 	}
 }
 
+// TestSearchAmongValues looks for texts and for options of enumerations, which
+// HubSpot compares in two ways.
+func TestSearchAmongValues(t *testing.T) {
+	_, all := stubbed(t, hubspottest.Token)
+	if _, failure := all["create"]([]byte(`{"object":"contacts","properties":{"email":"rui@acme.example","firstname":"Rui","hs_lead_status":"OPEN_DEAL"}}`)); failure != nil {
+		t.Fatal(failure)
+	}
+	for filter, want := range map[string]int{
+		`{"property":"hs_lead_status","operator":"IN","values":["OPEN_DEAL","NEW"]}`: 1,
+		`{"property":"hs_lead_status","operator":"NOT_IN","values":["OPEN_DEAL"]}`:   0,
+		`{"property":"hs_lead_status","operator":"NOT_IN","values":["NEW"]}`:         1,
+		`{"property":"firstname","operator":"IN","values":["RUI"]}`:                  1,
+		`{"property":"firstname","operator":"NOT_IN","values":["Rui","ana"]}`:        0,
+		`{"property":"hs_object_id","operator":"IN","values":[9007199254740995, 7]}`: 1,
+	} {
+		output, failure := all["search"]([]byte(`{"object":"contacts","filters":[` + filter + `]}`))
+		var got struct{ Items []json.RawMessage }
+		if failure != nil || json.Unmarshal(output, &got) != nil || len(got.Items) != want {
+			t.Errorf("%s finds %s, %v; want %d", filter, output, failure, want)
+		}
+	}
+}
+
 // TestSearchToItsEnd follows the cursor through a search that finds more than
 // HubSpot shows: all that it shows is given, and then the limit is an error.
 func TestSearchToItsEnd(t *testing.T) {

@@ -163,14 +163,20 @@ func (f Filter) body() (map[string]any, error) {
 		if len(f.Values) == 0 || f.Value != nil || f.To != nil {
 			return nil, wrong(`%s takes "values", a list`, operator)
 		}
-		all := make([]string, len(f.Values))
-		for i, value := range f.Values {
+		all := make([]string, 0, len(f.Values))
+		for _, value := range f.Values {
 			text, err := textOf(value)
 			if err != nil {
 				return nil, wrong("%v", err)
 			}
-			// HubSpot compares words of these two in lower case.
-			all[i] = strings.ToLower(text)
+			// With these two, HubSpot compares texts by what they are in lower case,
+			// and options of an enumeration as they are: only it knows which of both
+			// the property has.
+			for _, form := range []string{text, strings.ToLower(text)} {
+				if !slices.Contains(all, form) {
+					all = append(all, form)
+				}
+			}
 		}
 		out["values"] = all
 		return out, nil

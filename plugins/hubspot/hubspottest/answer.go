@@ -364,6 +364,10 @@ func (s *Stub) search(r *strict.Request) strict.Answer {
 	return strict.Answer{Body: body}
 }
 
+// enumerations are properties that have options. All filters compare those as
+// they are written; of texts, IN and NOT_IN see the lower case alone.
+var enumerations = map[string]bool{"hs_lead_status": true, "lifecyclestage": true, "dealstage": true, "pipeline": true, "industry": true}
+
 type filter struct {
 	PropertyName, Operator, Value, HighValue string
 	Values                                   []string
@@ -397,10 +401,11 @@ func (f filter) fits(r *record) bool {
 		return has && compare(f.Value) >= 0
 	case "BETWEEN":
 		return has && compare(f.Value) >= 0 && compare(f.HighValue) <= 0
-	case "IN":
-		return has && slices.Contains(f.Values, strings.ToLower(value))
-	case "NOT_IN":
-		return has && !slices.Contains(f.Values, strings.ToLower(value))
+	case "IN", "NOT_IN":
+		if !enumerations[f.PropertyName] {
+			value = strings.ToLower(value)
+		}
+		return has && slices.Contains(f.Values, value) == (f.Operator == "IN")
 	case "HAS_PROPERTY":
 		return has
 	case "NOT_HAS_PROPERTY":
