@@ -14,6 +14,7 @@ import (
 	"github.com/trama-run/trama/host/expr"
 	"github.com/trama-run/trama/host/outbox"
 	"github.com/trama-run/trama/host/problem"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
@@ -47,12 +48,26 @@ const (
 func (a api) listRuns(c *fiber.Ctx) error {
 	limit := c.QueryInt("limit", defaultLimit)
 	flow, status := c.Query("flow"), c.Query("status")
-	known := []engine.Status{engine.Running, engine.Waiting, engine.Done, engine.Failed, engine.Cancelled}
+	known := []engine.Status{run.Queued, engine.Running, engine.Waiting, engine.Done, engine.Failed, engine.Cancelled}
 	if status != "" && !slices.Contains(known, engine.Status(status)) {
 		return problem.New(400, "invalid", fmt.Sprintf("status %q: want one of %v", status, known))
 	}
 	list := []RunInfo{}
 	before := strings.Clone(c.Query("before"))
+	if status == "" || status == string(run.Queued) {
+		queue, err := a.Runs.Queue(c.UserContext(), flow, before, limit)
+		if err != nil {
+			return err
+		}
+		for _, r := range queue {
+			list = append(list, info(r))
+		}
+	}
+	if status == string(run.Queued) {
+		return c.JSON(list)
+	}
+	queued := len(list)
+	limit += queued // the newest of both are chosen below
 	for scanned := 0; len(list) < limit && scanned < maxScanned; {
 		records, err := a.Store.List(c.UserContext(), record.Kind, before, limit, true)
 		if err != nil {
@@ -73,7 +88,8 @@ func (a api) listRuns(c *fiber.Ctx) error {
 			}
 		}
 	}
-	return c.JSON(list)
+	slices.SortFunc(list, func(a, b RunInfo) int { return strings.Compare(b.ID, a.ID) })
+	return c.JSON(list[:min(len(list), limit-queued)])
 }
 
 // RunDetail is a run's record and what became of its messages, by effect id.
@@ -86,6 +102,9 @@ func (a api) showRun(c *fiber.Ctx) error {
 	id := strings.Clone(c.Params("id"))
 	stored, err := a.Store.Load(c.UserContext(), record.ID(id))
 	if errors.Is(err, store.ErrNotFound) {
+		if l, err := a.Runs.Look(c.UserContext(), id); err == nil { // it has not begun
+			return c.JSON(RunDetail{Record: l.Record})
+		}
 		return problem.New(404, "no_run", fmt.Sprintf("there is no record of run %q: records are kept for two weeks, and under load those of successful runs without effects are left out", id))
 	}
 	if err != nil {

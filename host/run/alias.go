@@ -206,6 +206,9 @@ func (c *conversation) shut(ctx context.Context, j *journey, l letter) (time.Tim
 	block.Left++
 	c.contact.Blocked = &block
 	if l.Start != nil {
+		if cancelled, err := c.claim(ctx, l.Start.ID); err != nil || cancelled {
+			return c.dropped(ctx, j, err)
+		}
 		of := record.Record{ID: l.Start.ID, Flow: l.Start.Flow, Key: c.key, Trigger: l.Start.Trigger, Started: c.runner.now(), From: l.Start.From}
 		of.Cancel("the contact is blocked", c.runner.now())
 		put, err := of.Put()

@@ -121,6 +121,11 @@ func (c *conversation) open(ctx context.Context, j *journey, by trigger.Candidat
 
 // begin begins the flow of a letter that is consumed, unless it can never be.
 func (c *conversation) begin(ctx context.Context, j *journey, by trigger.Candidate, l letter, never string) (time.Time, error) {
+	if l.Start != nil {
+		if cancelled, err := c.claim(ctx, l.Start.ID); err != nil || cancelled {
+			return c.dropped(ctx, j, err)
+		}
+	}
 	if never != "" {
 		return c.refuse(ctx, j, l, never)
 	}
@@ -136,6 +141,14 @@ func (c *conversation) begin(ctx context.Context, j *journey, by trigger.Candida
 	}
 	c.talks(j, c.at(l))
 	return c.start(ctx, j, by, id, value)
+}
+
+// dropped ends the work on the letter of a run that was cancelled before.
+func (c *conversation) dropped(ctx context.Context, j *journey, err error) (time.Time, error) {
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.runner.now(), j.saveOnly(ctx)
 }
 
 // start begins a run in the conversation.

@@ -112,6 +112,7 @@ type conversation struct {
 	ended         *record.Record    // of a run that was interrupted; told with the next commit
 	from          *contact.Origin   // of the event that begins a run
 	left          int               // messages that the run which begins has interrupted
+	claimed       *store.Expect     // what is queued of a run that begins, for the next commit
 	// place is the contact's address that the conversation is with, of channel;
 	// wrote says that a message of the contact begins the run, and joined that
 	// another address became the contact's, or this one another's.
@@ -278,6 +279,7 @@ func (c *conversation) save(j *journey) func(*store.Batch) error {
 		if err != nil {
 			return fmt.Errorf("contact %s: %w", c.who, err)
 		}
+		c.settleClaim(b)
 		b.Put = append(append(b.Put, c.puts...), store.Put{ID: store.ID{Kind: KindContact, Key: string(c.who)}, Value: data})
 		if c.ended != nil {
 			b.Append = slices.Clip(b.Append)
@@ -288,7 +290,9 @@ func (c *conversation) save(j *journey) func(*store.Batch) error {
 }
 
 // committed takes over what a commit has stored.
-func (c *conversation) committed() { c.contact, c.puts, c.ended, c.asks = c.kept, nil, nil, nil }
+func (c *conversation) committed() {
+	c.contact, c.puts, c.ended, c.asks, c.claimed = c.kept, nil, nil, nil, nil
+}
 
 // saveOnly commits what waits, and leaves the session as it is.
 func (j *journey) saveOnly(ctx context.Context) error {

@@ -125,6 +125,9 @@ func (c *conversation) hear(l letter) {
 func (c *conversation) postpone(ctx context.Context, j *journey, l letter) (time.Time, error) {
 	c.consume(j, l)
 	if len(c.contact.Later) >= maxLater {
+		if cancelled, err := c.claim(ctx, l.Start.ID); err != nil || cancelled {
+			return c.dropped(ctx, j, err)
+		}
 		return c.refuse(ctx, j, l, fmt.Sprintf("%d flows wait for the present one to end already, the limit", maxLater))
 	}
 	start := *l.Start

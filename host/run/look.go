@@ -2,45 +2,18 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/run/record"
-	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/document"
 )
-
-// Queued is the status of a run that an activation has asked for and that has
-// not begun.
-const Queued engine.Status = "queued"
-
-// kindQueued is the kind of what is kept of such runs, by run id.
-const kindQueued store.Kind = "queued"
-
-// queued is what is kept of a run before it has a record.
-type queued struct {
-	Flow string    `json:"flow"`
-	Key  string    `json:"key"`
-	At   time.Time `json:"at"`
-}
 
 // Look is how a run stands.
 type Look struct {
 	record.Record
 	// Variables are the scope "flow": as it is now, or as the record kept it.
 	Variables any
-}
-
-// enqueue adds to a batch that a run is to come.
-func enqueue(b *store.Batch, id string, q queued) error {
-	data, err := json.Marshal(q)
-	if err != nil {
-		return fmt.Errorf("run %s: %w", id, err)
-	}
-	b.Put = append(b.Put, store.Put{ID: store.ID{Kind: kindQueued, Key: id}, Value: data, TTL: record.TTL})
-	return nil
 }
 
 // Look tells how a run stands, from what is stored. The error wraps ErrNoRun if
@@ -53,11 +26,11 @@ func (r *Runner) Look(ctx context.Context, id string) (Look, error) {
 	}
 	if !found {
 		var q queued
-		_, found, err := document.Load(ctx, r.config.Store, store.ID{Kind: kindQueued, Key: id}, &q)
+		_, found, err := document.Load(ctx, r.config.Store, queuedID(id), &q)
 		if err == nil && !found {
 			err = fmt.Errorf("run %q: %w", id, ErrNoRun)
 		}
-		l.ID, l.Flow, l.Key, l.Started, l.Status = id, q.Flow, q.Key, q.At, Queued
+		l.Record = q.record(id)
 		return l, err
 	}
 	l.Variables = l.Vars

@@ -69,11 +69,14 @@ func (r *Runner) SetWithHuman(ctx context.Context, who string, on bool) error {
 	return nil
 }
 
-// Cancel ends a run that waits, sleeps or can't go on: its session is removed,
-// and its record says so. Who drives it at that moment can't commit any more,
+// Cancel ends a run that waits, sleeps, can't go on or has not begun: its session
+// is removed, and its record says so. Who drives it at that moment can't commit any more,
 // and leaves it; a call that is being made may still take effect.
 func (r *Runner) Cancel(ctx context.Context, id string) error {
 	for {
+		if queued, err := r.cancelQueued(ctx, id); queued && !errors.Is(err, store.ErrConflict) || err != nil && !queued {
+			return err
+		}
 		key, err := r.keyOf(ctx, id)
 		if err != nil {
 			return err

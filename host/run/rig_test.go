@@ -204,7 +204,7 @@ func (p *plugins) Call(_ context.Context, c plugin.Call) (json.RawMessage, plugi
 }
 
 func (p *plugins) ManifestOf(name, _ string) (abi.Manifest, bool) {
-	return abi.Manifest{Name: name, Kind: abi.KindConnector, Operations: []abi.Operation{{Name: "go", Export: "go", Effect: abi.EffectIdempotent}}}, name == "slow" && !p.gone
+	return abi.Manifest{Name: name, Kind: abi.KindConnector, Operations: []abi.Operation{{Name: "go", Export: "go", Effect: abi.EffectIdempotent}, {Name: "look", Export: "look", Effect: abi.EffectPure}}}, name == "slow" && !p.gone
 }
 
 func (p *plugins) Serving(name string) string {

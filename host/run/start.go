@@ -215,6 +215,9 @@ func (r *Runner) post(b *store.Batch, who contact.Key, start contact.Start, valu
 	if start.Value, err = json.Marshal(value); err != nil {
 		return fmt.Errorf("mailbox of %s: %w", who, err)
 	}
+	if err := enqueue(b, start.ID, queued{Flow: start.Flow, Trigger: start.Trigger, Key: mail.Key(who), At: r.now()}); err != nil {
+		return err
+	}
 	return mail.Post(b, who, mail.Letter{Start: &start}, r.now())
 }
 
@@ -290,9 +293,6 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 			value[hops] = int64(a.Starts)
 		}
 		if err := r.post(b, contact.Key(who), contact.Start{ID: id, Flow: a.Flow, Trigger: f.Flow.Triggers[at].ID}, value); err != nil {
-			return nil, err
-		}
-		if err := enqueue(b, id, queued{Flow: a.Flow, Key: mail.Key(contact.Key(who)), At: r.now()}); err != nil {
 			return nil, err
 		}
 	}

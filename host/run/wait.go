@@ -140,6 +140,12 @@ func (c *conversation) interrupt(ctx context.Context, j *journey, letters []lett
 			return c.postpone(ctx, j, l) // it has waited longer, and waits on
 		}
 	}
+	if last.Start != nil {
+		if cancelled, err := c.claim(ctx, last.Start.ID); err != nil || cancelled {
+			c.consume(j, last)
+			return c.dropped(ctx, j, err)
+		}
+	}
 	id, value, err := c.event(ctx, last)
 	if err != nil && last.Start == nil {
 		return time.Time{}, err

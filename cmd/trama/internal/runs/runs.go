@@ -46,7 +46,7 @@ func (p program) runsCommand(more []*cobra.Command) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return p.listRuns(c.Context(), filter) },
 	}
 	list.Flags().StringVar(&filter.flow, "flow", "", "only runs of this flow")
-	list.Flags().StringVar(&filter.status, "status", "", "only runs of this status: running, waiting, done, failed or cancelled")
+	list.Flags().StringVar(&filter.status, "status", "", "only runs of this status: queued, running, waiting, done, failed or cancelled")
 	list.Flags().StringVar(&filter.before, "before", "", "only runs older than the one with this `id`")
 	list.Flags().IntVar(&filter.limit, "limit", 20, "how many at most")
 	var full, asTest bool
