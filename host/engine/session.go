@@ -110,6 +110,8 @@ type Wait struct {
 	Due time.Time `json:"due,omitzero"`
 	// Reply says that a message ends it, or may.
 	Reply bool `json:"reply,omitempty"`
+	// Also are the types of [flow.Asides] that end it too.
+	Also []string `json:"also,omitempty"`
 	// Tries counts the replies that did not fit.
 	Tries int `json:"tries,omitempty"`
 	// Gathered are the messages so far while they are gathered into one; the

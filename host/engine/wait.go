@@ -78,7 +78,7 @@ func (m *move) waitReply(n *node, c *flow.WaitReply) (string, *abi.Error) {
 	if m.concurrent() {
 		return "", invalid("node %q: sub-runs that go at once can't wait for replies, since it would not be known whose they are; give the node above concurrency: 1, or ask before it", n.ID)
 	}
-	w := Wait{Reply: true}
+	w := Wait{Reply: true, Also: c.Also}
 	if !c.Timeout.IsZero() {
 		span, err := m.span(c.Timeout)
 		if err != nil {

@@ -69,6 +69,24 @@ type Heard struct {
 // typeEdit asks for messages that change earlier ones, whatever they are.
 const typeEdit = "edit"
 
+// Asides lists the types of messages that start and answer only what names
+// them: with one, a contact does not say something new.
+func Asides() []string {
+	return []string{string(abi.MessageReaction), typeEdit, string(abi.MessageUnknown)}
+}
+
+// Aside gives the type of [Asides] that a message is; empty: it is none. What
+// is unknown and came by a click is the contact's first word all the same.
+func Aside(m abi.Message) string {
+	switch {
+	case m.Edits != "":
+		return typeEdit
+	case m.Type == abi.MessageReaction, m.Type == abi.MessageUnknown && m.Referral == nil:
+		return string(m.Type)
+	}
+	return ""
+}
+
 // Hear prepares a message.
 func Hear(m abi.Message) Heard {
 	h := Heard{message: m, folded: []string{fold(m.Text)}}
@@ -81,7 +99,7 @@ func Hear(m abi.Message) Heard {
 // Fit says how well a message fits the trigger: 0 is not at all.
 func (l *Listener) Fit(h Heard) int {
 	t := l.trigger
-	if h.message.Edits != "" && !slices.Contains(t.Types, typeEdit) {
+	if aside := Aside(h.message); aside != "" && !slices.Contains(t.Types, aside) {
 		return 0
 	}
 	if t.Type == TriggerReferral {

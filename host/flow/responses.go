@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"slices"
+
 	"github.com/trama-run/trama/host/source"
 )
 
@@ -17,7 +19,7 @@ func responses() []Kind {
 		}, {
 			Type: typeWaitReply, Group: GroupResponse, Needs: NeedsContact,
 			Ports:  []Port{next, {PortTimeout, "No reply came in time."}, {PortInvalid, "The reply did not fit, and neither did those to the retries; the last one is the output."}, failure},
-			Doc:    "Waits for the contact's next message, which is the output; an earlier one that is edited is none. With expect it must be of a type, such as a date or one of several options, and the output's value is what it says, in one form: input.value. Where the channel shows buttons or a list as numbered text, the number or title of a choice is the choice: those of the last message before the wait that offered any, also if others without choices, such as a comment, came between.",
+			Doc:    "Waits for the contact's next message, which is the output; a reaction, an earlier one that is edited and one for which channels have no form are none, unless also names them. With expect it must be of a type, such as a date or one of several options, and the output's value is what it says, in one form: input.value. Who writes the title of a button or of a row, or its number where the channel shows them as numbered text, has chosen it: of those of the last message before the wait that offered any, also if others without choices, such as a comment, came between.",
 			Config: func() any { return &WaitReply{} },
 		}, {
 			Type: "response.json", Group: GroupResponse, Ports: []Port{next, failure}, Needs: NeedsCaller,
@@ -30,6 +32,7 @@ func responses() []Kind {
 // WaitReply is "with" of wait_reply.
 type WaitReply struct {
 	Expect   *Expect `json:"expect,omitempty" jsonschema_description:"What the reply must be; the output's value is what it says. Any message if left out."`
+	Also     Texts   `json:"also,omitempty" jsonschema_description:"What is a reply too: reaction, edit (an earlier message that is edited) or unknown (one for which channels have no form), or a list of them."`
 	SaveAs   string  `json:"save_as,omitempty" jsonschema_description:"Variable of the run that gets the reply's value, or else its text."`
 	Timeout  Span    `json:"timeout,omitempty,omitzero" jsonschema_description:"How long to wait: 30s, 10m, 2h, 3d; for ever if left out."`
 	Debounce Span    `json:"debounce,omitempty,omitzero" jsonschema_description:"Take several quick messages as one: wait until the contact has been quiet for this long, such as 2s. Their texts are joined by line breaks; messages lists them."`
@@ -43,6 +46,11 @@ func (w *WaitReply) check(n *Node) (problems source.Problems) {
 	}
 	if w.Expect != nil {
 		problems = append(problems, w.Expect.check(n.With.Get("expect"))...)
+	}
+	for _, name := range w.Also {
+		if !slices.Contains(Asides(), name) {
+			problems.Add(n.With.Place("also"), source.Suggest(name, Asides()), "%q is not a type of message that is no reply by itself", name)
+		}
 	}
 	if w.Retries < 0 || w.Retries > MaxRetries {
 		problems.Add(n.With.Place("retries"), "write 0 to 20", "%d retries are not possible", w.Retries)

@@ -183,8 +183,8 @@ func (c *conversation) next(ctx context.Context) (time.Time, error) {
 	if c.contact.Blocked != nil && len(letters) > 0 {
 		return c.shut(ctx, j, letters[0])
 	}
-	if i := slices.IndexFunc(letters, func(l letter) bool { return c.corrects(l, found) }); i >= 0 {
-		c.runner.config.Log.Info("no flow takes the edited message", "contact", c.who, "unit", letters[i].Unit.ID)
+	if i := slices.IndexFunc(letters, func(l letter) bool { return c.aside(l, &j.session, found) }); i >= 0 {
+		c.runner.config.Log.Info("no flow takes what is no message of its own", "contact", c.who, "unit", letters[i].Unit.ID)
 		c.consume(j, letters[i])
 		return c.runner.now(), j.saveOnly(ctx)
 	}

@@ -3,10 +3,12 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
+	"github.com/trama-run/trama/host/flow"
 	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/run/trigger"
 	"github.com/trama-run/trama/pdk/abi"
@@ -121,10 +123,17 @@ func (c *conversation) interrupts(l letter) (trigger.Candidate, bool) {
 	return c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, true)
 }
 
-// corrects says whether a letter changes what the contact wrote before, and no
-// flow asks for that: it is no answer to what was asked since.
-func (c *conversation) corrects(l letter, waits bool) bool {
-	if l.Unit.Message == nil || l.Unit.Message.Edits == "" {
+// aside says whether the contact says nothing new by a letter, as by a reaction,
+// and neither a flow nor the wait for a reply asks for that.
+func (c *conversation) aside(l letter, s *session, waits bool) bool {
+	if l.Unit.Message == nil {
+		return false
+	}
+	kind := flow.Aside(*l.Unit.Message)
+	if kind == "" {
+		return false
+	}
+	if at := s.Listener(); at != nil && slices.Contains(at.Wait.Also, kind) {
 		return false
 	}
 	_, asked := c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, waits)
