@@ -16,6 +16,7 @@ import (
 	"github.com/trama-run/trama/host/apichat"
 	"github.com/trama-run/trama/host/calllog"
 	"github.com/trama-run/trama/host/channel"
+	"github.com/trama-run/trama/host/outbox"
 )
 
 // chatSystem is a system with a chat of its own. It proves its webhook, and
@@ -223,4 +224,44 @@ edges:
 		return nil
 	})
 	i.dead(1)
+}
+
+// TestAPIChatUnsigned: where messages can't be signed, the check, the doctor and
+// the list of what waits say so.
+func TestAPIChatUnsigned(t *testing.T) {
+	t.Parallel()
+	i := install(t, nil, map[string]string{
+		"channels.yaml": `- {id: chat, adapter: apichat, config: {allow_http: true, allow_private: true, signature: {header: X-Sign, key: base64}}, secrets: {api_key: chat_api, secret: chat_sign}}`,
+		"flows/echo.yaml": `schema: 1
+id: echo
+triggers: [{id: start, type: message, channel: chat}]
+nodes:
+  - {id: say, type: send_message, with: {text: "you wrote {text}"}}
+edges:
+  - {from: start, to: say}
+`,
+	})
+	i.secrets = map[string]string{"chat_api": "opens the management", "chat_sign": "this is not base64"}
+	i.start()
+	s := newChatSystem(t)
+	a := i.call("POST", "/hooks/chat?action=set-webhook", fmt.Sprintf(`{"workspace": 1, "webhook_url": %q, "webhook_verification_key": "a verification key", "ChaveApi": "opens the management"}`, s.URL))
+	var answer apichat.Answer
+	if err := json.Unmarshal([]byte(a.body), &answer); err != nil {
+		t.Fatal(err, a)
+	}
+	_, code, _ := strings.Cut(answer.Data.BotURL, "/bot/")
+	if err := i.call("POST", "/hooks/chat/bot/"+code, `{"id": 1, "sender": {"id": 42}, "content": "hello"}`).want(200); err != nil {
+		t.Fatal(err)
+	}
+	const why = `messages can't be signed: secret "chat_sign": it is not base64`
+	i.finding("chat", why)
+	if checked := i.admin("POST", "/v1/channels/chat/check", ""); !strings.Contains(checked.body, "it is not base64") {
+		t.Errorf("the check says %s", checked.body)
+	}
+	i.eventually("the answer to wait", func() error {
+		if list := read[[]outbox.Waiting](i, "/v1/outbox"); len(list) != 1 || !strings.Contains(list[0].Held, why) {
+			return fmt.Errorf("waiting: %+v", list)
+		}
+		return nil
+	})
 }

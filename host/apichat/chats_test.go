@@ -415,6 +415,24 @@ func TestSecretsOfASend(t *testing.T) {
 	}
 }
 
+// TestUnsigned: a secret that the settings can't sign with is said before
+// anything is sent, and names what to mend.
+func TestUnsigned(t *testing.T) {
+	c := newChats(t)
+	if failure := c.Signs(channel(nil)); failure != nil {
+		t.Errorf("the default: %v", failure)
+	}
+	for want, scheme := range map[string]map[string]any{
+		`secret "sign": it is not base64`:                     {"header": "X-Signature", "key": "base64"},
+		`secret "sign": a public key of ed25519 has 32 bytes`: {"header": "X-Signature", "algorithm": "ed25519"},
+	} {
+		failure := c.Signs(channel(map[string]any{"signature": scheme}))
+		if failure == nil || failure.Code != abi.CodeUnavailable || !strings.Contains(failure.Message, want) {
+			t.Errorf("%v: %v, want %q", scheme, failure, want)
+		}
+	}
+}
+
 // TestAbandonedSend: what a stop cuts short is no failure of the system.
 func TestAbandonedSend(t *testing.T) {
 	s, c, ch := newSystem(t), newChats(t), channel(nil)

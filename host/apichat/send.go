@@ -200,6 +200,15 @@ func (c *Chats) Send(ctx context.Context, ch catalog.Channel, to abi.Address, m 
 	return abi.Sent{MessageID: m.EffectID}, nil
 }
 
+// Signs says why messages of a channel can't be signed now; nil if they can.
+func (c *Chats) Signs(ch catalog.Channel) *abi.Error {
+	s, failure := settings(ch)
+	if failure == nil {
+		_, failure = c.headers(ch, s, "check", c.config.Now(), nil)
+	}
+	return failure
+}
+
 // headers sign a body. While the secret is rotated, a scheme with room for
 // several signatures has one of each; another has that of the first.
 func (c *Chats) headers(ch catalog.Channel, s catalog.APIChat, id string, now time.Time, body []byte) (map[string]string, *abi.Error) {
@@ -215,7 +224,7 @@ func (c *Chats) headers(ch catalog.Channel, s catalog.APIChat, id string, now ti
 		}
 		key, err := method.Key(value.Reveal())
 		if err != nil {
-			return nil, unavailable("channel %q: secret %q: %v", ch.ID, name, err)
+			return nil, unavailable("channel %q: messages can't be signed: secret %q: %v: give it one that its config's signature can be made with", ch.ID, name, err)
 		}
 		keys = append(keys, key)
 	}
@@ -224,7 +233,7 @@ func (c *Chats) headers(ch catalog.Channel, s catalog.APIChat, id string, now ti
 	}
 	signed, err := method.Sign(id, now, body, keys...)
 	if err != nil {
-		return nil, unavailable("channel %q: %v", ch.ID, err)
+		return nil, unavailable("channel %q: messages can't be signed: %v", ch.ID, err)
 	}
 	headers := map[string]string{
 		"Content-Type": "application/json; charset=utf-8",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -93,8 +94,10 @@ func (c Channel) APIChat() (APIChat, source.Problems) {
 	if len(problems) > 0 {
 		return chat, problems
 	}
-	if _, err := signature.New(chat.Signature.Scheme); err != nil {
+	if method, err := signature.New(chat.Signature.Scheme); err != nil {
 		add("", "config: signature: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	} else {
+		unsigned(method, add)
 	}
 	if !slices.Contains([]string{ChallengeForm, ChallengeJSON, ChallengeQuery}, chat.Challenge) {
 		add("use form, json or query", "config: challenge %q", chat.Challenge)
@@ -114,4 +117,25 @@ func (c Channel) APIChat() (APIChat, source.Problems) {
 		add("leave it out: the system registers its own address", "a channel of adapter apichat uses no connection")
 	}
 	return chat, problems
+}
+
+// unsigned says why messages can't be signed in a way, or which of its headers
+// messages have another use for.
+func unsigned(m *signature.Method, add func(hint, format string, args ...any)) {
+	if err := m.Signs(); err != nil {
+		add(`write what a message has, such as signed: "{timestamp}.{body}"`, "config: signature: messages can't be signed so: %v", err)
+	}
+	taken := map[string]bool{"Content-Type": true}
+	for _, name := range framingHeaders {
+		taken[name] = name != signature.Standard().Header()
+	}
+	for _, h := range []struct{ field, name, own string }{
+		{"id", m.ID(), signature.Standard().ID()}, {"timestamp", m.Time(), signature.Standard().Time()}, {"header", m.Header(), ""},
+	} {
+		name := http.CanonicalHeaderKey(h.name)
+		if taken[name] && name != h.own {
+			add("name another, such as X-Signature", "config: signature: %s: messages have another use for the header %s", h.field, h.name)
+		}
+		taken[name] = name != ""
+	}
 }

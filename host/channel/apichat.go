@@ -156,7 +156,8 @@ func (c *Channels) chatHeld(ch catalog.Channel) *abi.Error {
 	return c.config.Chats.Held(ctx, ch.ID)
 }
 
-// chatKeyed says which secret of such a channel is missing.
+// chatKeyed says which secret of such a channel is missing, or why messages
+// can't be signed with what is there.
 func (c *Channels) chatKeyed(ch catalog.Channel) *abi.Error {
 	for _, use := range []string{catalog.SecretAPIKey, catalog.SecretFlowKey, catalog.SecretWebhook} {
 		for _, name := range ch.Secrets[use] {
@@ -165,7 +166,7 @@ func (c *Channels) chatKeyed(ch catalog.Channel) *abi.Error {
 			}
 		}
 	}
-	return nil
+	return c.config.Chats.Signs(ch)
 }
 
 // sampleOfUser makes a request as the system makes of what a user wrote; false

@@ -30,6 +30,8 @@ type Waiting struct {
 	Next   time.Time `json:"next,omitzero"`
 	// LastFailure is why the last try failed.
 	LastFailure string `json:"last_failure,omitempty"`
+	// Held is why nothing can be sent to where it goes now.
+	Held string `json:"held,omitempty"`
 
 	position store.Position
 }
@@ -40,6 +42,11 @@ func (o *Outbox) Waiting(ctx context.Context, prefix string, most int) ([]Waitin
 	list := []Waiting{}
 	err := o.eachQueue(ctx, prefix, func(queue string) (bool, error) {
 		err := o.eachItem(ctx, queue, func(w Waiting) bool {
+			if lane, ok := o.lane(queue); ok {
+				if _, held := lane.Sender.Endpoint(Item{Queue: queue, Head: w.Head}); held != nil {
+					w.Held = held.Message
+				}
+			}
 			list = append(list, w)
 			return len(list) < most
 		})

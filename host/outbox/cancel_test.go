@@ -154,3 +154,16 @@ func TestCancelWhileSending(t *testing.T) {
 		w.want("a:"+StateSent, "b:"+StateCancelled)
 	})
 }
+
+// TestWaitingHeld: what waits for something that is missing says what it is.
+func TestWaitingHeld(t *testing.T) {
+	w := newWorld(t, quick())
+	w.other.where = func(item Item) (string, *abi.Error) {
+		return "there", &abi.Error{Code: abi.CodeNoSecret, Message: "no key of " + item.Queue}
+	}
+	w.put(person(1), "a", "b")
+	list, err := w.outbox.Waiting(t.Context(), "", 9)
+	if err != nil || len(list) != 2 || list[0].Held != "no key of "+person(1) || list[1].Held != list[0].Held {
+		t.Errorf("waiting %+v, %v", list, err)
+	}
+}

@@ -82,11 +82,12 @@ type Item struct {
 }
 
 // Sender sends the items of all queues with one prefix. Its methods are called
-// from many goroutines, for each queue one at a time.
+// from many goroutines, Send for each queue one at a time.
 type Sender interface {
 	// Endpoint names where an item goes, such as "channel wa": what fails and
 	// is busy together, and is shown to operators. An error holds the item:
-	// it waits, without a try, until what is missing is there.
+	// it waits, without a try, until what is missing is there. A list of what
+	// waits asks it of items without position and value.
 	Endpoint(item Item) (string, *abi.Error)
 	// Send makes one try; it must bound its time by itself. The end of ctx
 	// cuts it short, and it is made anew after the next start. By its error

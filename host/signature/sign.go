@@ -3,6 +3,7 @@ package signature
 import (
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,8 @@ func (m *Method) Sign(id string, at time.Time, body []byte, keys ...Key) (map[st
 	if strings.ContainsAny(id, "\r\n") {
 		return nil, errors.New("sign: the id has a line break, which no header may have")
 	}
-	for _, p := range m.signed {
-		if slices.Contains([]string{"header", "query", "method", "url", "uri"}, p.kind) {
-			return nil, errors.New("sign: the scheme signs headers, parameters or the address, which only their sender has")
-		}
+	if err := m.Signs(); err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
 	}
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	v := values{id: id, timestamp: stamp, body: body}
@@ -36,8 +35,8 @@ func (m *Method) Sign(id string, at time.Time, body []byte, keys ...Key) (map[st
 	if m.timePart != "" {
 		parts = append(parts, m.timePart+stamp)
 	}
-	if m.timeIn != "" {
-		headers[strings.TrimPrefix(m.scheme.Timestamp, "header:")] = stamp
+	if in := m.Time(); in != "" {
+		headers[in] = stamp
 	}
 	if m.scheme.ID != "" {
 		headers[m.scheme.ID] = id
@@ -59,6 +58,16 @@ func (m *Method) Sign(id string, at time.Time, body []byte, keys ...Key) (map[st
 	}
 	headers[m.scheme.Header] = strings.Join(parts, m.scheme.Separator)
 	return headers, nil
+}
+
+// Signs says why Sign can't, whatever the key is; nil if it can.
+func (m *Method) Signs() error {
+	for _, p := range m.signed {
+		if slices.Contains([]string{"header", "query", "method", "url", "uri"}, p.kind) {
+			return errors.New("the scheme signs headers, parameters or the address, which only their sender has")
+		}
+	}
+	return nil
 }
 
 // Standard is the method of Standard Webhooks 1.0.0.

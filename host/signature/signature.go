@@ -206,6 +206,15 @@ func (m *Method) Header() string { return m.scheme.Header }
 // has none.
 func (m *Method) ID() string { return m.scheme.ID }
 
+// Time is the header that holds the time of signing; empty if the scheme has
+// none, or has it in that of the signature.
+func (m *Method) Time() string {
+	if m.timeIn == "" {
+		return ""
+	}
+	return strings.TrimPrefix(m.scheme.Timestamp, "header:")
+}
+
 // Several says whether a request can have several signatures.
 func (m *Method) Several() bool { return m.scheme.Separator != "" }
 

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -55,13 +56,13 @@ func (p program) listOutbox(ctx context.Context, queue string, limit int) error 
 	if done, err := p.Fetch(ctx, "/v1/outbox?"+url.Values{"queue": {queue}, "limit": {strconv.Itoa(limit)}}.Encode(), &waiting); done || err != nil {
 		return err
 	}
-	t := cli.NewTable(p.Stdout, "EFFECT", "SINCE", "QUEUE", "FAILED", "NEXT", "LAST FAILURE")
+	t := cli.NewTable(p.Stdout, "EFFECT", "SINCE", "QUEUE", "FAILED", "NEXT", "WHY")
 	for _, w := range waiting {
 		failed, next := "", ""
 		if w.Failed > 0 {
 			failed, next = strconv.Itoa(w.Failed), cli.When(w.Next)
 		}
-		t.Row(w.EffectID, cli.When(w.At), w.Queue, failed, next, w.LastFailure)
+		t.Row(w.EffectID, cli.When(w.At), w.Queue, failed, next, cmp.Or(w.Held, w.LastFailure))
 	}
 	return t.End()
 }
