@@ -194,7 +194,7 @@ func (s *Source) List() ([]Info, error) {
 			return nil, fmt.Errorf("secrets: %w", err)
 		}
 		for _, e := range entries {
-			if namePattern.MatchString(e.Name()) && !e.IsDir() {
+			if isName(e.Name()) && !e.IsDir() {
 				before(e.Name(), FromFile)
 			}
 		}

@@ -18,7 +18,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +32,12 @@ const (
 	maxBytes  = 64 << 10 // of one secret: far above the longest PEM file
 )
 
-var namePattern = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+// isName says whether a text can be a secret's name. It is asked at each use of one.
+func isName(text string) bool {
+	return len(text) >= 1 && len(text) <= 64 && !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}
 
 // Source holds the secrets of a host. It is safe for concurrent use.
 //
@@ -62,7 +66,7 @@ func New(environ []string, dir string) *Source {
 	for _, entry := range environ {
 		variable, value, _ := strings.Cut(entry, "=")
 		upper, ok := strings.CutPrefix(variable, envPrefix)
-		if name := strings.ToLower(upper); ok && upper == strings.ToUpper(name) && namePattern.MatchString(name) && value != "" {
+		if name := strings.ToLower(upper); ok && upper == strings.ToUpper(name) && isName(name) && value != "" {
 			s.env[name] = newValue(value)
 		}
 	}
@@ -109,7 +113,7 @@ func (s *Source) Open(name string) (Value, error) {
 
 // checkName says why a text can't be a secret's name.
 func checkName(name string) error {
-	if namePattern.MatchString(name) {
+	if isName(name) {
 		return nil
 	}
 	return fmt.Errorf("%q is not a secret's name: use 1 to 64 lower-case letters, digits and _", name)
