@@ -10,10 +10,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/trama-run/trama/host/access"
+	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/plugins/hubspot/hubspottest"
 	"github.com/trama-run/trama/plugins/telegram/telegramtest"
 )
@@ -160,5 +164,29 @@ func TestHubSpotApp(t *testing.T) {
 	})
 	if end := w.execute("check-run", "ap-1-4", map[string]string{"run": started["run"], "property": "interest", "wait": "yes"}); end["value"] != "A bicycle" || end["hs_execution_state"] != "SUCCESS" {
 		t.Errorf("when it was over: %v", end)
+	}
+}
+
+// TestHubSpotAppReplay: version 2 signs no time, so what was captured is genuine
+// for ever. The routes that take it know their keys as long as a host can, which
+// is beyond the three days over which HubSpot repeats.
+func TestHubSpotAppReplay(t *testing.T) {
+	t.Parallel()
+	var routes []catalog.Route
+	if problems := source.Decode("routes.yaml", []byte(exampleFiles(t, "hubspot-app")["routes.yaml"]), &routes); problems != nil {
+		t.Fatal(problems)
+	}
+	untimed := 0
+	for _, r := range routes {
+		if !slices.ContainsFunc(r.Security, func(w access.Way) bool { return w.Service != nil && w.Service.Scheme.Preset == "hubspot-v2" }) {
+			continue
+		}
+		untimed++
+		if r.Idempotency == nil || time.Duration(r.Idempotency.TTL) != catalog.MaxKeyTTL {
+			t.Errorf("%s: idempotency %+v, want ttl: %s", r.Name(), r.Idempotency, catalog.MaxKeyTTL)
+		}
+	}
+	if untimed != 2 {
+		t.Errorf("%d routes take version 2, want 2", untimed)
 	}
 }
