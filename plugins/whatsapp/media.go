@@ -38,37 +38,64 @@ var mediaKinds = map[string]mediaKind{
 	"sticker":  {[]string{"image/webp"}, 500 << 10},
 }
 
+// instead are the kinds that a file is sent as whose type or size is none of its
+// own kind's, such as a picture of the type image/webp.
+var instead = map[string][]string{
+	"image": {"document"}, "video": {"document"}, "audio": {"document"},
+	"voice": {"audio", "document"}, "sticker": {"image", "document"},
+}
+
+// takes says what WhatsApp does not take of a kind; nil: it takes the file.
+func (k mediaKind) takes(place, kind, mime string, size int64) error {
+	switch {
+	case k.types != nil && !slices.Contains(k.types, mime):
+		return unsupported(place+".mime", "whatsapp takes no %s of the type %s, but %s", kind, mime, strings.Join(k.types, ", "))
+	case size > k.most:
+		return unsupported(place+".blob", "it has %d bytes; of the kind %s whatsapp takes at most %d", size, kind, k.most)
+	}
+	return nil
+}
+
 // upload gives the message with the files that the host keeps as files that
 // WhatsApp has.
 func (s sender) upload(c config, m abi.Message) (abi.Message, error) {
 	var err error
-	if m.Media, err = s.uploaded(c, "media", m.Media); err != nil {
+	if m.Media, err = s.uploaded(c, "media", m.Media, instead); err != nil {
 		return m, err
 	}
 	m.Cards = slices.Clone(m.Cards)
 	for i := range m.Cards {
-		if m.Cards[i].Media, err = s.uploaded(c, fmt.Sprintf("cards[%d].media", i), m.Cards[i].Media); err != nil {
+		if m.Cards[i].Media, err = s.uploaded(c, fmt.Sprintf("cards[%d].media", i), m.Cards[i].Media, nil); err != nil {
 			return m, err
 		}
 	}
 	return m, nil
 }
 
-// uploaded uploads one file: POST /{phone_number_id}/media.
-func (s sender) uploaded(c config, place string, m *abi.Media) (*abi.Media, error) {
+// uploaded uploads one file: POST /{phone_number_id}/media. It becomes the first
+// kind that takes it, its own or one instead.
+func (s sender) uploaded(c config, place string, m *abi.Media, instead map[string][]string) (*abi.Media, error) {
 	if m == nil || m.Blob == nil {
 		return m, nil
 	}
-	kind := mediaKinds[m.Kind]
 	mime, _, _ := strings.Cut(cmp.Or(m.MIME, m.Blob.MIME), ";")
 	if mime = strings.TrimSpace(mime); mime == "" {
 		mime = "application/octet-stream"
 	}
-	if kind.types != nil && !slices.Contains(kind.types, mime) {
-		return nil, unsupported(place+".mime", "whatsapp takes no %s of the type %s, but %s; send it as a document", m.Kind, mime, strings.Join(kind.types, ", "))
+	kind, refused := m.Kind, mediaKinds[m.Kind].takes(place, m.Kind, mime, m.Blob.Size)
+	for _, other := range instead[m.Kind] {
+		if refused != nil && mediaKinds[other].takes(place, other, mime, m.Blob.Size) == nil {
+			kind, refused = other, nil
+		}
 	}
-	if m.Blob.Size > kind.most {
-		return nil, unsupported(place+".blob", "it has %d bytes; of the kind %s whatsapp takes at most %d", m.Blob.Size, m.Kind, kind.most)
+	if refused != nil {
+		return nil, refused
+	}
+	name := m.Filename
+	if kind == "document" && name == "" { // which people open by its name
+		_, sort, _ := strings.Cut(mime, "/")
+		sort, _, _ = strings.Cut(sort, "+")
+		name = "file." + sort
 	}
 	answer, err := s.send(abi.HTTPRequest{
 		Method: "POST",
@@ -76,7 +103,7 @@ func (s sender) uploaded(c config, place string, m *abi.Media) (*abi.Media, erro
 		Parts: []abi.HTTPPart{
 			{Name: "messaging_product", Text: "whatsapp"},
 			{Name: "type", Text: mime},
-			{Name: "file", Filename: cmp.Or(m.Filename, "file"), Type: mime, Blob: m.Blob.ID},
+			{Name: "file", Filename: cmp.Or(name, "file"), Type: mime, Blob: m.Blob.ID},
 		},
 	})
 	if err != nil {
@@ -91,7 +118,7 @@ func (s sender) uploaded(c config, place string, m *abi.Media) (*abi.Media, erro
 	if body.ID == "" {
 		return nil, &abi.Error{Code: abi.CodeUnknown, Message: "whatsapp took the file and gave no id for it", Retryable: true}
 	}
-	return &abi.Media{Kind: m.Kind, ID: string(body.ID), Filename: m.Filename}, nil
+	return &abi.Media{Kind: kind, ID: string(body.ID), Filename: name}, nil
 }
 
 // fetcher gets media that came in messages.
