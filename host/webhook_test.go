@@ -117,6 +117,7 @@ const lineFiles = `
   config: {event: order.changed, token: "header:X-Token", id: "json:/event", order: "json:/order", time: "json:/at"}
   secrets: {secret: [old_token, new_token]}
 - {id: walled, adapter: webhook, config: {event: order.changed, ips: [198.51.100.0/24]}}
+- {id: proxy, adapter: webhook, config: {event: order.changed, ips: [127.0.0.0/8]}}
 `
 
 const lineFlow = `schema: 1
@@ -188,6 +189,15 @@ func TestWebhookOrder(t *testing.T) {
 		if err := i.call("POST", "/hooks/walled", "{}", "X-Forwarded-For", from).want(status); err != nil {
 			t.Errorf("from %s: %v", from, err)
 		}
+	}
+	// Where the proxies make no sense it is nobody's, and not the proxy's own.
+	for _, headers := range [][]string{{"X-Forwarded-For", "203.0.113.1", "Forwarded", "for=198.51.100.7"}, {"Forwarded", "for=127.0.0.1;for=127.0.0.1"}, {"X-Forwarded-For", "nobody"}} {
+		if err := i.call("POST", "/hooks/proxy", "{}", headers...).want(403); err != nil {
+			t.Errorf("%q: %v", headers, err)
+		}
+	}
+	if err := i.call("POST", "/hooks/proxy", "{}").want(200); err != nil {
+		t.Errorf("from the proxy itself: %v", err)
 	}
 }
 

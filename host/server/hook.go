@@ -40,13 +40,12 @@ func hook(c *fiber.Ctx, p Public) error {
 			return values
 		})
 	}
-	if !q.IP.IsValid() { // a proxy that forwards no sense is the sender
-		q.IP = peer.Unmap()
-	}
 	ctx, cancel := context.WithTimeout(c.UserContext(), bodyTime)
 	defer cancel()
 	about := calllog.Of(ctx)
-	about.Peer = q.IP.String()
+	if q.IP.IsValid() { // else the proxies make no sense, and it is in no list
+		about.Peer = q.IP.String()
+	}
 	reply, err := p.Hook(ctx, q)
 	if d, refused := errors.AsType[*problem.Details](err); !refused || d.Code != "no_channel" {
 		about.Name = q.Channel
