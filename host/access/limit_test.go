@@ -227,12 +227,40 @@ func TestQuotaSaved(t *testing.T) {
 	}
 }
 
+// TestOpen: addresses alone keep nobody out if they are all there are.
+func TestOpen(t *testing.T) {
+	for security, want := range map[string]bool{
+		"{public: true}":                       true,
+		"{ips: [10.0.0.0/8]}":                  false,
+		"{ips: [0.0.0.0/0, \"::/0\"]}":         true,
+		"{ips: [0.0.0.0/0]}":                   true,
+		"{ips: [\"::/0\"]}":                    true,
+		"{ips: [128.0.0.0/1, 0.0.0.0/1]}":      true,
+		"{ips: [\"::/1\", \"8000::/1\"]}":      true,
+		"{ips: [0.0.0.0/1, 192.0.0.0/2]}":      false,
+		"{ips: [\"8000::/1\", 128.0.0.0/1]}":   false,
+		"{ips: [0.0.0.0/0], clients: any}":     false,
+		"{ips: [0.0.0.0/0], signed: true}":     false,
+		"[{clients: any}, {ips: [0.0.0.0/0]}]": true,
+		"{ips: [0.0.0.0/0], signature: {scheme: {preset: hubspot-v2}, secret: a}}":               false,
+		"{ips: [0.0.0.0/0], jwt: {issuer: i, audience: a, algorithms: [HS256], secret: tokens}}": false,
+	} {
+		if got := secured(t, security).Open(); got != want {
+			t.Errorf("%s: open: %v", security, got)
+		}
+	}
+	if !Security(nil).Open() {
+		t.Error("nothing asked is not open")
+	}
+}
+
 func TestWords(t *testing.T) {
 	jwt := `jwt: {issuer: "https://login.example", audience: orders, algorithms: [RS256], jwks: "https://login.example/keys"}`
 	for _, c := range []struct{ security, want string }{
 		{"{public: true}", "anyone"},
 		{"{public: true, rate: 10/1m}", "anyone; 10 requests a minute each"},
 		{"{ips: [10.0.0.0/8, \"::1\"]}", "only from 10.0.0.0/8, ::1"},
+		{"{ips: [0.0.0.0/0, \"::/0\"]}", "anyone, from 0.0.0.0/0, ::/0"},
 		{"{clients: any}", "any client"},
 		{"{clients: [erp]}", "only client erp"},
 		{"{clients: [erp, shop], scopes: [orders.write], ips: [10.0.0.0/8], rate: 100/1m}", "only clients erp, shop with scope orders.write, from 10.0.0.0/8; 100 requests a minute each"},

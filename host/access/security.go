@@ -114,9 +114,12 @@ func (w Way) validate() (problems []string) {
 	return problems
 }
 
-// Open says whether anyone may call.
+// Open says whether anyone may call: also where all that a way asks for is an
+// address, and any will do.
 func (s Security) Open() bool {
-	return len(s) == 0 || slices.ContainsFunc(s, func(w Way) bool { return w.Public })
+	return len(s) == 0 || slices.ContainsFunc(s, func(w Way) bool {
+		return w.Public || !w.client() && w.JWT == nil && w.Service == nil && everywhere(w.IPs)
+	})
 }
 
 // Secrets lists the names of the secrets that tokens are checked with.
@@ -223,6 +226,33 @@ func within(networks []Network, addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// everywhere says whether the networks hold all IPv4 addresses, or all of IPv6.
+func everywhere(networks []Network) bool {
+	for _, first := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		at := first // all addresses below are in a network
+		for {
+			i := slices.IndexFunc(networks, func(n Network) bool { return n.Contains(at) })
+			if i < 0 {
+				break
+			}
+			if at = last(networks[i].Prefix).Next(); !at.IsValid() { // there is none above
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// last gives the highest address of a network.
+func last(p netip.Prefix) netip.Addr {
+	bytes := p.Addr().AsSlice()
+	for bit := p.Bits(); bit < 8*len(bytes); bit++ {
+		bytes[bit/8] |= 1 << (7 - bit%8)
+	}
+	addr, _ := netip.AddrFromSlice(bytes)
+	return addr
 }
 
 // ValidScope says whether a text is a scope (RFC 6749, section 3.3, without

@@ -67,7 +67,7 @@ func (w Way) words() string {
 		for i, n := range w.IPs {
 			ips[i] = n.String()
 		}
-		if b.String() == "anyone" {
+		if b.String() == "anyone" && !everywhere(w.IPs) {
 			b.Reset()
 			b.WriteString("only from ")
 		} else {
