@@ -15,6 +15,9 @@ import (
 // shell writes a word so that a shell reads it as one: what is printed as the
 // next command is copied from the screen.
 func shell(word string) string {
+	if strings.HasPrefix(word, "-") { // which is no flag
+		word = "./" + word
+	}
 	if plainWord.MatchString(word) {
 		return word
 	}
