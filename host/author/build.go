@@ -100,7 +100,7 @@ func ReplaceIf(path string, mode fs.FileMode, data []byte, accept func(temp stri
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("write %s: it is a directory; name a file", path)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // not .wasm: a server may look at the directory
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")       // not .wasm: a server may look at the directory
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok { // whose path is nobody's
 		return fmt.Errorf("write %s: %w", path, pathError.Err)
 	}

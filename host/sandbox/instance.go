@@ -126,8 +126,11 @@ func (m *Module) newInstance(ctx context.Context, from *Image) (_ *instance, err
 		WithName("").         // anonymous: a runtime holds many
 		WithStartFunctions(). // the rest of WASI is in wasi.go
 		WithEnv("GOGC", goCollects).WithEnv("GOMEMLIMIT", strconv.FormatInt(m.memory/4*3, 10))
-	config = config.WithWalltime(in.walltime, sys.ClockResolution(time.Microsecond)).
-		WithNanotime(in.nanotime, sys.ClockResolution(time.Nanosecond))
+	wall, steady := in.walltime, in.nanotime
+	if m.still {
+		wall, steady = in.stillWalltime, in.stillNanotime
+	}
+	config = config.WithWalltime(wall, sys.ClockResolution(time.Microsecond)).WithNanotime(steady, sys.ClockResolution(time.Nanosecond))
 	in.mod, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(&in.context, in.memory), m.compiled, config)
 	if err != nil {
 		return nil, newError(KindRefused, "instantiation: %v", err).because(err)

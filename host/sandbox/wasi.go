@@ -168,22 +168,21 @@ func randomGet(in *instance, memory api.Memory, p []uint64) uint64 {
 	return wasiSuccess
 }
 
-// walltime is the guest's clock of the day.
+// walltime is the guest's clock of the day, and nanotime that of time that
+// passes. It begins at a second: Go takes 0 for a clock that is broken.
 func (in *instance) walltime() (seconds int64, nanoseconds int32) {
 	now := time.Now().Add(in.ahead)
-	if in.module.still {
-		now = time.Unix(0, in.nanotime())
-	}
 	return now.Unix(), int32(now.Nanosecond())
 }
 
-// nanotime is the guest's clock of time that passes. It begins at a second: Go
-// takes 0 for a clock that is broken.
-func (in *instance) nanotime() int64 {
-	if in.module.still {
-		return int64(time.Second + in.slept)
-	}
-	return int64(time.Second + time.Since(began) + in.ahead)
+func (in *instance) nanotime() int64 { return int64(time.Second + time.Since(began) + in.ahead) }
+
+// The clocks of a guest for which they stand still.
+func (in *instance) stillNanotime() int64 { return int64(time.Second + in.slept) }
+
+func (in *instance) stillWalltime() (seconds int64, nanoseconds int32) {
+	now := time.Unix(0, in.stillNanotime())
+	return now.Unix(), int32(now.Nanosecond())
 }
 
 // began is when the clocks that never go back begin.
