@@ -4,7 +4,6 @@ package chat_test
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -102,7 +101,7 @@ func serve(t *testing.T) (channel, workspace string) {
 // environ is that of a client.
 func environ(channel, client string) []string {
 	_, port, _ := net.SplitHostPort(client)
-	return append(os.Environ(), "TRAMA="+channel, "API_KEY=the api key", "FLOW_KEY=the flow key", "SIGNING="+signing, "PORT="+port, "PUBLIC=http://"+client)
+	return append(os.Environ(), "TRAMA="+channel, "API_KEY=the api key", "FLOW_KEY=the flow key", "SIGNING="+signing, "SAY_KEY=the say key", "PORT="+port, "PUBLIC=http://"+client)
 }
 
 // tool finds a program; without it the test is skipped, but not in CI.
@@ -122,6 +121,11 @@ func TestNode(t *testing.T) {
 	node := tool(t, "node")
 	channel, _ := serve(t)
 	client := free(t)
+	unsigned := exec.Command(node, "client.mjs")
+	unsigned.Env = append(environ(channel, client), "SIGNING=")
+	if said, err := unsigned.CombinedOutput(); err == nil || !strings.Contains(string(said), "SIGNING") {
+		t.Errorf("without a key to check with: %v: %s", err, said)
+	}
 	c := exec.Command(node, "client.mjs")
 	c.Env, c.Stderr = environ(channel, client), t.Output()
 	in, err := c.StdinPipe()
@@ -181,10 +185,10 @@ func TestPHP(t *testing.T) {
 	channel, _ := serve(t)
 	client, state := free(t), t.TempDir()
 	env := append(environ(channel, client), "STATE="+state)
-	c := exec.Command(php, "-S", client, "client.php")
-	c.Env, c.Stderr = env, t.Output()
-	start(t, c)
-	answers(t, "http://"+client+"/")
+	servePHP(t, php, client, env)
+	if got := post(t, "http://"+client+"/webhook", "", url.Values{"hub_mode": {"subscribe"}, "hub_challenge": {"x"}}); got != 403 {
+		t.Errorf("a challenge without a token, before there is one: %d", got)
+	}
 	register := exec.Command(php, "client.php", "register")
 	register.Env = env
 	if said, err := register.CombinedOutput(); err != nil || string(said) != "webhook verified\n" {
@@ -223,14 +227,8 @@ func TestPHP(t *testing.T) {
 	}
 	say := func(fields url.Values) {
 		t.Helper()
-		answer, err := http.PostForm("http://"+client+"/say", fields)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		if answer.StatusCode != 200 {
-			body, err := io.ReadAll(answer.Body)
-			t.Fatalf("%d: %s, %v", answer.StatusCode, body, err)
+		if got := post(t, "http://"+client+"/say", "the say key", fields); got != 200 {
+			t.Fatalf("%v: %d", fields, got)
 		}
 	}
 	say(url.Values{"user": {"ana"}, "text": {"olá"}})
@@ -244,23 +242,127 @@ func TestPHP(t *testing.T) {
 	refusals(t, "http://"+client+"/webhook", func() {
 		want("ana: text signed")
 	})
+	for _, key := range []string{"", "a guess"} {
+		if got := post(t, "http://"+client+"/say", key, url.Values{"user": {"ana"}, "text": {"x"}}); got != 401 {
+			t.Errorf("/say with the key %q: %d", key, got)
+		}
+	}
+	failures(t, php, env, state)
+}
+
+// failures are those of a client itself: what it can't take it doesn't answer
+// with 200, and takes when it is sent again.
+func failures(t *testing.T, php string, env []string, state string) {
+	t.Helper()
+	list := filepath.Join(state, "messages.txt")
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	client, later := free(t), filepath.Join(state, "later")
+	servePHP(t, php, client, append(env, "STATE="+later))
+	key := signingKey(t)
+	sends := func(why string, want int) {
+		t.Helper()
+		now := time.Now()
+		if got := send(t, "http://"+client+"/webhook", "m9", sign(key, "m9", now), now); got != want {
+			t.Errorf("%s: %d, want %d", why, got, want)
+		}
+	}
+	sends("STATE is missing", 500)
+	if err := os.MkdirAll(filepath.Join(later, "messages.txt"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sends("the work fails", 500)
+	if err := os.Remove(filepath.Join(later, "messages.txt")); err != nil {
+		t.Fatal(err)
+	}
+	sends("all is well again", 200)
+	sends("it comes once more", 200)
+	if data, err := os.ReadFile(filepath.Join(later, "messages.txt")); err != nil || string(data) != "ana: text signed\n" {
+		t.Errorf("the client shows %q, %v", data, err)
+	}
+	for _, secret := range []string{"", "whsec_", "whsec_*"} {
+		unsigned, own, now := free(t), append(env, "SIGNING="+secret), time.Now()
+		servePHP(t, php, unsigned, own)
+		if got := send(t, "http://"+unsigned+"/webhook", "m8", sign(nil, "m8", now), now); got != 500 {
+			t.Errorf("SIGNING=%s, signed with the empty key: %d", secret, got)
+		}
+		register := exec.Command(php, "client.php", "register")
+		register.Env = own
+		if said, err := register.CombinedOutput(); err == nil || !strings.Contains(string(said), "SIGNING") {
+			t.Errorf("SIGNING=%s: %v: %s", secret, err, said)
+		}
+	}
+}
+
+func servePHP(t *testing.T, php, client string, env []string) {
+	t.Helper()
+	c := exec.Command(php, "-S", client, "client.php")
+	c.Env, c.Stderr = env, t.Output()
+	start(t, c)
+	answers(t, "http://"+client+"/")
+}
+
+// post posts a form, and gives the answer's status.
+func post(t *testing.T, address, key string, fields url.Values) int {
+	t.Helper()
+	q, err := http.NewRequest("POST", address, strings.NewReader(fields.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if key != "" {
+		q.Header.Set("Authorization", "Bearer "+key)
+	}
+	return status(t, q)
+}
+
+func status(t *testing.T, q *http.Request) int {
+	t.Helper()
+	answer, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+// signedBody is what refusals and failures send.
+const signedBody = `{"content_type": "text", "content": "signed", "recipient": {"id": "ana"}}`
+
+func signingKey(t *testing.T) []byte {
+	t.Helper()
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(signing, "whsec_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func sign(key []byte, id string, at time.Time) string {
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%d.%s", id, at.Unix(), signedBody)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func send(t *testing.T, webhook, id, signature string, at time.Time) int {
+	t.Helper()
+	q, err := http.NewRequest("POST", webhook, strings.NewReader(signedBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/json")
+	q.Header.Set("Webhook-Id", id)
+	q.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
+	q.Header.Set("Webhook-Signature", signature)
+	return status(t, q)
 }
 
 // refusals posts to a client what Trama has not signed, and what it has signed
 // long ago or sent before.
 func refusals(t *testing.T, webhook string, shown func()) {
 	t.Helper()
-	body := []byte(`{"content_type": "text", "content": "signed", "recipient": {"id": "ana"}}`)
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(signing, "whsec_"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sign := func(key []byte, id string, at time.Time) string {
-		mac := hmac.New(sha256.New, key)
-		fmt.Fprintf(mac, "%s.%d.%s", id, at.Unix(), body)
-		return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	}
-	now := time.Now()
+	key, now := signingKey(t), time.Now()
 	for _, c := range []struct {
 		name, id, signature string
 		at                  time.Time
@@ -276,33 +378,14 @@ func refusals(t *testing.T, webhook string, shown func()) {
 		{"the same again", "m1", sign(key, "m1", now), now, 200}, // and is not shown again
 		{"another one", "m3", sign(key, "m3", now), now, 200},
 	} {
-		q, err := http.NewRequest("POST", webhook, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		q.Header.Set("Content-Type", "application/json")
-		q.Header.Set("Webhook-Id", c.id)
-		q.Header.Set("Webhook-Timestamp", strconv.FormatInt(c.at.Unix(), 10))
-		q.Header.Set("Webhook-Signature", c.signature)
-		answer, err := http.DefaultClient.Do(q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer.Body.Close()
-		if answer.StatusCode != c.status {
-			t.Errorf("%s: the client answers %d, want %d", c.name, answer.StatusCode, c.status)
+		if got := send(t, webhook, c.id, c.signature, c.at); got != c.status {
+			t.Errorf("%s: the client answers %d, want %d", c.name, got, c.status)
 		}
 	}
 	shown() // m1, once
 	shown() // m3
-	form := url.Values{"hub_mode": {"subscribe"}, "hub_verify_token": {"a guess"}, "hub_challenge": {"x"}}
-	answer, err := http.PostForm(webhook, form)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != 403 {
-		t.Errorf("a challenge with another token: %d", answer.StatusCode)
+	if got := post(t, webhook, "", url.Values{"hub_mode": {"subscribe"}, "hub_verify_token": {"a guess"}, "hub_challenge": {"x"}}); got != 403 {
+		t.Errorf("a challenge with another token: %d", got)
 	}
 }
 

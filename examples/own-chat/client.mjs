@@ -19,14 +19,18 @@ const webhook = `${env.PUBLIC ?? `http://127.0.0.1:${port}`}/webhook`
 const verifyToken = randomBytes(16).toString('hex') // of this registration
 const tolerance = 5 * 60 // seconds between a signature and now
 const seen = new Map() // ids of messages that came, with when: keep them in your database
+const signing = env.SIGNING?.startsWith('whsec_') ? Buffer.from(env.SIGNING.slice(6), 'base64') : env.SIGNING
+if (!signing?.length) { // an empty key would let anybody in
+  console.error('SIGNING is not set, or is no key: see the head of client.mjs')
+  process.exit(2)
+}
 
 // verified says whether a request is Trama's (Standard Webhooks 1.0.0): it is
 // signed over id, time and the body as it came, and it is not old.
 function verified(headers, body) {
   const id = headers['webhook-id'], time = headers['webhook-timestamp'], given = headers['webhook-signature']
   if (!id || !given || !/^\d+$/.test(time ?? '') || Math.abs(Date.now() / 1000 - Number(time)) > tolerance) return false
-  const secret = env.SIGNING.startsWith('whsec_') ? Buffer.from(env.SIGNING.slice(6), 'base64') : env.SIGNING
-  const want = createHmac('sha256', secret).update(`${id}.${time}.`).update(body).digest()
+  const want = createHmac('sha256', signing).update(`${id}.${time}.`).update(body).digest()
   return given.split(' ').some(part => { // several while the secret is rotated
     const [version, text] = part.split(',')
     const signature = Buffer.from(text ?? '', 'base64')
@@ -34,13 +38,13 @@ function verified(headers, body) {
   })
 }
 
-// repeated says whether a message came before: Trama sends it again if it did
-// not see the answer.
-function repeated(id) {
+// once does the work for a message once: Trama sends it again if it did not see
+// a 2xx. The mark is made after the work, so that what fails is done again.
+function once(id, work) {
   for (const [old, at] of seen) if (Date.now() - at > 24 * 3600e3) seen.delete(old)
-  if (seen.has(id)) return true
+  if (seen.has(id)) return
+  work()
   seen.set(id, Date.now())
-  return false
 }
 
 // show is what this client does with a message.
@@ -68,8 +72,13 @@ const server = createServer((request, response) => {
       return mine ? answer(200, form.get('hub_challenge')) : answer(403)
     }
     if (!verified(request.headers, body)) return answer(401)
-    if (!repeated(request.headers['webhook-id'])) show(JSON.parse(body))
-    answer(200)
+    try {
+      once(request.headers['webhook-id'], () => show(JSON.parse(body)))
+      answer(200)
+    } catch (e) { // it comes again
+      console.error(e.message)
+      answer(500)
+    }
   })
 })
 

@@ -4,42 +4,67 @@
 // users write:
 //
 //   php -S 127.0.0.1:8095 client.php     takes POST /webhook (Trama) and
-//                                        POST /say with user, text or payload (your chat)
+//                                        POST /say with user, text or payload (your
+//                                        chat, with Authorization: Bearer SAY_KEY)
 //   php client.php register              tells Trama where the webhook is
 //
 //   TRAMA          the channel's address, http://127.0.0.1:8093/hooks/chat
 //   API_KEY        manages the webhook: the channel's secret api_key
 //   FLOW_KEY       sends what users write: the channel's secret flow_key
 //   SIGNING        checks what comes: the channel's secret "secret"
+//   SAY_KEY        what your chat shows at /say, of your choice
 //   WORKSPACE, EMAIL  what the channel's config says
 //   PUBLIC         how Trama reaches this client, http://127.0.0.1:8095
-//   STATE          a directory for what is kept; use your database instead
+//   STATE          a directory of its own for what is kept; use your database instead
 declare(strict_types=1);
 
 const TOLERANCE = 300; // seconds between a signature and now
 
-function setting(string $name, string $default = ''): string
+// What fails here is told to Trama, which then sends the message again: PHP
+// alone would answer 200, with its warning as the body.
+ini_set('display_errors', 'stderr');
+set_exception_handler(function (Throwable $e): never {
+    error_log($e->getMessage());
+    PHP_SAPI === 'cli' ? exit(1) : answer(500);
+});
+
+/** A setting. Without one that has no default nothing works: an empty key would let anybody in. */
+function setting(string $name, ?string $default = null): string
 {
     $value = getenv($name);
-    return $value === false ? $default : $value;
+    if ($value !== false && $value !== '') {
+        return $value;
+    }
+    return $default ?? throw new RuntimeException("$name is not set: see the head of client.php");
 }
 
 function kept(string $name): string
 {
-    return setting('STATE', sys_get_temp_dir()) . '/' . $name;
+    return setting('STATE') . '/' . $name;
+}
+
+function keep(string $name, string $text, int $flags = 0): void
+{
+    if (@file_put_contents(kept($name), $text, $flags) !== strlen($text)) {
+        throw new RuntimeException(kept($name) . ' could not be written: ' . (error_get_last()['message'] ?? 'the disk may be full'));
+    }
+}
+
+/** The key that messages are signed with. */
+function signingKey(): string
+{
+    $secret = setting('SIGNING');
+    $key = str_starts_with($secret, 'whsec_') ? base64_decode(substr($secret, 6), true) : $secret;
+    return $key ?: throw new RuntimeException('SIGNING begins with whsec_, and no base64 follows');
 }
 
 /** Says whether a request is Trama's (Standard Webhooks 1.0.0): it is signed over id, time and the body as it came, and it is not old. */
-function verified(string $id, string $time, string $given, string $body): bool
+function verified(string $key, string $id, string $time, string $given, string $body): bool
 {
     if ($id === '' || !ctype_digit($time) || abs(time() - (int) $time) > TOLERANCE) {
         return false;
     }
-    $secret = setting('SIGNING');
-    if (str_starts_with($secret, 'whsec_')) {
-        $secret = base64_decode(substr($secret, 6));
-    }
-    $want = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$time.$body", $secret, true));
+    $want = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$time.$body", $key, true));
     $right = false;
     foreach (explode(' ', $given) as $signature) { // several while the secret is rotated
         $right = hash_equals($want, $signature) || $right;
@@ -47,10 +72,20 @@ function verified(string $id, string $time, string $given, string $body): bool
     return $right;
 }
 
-/** Says whether a message came before: Trama sends it again if it did not see the answer. */
-function repeated(string $id): bool
+/** Does the work for a message once: Trama sends it again if it did not see a 2xx. The mark is made after the work, so that what fails is done again. */
+function once(string $id, callable $work): void
 {
-    return @fopen(kept('seen-' . hash('sha256', $id)), 'x') === false;
+    $mark = @fopen(kept('seen-' . hash('sha256', $id)), 'c+');
+    if ($mark === false || !flock($mark, LOCK_EX)) { // not "it came before": nothing is known
+        throw new RuntimeException('no mark could be made in STATE: ' . (error_get_last()['message'] ?? ''));
+    }
+    if (fread($mark, 1) === '') {
+        $work();
+        if (fwrite($mark, '1') !== 1) {
+            throw new RuntimeException('a mark could not be written: the disk may be full');
+        }
+    }
+    fclose($mark);
 }
 
 /** What this client does with a message. */
@@ -66,13 +101,13 @@ function show(array $m): void
     foreach ($m['attachments'] ?? [] as $file) {
         $line .= ' ' . $file['file_type'] . ' ' . $file['data_url'];
     }
-    file_put_contents(kept('messages.txt'), $line . "\n", FILE_APPEND | LOCK_EX);
+    keep('messages.txt', $line . "\n", FILE_APPEND | LOCK_EX);
 }
 
 /** Posts JSON and gives the answer's; an exception says what Trama refused. */
 function post(string $url, string $key, array $body): array
 {
-    $answer = file_get_contents($url, false, stream_context_create(['http' => [
+    $answer = @file_get_contents($url, false, stream_context_create(['http' => [
         'method' => 'POST', 'ignore_errors' => true, 'timeout' => 30, 'follow_location' => 0,
         'header' => "Content-Type: application/json\r\nAuthorization: Bearer $key\r\n",
         'content' => json_encode($body, JSON_THROW_ON_ERROR),
@@ -81,8 +116,8 @@ function post(string $url, string $key, array $body): array
         throw new RuntimeException('no answer');
     }
     $status = explode(' ', $http_response_header[0])[1];
-    $data = json_decode($answer, true, 512, JSON_THROW_ON_ERROR);
-    if ($status !== '200') {
+    $data = json_decode($answer, true);
+    if ($status !== '200' || !is_array($data)) {
         throw new RuntimeException("$status: " . ($data['detail'] ?? ''));
     }
     return $data;
@@ -101,8 +136,9 @@ if (PHP_SAPI === 'cli') {
         fwrite(STDERR, "php client.php register\n");
         exit(2);
     }
+    signingKey(); // without it, messages would come that nobody can check
     $token = bin2hex(random_bytes(16)); // of this registration
-    file_put_contents(kept('verify-token'), $token);
+    keep('verify-token', $token);
     try {
         $answer = post(setting('TRAMA') . '?action=set-webhook', setting('API_KEY'), [
             'workspace' => setting('WORKSPACE', '42'), 'email' => setting('EMAIL', 'ops@example.com'),
@@ -112,7 +148,7 @@ if (PHP_SAPI === 'cli') {
         fwrite(STDERR, 'not registered: ' . $e->getMessage() . "\n");
         exit(1);
     }
-    file_put_contents(kept('bot-url'), $answer['data']['bot_url']);
+    keep('bot-url', $answer['data']['bot_url']);
     echo 'webhook ', $answer['data']['webhook_status'], "\n";
     exit;
 }
@@ -122,6 +158,12 @@ if ($_SERVER['REQUEST_METHOD'] !== 'POST') {
     answer(404);
 }
 if ($path === '/say') { // what your chat calls when a user has written
+    if (!hash_equals('Bearer ' . setting('SAY_KEY'), $_SERVER['HTTP_AUTHORIZATION'] ?? '')) {
+        answer(401); // whoever reaches this address would speak for any user
+    }
+    if (($_POST['user'] ?? '') === '') {
+        answer(400, 'user is missing');
+    }
     $message = [
         'event' => 'message_created', 'message_type' => 'incoming', 'id' => bin2hex(random_bytes(8)),
         'sender' => ['id' => $_POST['user'], 'name' => $_POST['user'], 'type' => 'contact'], 'content' => $_POST['text'] ?? '',
@@ -130,7 +172,8 @@ if ($path === '/say') { // what your chat calls when a user has written
         $message['payload'] = $_POST['payload'];
     }
     try {
-        post(file_get_contents(kept('bot-url')), setting('FLOW_KEY'), $message);
+        $botURL = @file_get_contents(kept('bot-url')) ?: throw new RuntimeException('not registered so far: php client.php register');
+        post($botURL, setting('FLOW_KEY'), $message);
     } catch (RuntimeException $e) { // send it again, with the same id
         answer(502, $e->getMessage());
     }
@@ -140,14 +183,13 @@ if ($path !== '/webhook') {
     answer(404);
 }
 if (isset($_POST['hub_mode'])) { // is it yours?
-    $mine = $_POST['hub_mode'] === 'subscribe' && hash_equals(trim((string) file_get_contents(kept('verify-token'))), $_POST['hub_verify_token'] ?? '');
+    $token = trim((string) @file_get_contents(kept('verify-token'))); // empty before it was registered: nothing is equal to that
+    $mine = $_POST['hub_mode'] === 'subscribe' && $token !== '' && hash_equals($token, $_POST['hub_verify_token'] ?? '');
     $mine ? answer(200, $_POST['hub_challenge'] ?? '') : answer(403);
 }
 $body = file_get_contents('php://input'); // as it came: what is encoded anew is signed otherwise
-if (!verified($_SERVER['HTTP_WEBHOOK_ID'] ?? '', $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '', $body)) {
+if (!verified(signingKey(), $_SERVER['HTTP_WEBHOOK_ID'] ?? '', $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '', $body)) {
     answer(401);
 }
-if (!repeated($_SERVER['HTTP_WEBHOOK_ID'])) {
-    show(json_decode($body, true, 512, JSON_THROW_ON_ERROR));
-}
+once($_SERVER['HTTP_WEBHOOK_ID'], fn () => show(json_decode($body, true, 512, JSON_THROW_ON_ERROR)));
 answer(200);
