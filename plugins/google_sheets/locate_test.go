@@ -155,3 +155,37 @@ func TestRowsMove(t *testing.T) {
 		t.Errorf("the row is there %d times, %v", strings.Count(string(cells), id(row)), err)
 	}
 }
+
+// TestSortedMeanwhile: a sheet that is sorted between the search for a key and
+// the writing is told, with the row that was written.
+func TestSortedMeanwhile(t *testing.T) {
+	for _, test := range []struct {
+		name, operation, input, row string
+		sorted                      bool // another order than before
+	}{
+		{"a key", "update", `"key":{"column":"id","value":"ORDER-000003","ignore_case":true},"values":{"done":"y"}`, "[3]", true},
+		{"several", "update_or_insert", `"key":"id","rows":[{"id":"order-000003","done":"y"},{"id":"order-000006","done":"y"},{"id":"new","done":"y"}]`, "[3,6]", true},
+		{"in vain", "update", `"key":{"column":"id","value":"order-000003"},"values":{"done":"y"}`, "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBigSheet(t, 9, id)
+			b.behind = func() {
+				if test.sorted {
+					slices.Reverse(b.rows[1:])
+				}
+				b.put()
+				b.behind = func() {}
+			}
+			output, failure := b.call(test.operation, test.input)
+			if !test.sorted {
+				if failure != nil {
+					t.Error(failure)
+				}
+				return
+			}
+			if failure == nil || failure.Code != "conflict" || failure.Retryable || string(failure.Detail) != `{"rows":`+test.row+`}` || !strings.Contains(failure.Message, "in row 3") {
+				t.Errorf("%s, %+v", output, failure)
+			}
+		})
+	}
+}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/trama-run/trama/pdk/abi"
+	"github.com/trama-run/trama/plugins/internal/rest"
 )
 
 // Key is how a row is found.
@@ -70,7 +72,36 @@ func (s service) update(in Update) (Updated, error) {
 		return Updated{Rows: []int{}}, nil
 	}
 	written, err := s.put(spreadsheet, option, data)
-	return Updated{Rows: rows, Cells: count(written)}, err
+	if err == nil && in.Key != nil {
+		err = s.keyStayed(spreadsheet, h, *in.Key, rows, in.Values)
+	}
+	if err != nil {
+		return Updated{}, err
+	}
+	return Updated{Rows: rows, Cells: count(written)}, nil
+}
+
+// keyStayed is stayed for the rows of one key. Where the key itself was written,
+// nothing tells afterwards.
+func (s service) keyStayed(spreadsheet string, h header, key Key, rows []int, values Values) error {
+	for name := range values {
+		if strings.TrimSpace(name) == strings.TrimSpace(key.Column) {
+			return nil
+		}
+	}
+	wanted, err := text(key.Value)
+	if err != nil {
+		return err
+	}
+	column, err := h.column(key.Column)
+	if err != nil {
+		return err
+	}
+	keys := map[int]string{}
+	for _, row := range rows {
+		keys[row] = fold(wanted, key.IgnoreCase)
+	}
+	return s.stayed(spreadsheet, h, lookup{column: column, ignoreCase: key.IgnoreCase}, keys)
 }
 
 // rowsOf finds the row of a key; several only if all of them are meant.
@@ -194,6 +225,7 @@ func (s service) updateOrInsert(in Upsert) (Upserted, error) {
 	out := Upserted{Updated: []int{}}
 	var data []valueRange
 	var missing []Values
+	there := map[int]string{}
 	for i, key := range keys {
 		found := at[key]
 		switch {
@@ -209,9 +241,13 @@ func (s service) updateOrInsert(in Upsert) (Upserted, error) {
 			return Upserted{}, err
 		}
 		data, out.Updated = append(data, ranges...), append(out.Updated, found[0])
+		there[found[0]] = key
 	}
 	if len(data) > 0 {
 		if _, err := s.put(spreadsheet, option, data); err != nil {
+			return Upserted{}, err
+		}
+		if err := s.stayed(spreadsheet, h, lookup{column: column}, there); err != nil {
 			return Upserted{}, err
 		}
 	}
@@ -238,4 +274,45 @@ func (v Values) without(name string) Values {
 		}
 	}
 	return out
+}
+
+// stayed looks whether rows that were found by their keys, and then written by
+// their numbers, have those keys still: Google can't write by a key, so whoever
+// sorts the sheet in between has another row written. keys are by number, as
+// lookup compares them.
+func (s service) stayed(spreadsheet string, h header, look lookup, keys map[int]string) error {
+	numbers := slices.Sorted(maps.Keys(keys))
+	var wrong []int
+	for len(numbers) > 0 {
+		var ranges []string
+		var from []int
+		for len(numbers) > 0 && len(ranges) < maxRanges {
+			n := 1
+			for n < len(numbers) && numbers[n] == numbers[n-1]+1 {
+				n++
+			}
+			ranges, from = append(ranges, h.stretch(look.column, numbers[0], numbers[n-1])), append(from, numbers[0])
+			numbers = numbers[n:]
+		}
+		read, err := s.batchGet(spreadsheet, ranges, byColumn())
+		if err != nil {
+			return err
+		}
+		for i, r := range read {
+			cells, err := column(r)
+			if err != nil {
+				return err
+			}
+			for row := from[i]; keys[row] != ""; row++ { // to the end of the stretch
+				if fold(cells.at(row-from[i]), look.ignoreCase) != keys[row] {
+					wrong = append(wrong, row)
+				}
+			}
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &abi.Error{Code: rest.CodeConflict, Detail: plain(map[string]any{"rows": wrong}), Message: fmt.Sprintf("sheet %q was sorted, or had rows moved, between the search for %q and the writing: the values are in row %d, where another key stands now; look at %d such rows, and put them right",
+		h.sheet, short(keys[wrong[0]]), wrong[0], len(wrong))}
 }
