@@ -86,7 +86,11 @@ func (r rdstation) create(in Create) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return r.write(version, rest.Call{Method: "POST", Path: "/" + found.path, Body: map[string]any{found.wrapper: in.Record}, Once: true})
+	address, err := in.address(found)
+	if err != nil {
+		return Record{}, err
+	}
+	return r.write(version, rest.Call{Method: "POST", Path: address, Body: map[string]any{found.wrapper: in.Record}, Once: true})
 }
 
 // Key names a record. It is the input of get and delete.
@@ -101,7 +105,7 @@ func (r rdstation) get(in Key) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	address, err := rest.Path(found.path, in.ID)
+	address, err := in.address(found, in.ID)
 	if err != nil {
 		return Record{}, err
 	}
@@ -119,7 +123,7 @@ func (r rdstation) update(in Update) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	address, err := rest.Path(found.path, in.ID)
+	address, err := in.address(found, in.ID)
 	if err != nil {
 		return Record{}, err
 	}
@@ -140,7 +144,7 @@ func (r rdstation) delete(in Key) (Deleted, error) {
 	if err != nil {
 		return Deleted{}, err
 	}
-	address, err := rest.Path(found.path, in.ID)
+	address, err := in.address(found, in.ID)
 	if err != nil {
 		return Deleted{}, err
 	}
@@ -174,6 +178,10 @@ func (r rdstation) list(in List) (rest.Page[json.RawMessage], error) {
 	if err != nil {
 		return rest.Page[json.RawMessage]{}, err
 	}
+	address, err := in.address(found)
+	if err != nil {
+		return rest.Page[json.RawMessage]{}, err
+	}
 	number, size, most := "page", "limit", maxPageV1
 	if version == "v2" {
 		number, size, most = "page[number]", "page[size]", maxPageV2
@@ -203,7 +211,7 @@ func (r rdstation) list(in List) (rest.Page[json.RawMessage], error) {
 		}
 		query.Set(number, strconv.Itoa(at.number))
 		query.Set(size, strconv.Itoa(at.size))
-		call := rest.Call{Path: "/" + found.path, Query: query}
+		call := rest.Call{Path: address, Query: query}
 		answer, err := r.Do(call)
 		if err != nil {
 			return nil, "", err

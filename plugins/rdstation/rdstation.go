@@ -104,6 +104,8 @@ func text(value json.RawMessage) string {
 type API struct {
 	// API is "v1" or "v2"; empty means v1.
 	API string `json:"api"`
+	// Pipeline is the id of that which the stages of v2 are of.
+	Pipeline string `json:"pipeline"`
 }
 
 func (a API) version() (string, error) {
@@ -118,7 +120,7 @@ func (a API) version() (string, error) {
 
 // resource is what one version has of a type of record.
 type resource struct {
-	path    string
+	path    string // {pipeline} is the id of one
 	wrapper string // the member of a body that holds the record
 	list    string // the member of a listing that holds the records
 	verbs   string
@@ -147,6 +149,9 @@ var resources = map[string]map[string]resource{
 		"products":      {"products", "data", "data", "create get list update delete"},
 		"tasks":         {"tasks", "data", "data", "create get list update delete"},
 		"pipelines":     {"pipelines", "data", "data", "create get list update delete"},
+		// https://developers.rdstation.com/reference/crm-v2-pipelines: its stages
+		// have an endpoint of their own.
+		"stages": {"pipelines/{pipeline}/stages", "data", "data", "create get list update"},
 	},
 }
 
@@ -163,7 +168,24 @@ func (a API) find(object, verb string) (version string, found resource, err erro
 	case !slices.Contains(strings.Fields(found.verbs), verb):
 		return "", found, pdk.Errorf(abi.CodeInvalid, "RD Station CRM %s can't %s %s; it can %s", version, verb, object, strings.ReplaceAll(found.verbs, " ", ", "))
 	}
+	switch within := strings.Contains(found.path, "{pipeline}"); {
+	case within && a.Pipeline == "":
+		return "", found, pdk.Errorf(abi.CodeInvalid, "pipeline: %s of RD Station CRM %s are those of a pipeline: give its id", object, version)
+	case !within && a.Pipeline != "":
+		return "", found, pdk.Errorf(abi.CodeInvalid, "pipeline: it is for the stages of v2; in v1 their pipeline is deal_pipeline_id of the record or the query")
+	}
 	return version, found, nil
+}
+
+// address is where a resource is, or one record of it.
+func (a API) address(of resource, ids ...string) (string, error) {
+	segments := strings.Split(of.path, "/")
+	for i, segment := range segments {
+		if segment == "{pipeline}" {
+			segments[i] = a.Pipeline
+		}
+	}
+	return rest.Path(append(segments, ids...)...)
 }
 
 // Record is the output of operations on one record.

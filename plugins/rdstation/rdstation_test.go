@@ -130,6 +130,43 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestStages makes a stage of a pipeline of v2 and reads it; what has no place
+// there is refused before anything is sent.
+func TestStages(t *testing.T) {
+	stub := stubbed(t)
+	all := handlers(connected(stub, []byte(`{"api":"v2"}`), false))
+	in := func(more string) []byte {
+		return []byte(`{"api":"v2","object":"stages","pipeline":"` + rdtest.Pipeline + `"` + more + `}`)
+	}
+	output, failure := all["create"](in(`,"record":{"name":"Proposta"}`))
+	var made Record
+	if failure != nil || json.Unmarshal(output, &made) != nil {
+		t.Fatalf("%s, %v", output, failure)
+	}
+	if output, failure := all["update"](in(`,"id":"` + made.ID + `","record":{"name":"Fechamento"}`)); failure != nil {
+		t.Errorf("%s, %v", output, failure)
+	}
+	output, failure = all["list"](in(""))
+	if failure != nil || !strings.Contains(string(output), `"Lead"`) || !strings.Contains(string(output), `"Fechamento"`) {
+		t.Errorf("%s, %v", output, failure)
+	}
+	sent := len(stub.Requests())
+	for _, wrong := range [][2]string{
+		{"delete", `{"api":"v2","object":"stages","pipeline":"x","id":"` + made.ID + `"}`},
+		{"get", `{"api":"v2","object":"stages","id":"` + made.ID + `"}`},
+		{"get", `{"api":"v2","object":"stages","pipeline":"..","id":"` + made.ID + `"}`},
+		{"list", `{"api":"v2","object":"deals","pipeline":"x"}`},
+		{"list", `{"object":"stages","pipeline":"x"}`},
+	} {
+		if output, failure := all[wrong[0]]([]byte(wrong[1])); failure == nil || failure.Code != abi.CodeInvalid {
+			t.Errorf("%s %s: %s, %v", wrong[0], wrong[1], output, failure)
+		}
+	}
+	if len(stub.Requests()) != sent {
+		t.Error("something was sent")
+	}
+}
+
 // TestMissingFields: a success without what the output needs is none.
 func TestMissingFields(t *testing.T) {
 	for operation, inputs := range map[string][]string{

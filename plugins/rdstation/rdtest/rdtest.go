@@ -40,15 +40,20 @@ type Stub struct {
 	next    int
 }
 
-// Stage is the id of the first stage of the account's pipeline.
-const Stage = "65f0a1b2c3d4e5f601234501"
+// Pipeline is the id of the account's pipeline, and Stage of its first stage.
+const (
+	Pipeline = "65f0a1b2c3d4e5f601234500"
+	Stage    = "65f0a1b2c3d4e5f601234501"
+)
 
 // New gives an account with one pipeline.
 func New() (*Stub, error) {
 	s := &Stub{records: map[string][]map[string]any{
-		"v1/deal_pipelines": {{"id": "65f0a1b2c3d4e5f601234500", "name": "Funil padrão", "order": 1}},
+		"v1/deal_pipelines": {{"id": Pipeline, "name": "Funil padrão", "order": 1}},
 		"v1/deal_stages":    {{"id": Stage, "name": "Lead", "order": 1}},
-		"v2/pipelines":      {{"id": "65f0a1b2c3d4e5f601234500", "name": "Funil padrão"}},
+		"v2/pipelines":      {{"id": Pipeline, "name": "Funil padrão", "stage_ids": []string{Stage}}},
+
+		"v2/pipelines/{pipeline}/stages": {{"id": Stage, "name": "Lead", "order": 1}},
 	}}
 	var err error
 	s.Stub, err = strict.New(s.contract())
@@ -105,6 +110,9 @@ var v2 = []struct{ path, schema, example string }{
 	{"products", fields(`"name"`, `"name": {"type": "string"}, "description": {"type": "string"}, "price": {"type": "number"}, "visible": {"type": "boolean"}`), `{"data": {"name": "Site"}}`},
 	{"tasks", fields(`"name", "type", "deal_id"`, `"name": {"type": "string"}, "type": {"type": "string"}, "deal_id": {"type": "string"}, "description": {"type": "string"}, "due_date": {"type": "string"}, "owner_ids": {"type": "array"}`), `{"data": {"name": "Ligar", "type": "call", "deal_id": "65f0"}}`},
 	{"pipelines", fields(`"name"`, `"name": {"type": "string"}, "order": {"type": "integer"}`), `{"data": {"name": "Vendas"}}`},
+	// The pages crm-v2-list-stages-from-pipeline, -get-stage-from-pipeline,
+	// -create-stage-to-pipeline and -update-stage-from-pipeline: none deletes.
+	{"pipelines/{pipeline}/stages", fields(`"name"`, `"name": {"type": "string"}, "description": {"type": "string"}, "objective": {"type": "string"}, "order": {"type": "integer"}`), `{"data": {"name": "Proposta"}}`},
 }
 
 func (s *Stub) contract() strict.Contract {
@@ -132,16 +140,24 @@ func (s *Stub) contract() strict.Contract {
 	}
 	headers := map[string]strict.Param{"Authorization": bearer}
 	for _, one := range v2 {
-		item := map[string]strict.Param{"id": id}
+		item, all := map[string]strict.Param{"id": id}, map[string]strict.Param{}
+		stages := strings.Contains(one.path, "{pipeline}")
+		if stages { // those of the one pipeline that the account begins with
+			item["pipeline"] = strict.Param{Pattern: Pipeline, Example: Pipeline}
+			all["pipeline"] = item["pipeline"]
+		}
 		path, key := "/crm/v2/"+one.path, "v2/"+one.path
 		body := wrapped("data", one.schema, "")
 		listing := map[string]strict.Param{"page[number]": {Pattern: `[1-9]\d*`, Example: "1"}, "page[size]": {Pattern: `[1-9]\d?|100`, Example: "25"}, "filter": {Example: "name:x"}}
 		contract.Rules = append(contract.Rules,
-			strict.Rule{Method: "POST", Path: path, Headers: headers, Body: body, Example: one.example, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.create(r, key, "data") }},
-			strict.Rule{Method: "GET", Path: path, Headers: headers, Query: listing, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.listV2(r, key) }},
+			strict.Rule{Method: "POST", Path: path, Params: all, Headers: headers, Body: body, Example: one.example, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.create(r, key, "data") }},
+			strict.Rule{Method: "GET", Path: path, Params: all, Headers: headers, Query: listing, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.listV2(r, key) }},
 			strict.Rule{Method: "GET", Path: path + "/{id}", Params: item, Headers: headers, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.get(r, key, true) }},
-			strict.Rule{Method: "PUT", Path: path + "/{id}", Params: item, Headers: headers, Body: strings.Replace(body, `"required": ["name"], `, "", 1), Example: one.example, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.update(r, key, "data", true) }},
-			strict.Rule{Method: "DELETE", Path: path + "/{id}", Params: item, Headers: headers, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.delete(r, key) }})
+			strict.Rule{Method: "PUT", Path: path + "/{id}", Params: item, Headers: headers, Body: strings.Replace(body, `"required": ["name"], `, "", 1), Example: one.example, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.update(r, key, "data", true) }})
+		if !stages {
+			contract.Rules = append(contract.Rules,
+				strict.Rule{Method: "DELETE", Path: path + "/{id}", Params: item, Headers: headers, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.delete(r, key) }})
+		}
 	}
 	conversion := `{"type": "object", "additionalProperties": false, "required": ["event_type", "event_family", "payload"], "properties": {"event_type": {"type": "string", "enum": ["CONVERSION"]}, "event_family": {"type": "string", "enum": ["CDP"]}, "payload": {"type": "object", "required": ["conversion_identifier", "email"], "properties": {"conversion_identifier": {"type": "string", "minLength": 1}, "email": {"type": "string", "pattern": "^[^@ ]+@[^@ ]+$"}}}}}`
 	example := `{"event_type": "CONVERSION", "event_family": "CDP", "payload": {"conversion_identifier": "site", "email": "ana@acme.example"}}`
