@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -55,7 +56,10 @@ func (w *Webhooks) fetch(ctx context.Context, s *subscription, name string, sour
 	got := issued{Value: value}
 	var end time.Time
 	if found, ok := expr.Pointer(answer, expires); ok {
-		end = instant(found, asked)
+		var readable bool
+		if end, readable = instant(found, asked); !readable && source.Life == 0 {
+			return issued{}, unavailable(s, "token %q: what its source's answer has at %s says no time: want seconds from now, seconds or milliseconds since 1970, RFC 3339 with a zone, or an HTTP date; else give the token's life", name, expires)
+		}
 	}
 	if end.IsZero() && source.Life > 0 {
 		end = asked.Add(time.Duration(source.Life))
@@ -225,10 +229,13 @@ func (w *Webhooks) askFlow(ctx context.Context, s *subscription, name, id string
 // an instant.
 const maxLife = 1e9
 
-// instant reads when a token runs out; zero if that is not said.
-func instant(value any, asked time.Time) time.Time {
+// instant reads when a token runs out; zero if that is not said. A number that
+// is not above zero stands for none.
+func instant(value any, asked time.Time) (end time.Time, readable bool) {
 	text := ""
 	switch v := value.(type) {
+	case nil:
+		return time.Time{}, true
 	case string:
 		text = v
 	case json.Number:
@@ -238,12 +245,18 @@ func instant(value any, asked time.Time) time.Time {
 	case float64:
 		text = strconv.FormatFloat(v, 'f', -1, 64)
 	}
-	if life, err := strconv.ParseFloat(text, 64); err == nil && life < maxLife {
-		if !(life > 0) { // or no number at all
-			return time.Time{}
-		}
-		return asked.Add(time.Duration(life * float64(time.Second)))
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err == nil && n <= 0:
+		return time.Time{}, true
+	case err == nil && n < maxLife:
+		return asked.Add(time.Duration(n * float64(time.Second))), true
+	case err == nil && n < math.MaxInt64:
+		return signature.Epoch(int64(n)) // a fraction of a second less does no harm
 	}
-	end, _ := signature.Time(text)
-	return end
+	if end, readable = signature.Time(text); !readable {
+		end, err = http.ParseTime(text)
+		readable = err == nil
+	}
+	return end, readable
 }

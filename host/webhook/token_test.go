@@ -429,6 +429,7 @@ edges: [{from: start, to: reply}]
 		{run.Answer{RunID: "r2"}, nil, "did not answer with a token"},
 		{run.Answer{Response: &engine.Respond{Status: 500}}, nil, "did not answer with a token"},
 		{run.Answer{Response: &engine.Respond{Status: 200, Body: "x"}}, nil, "no text at /token"},
+		{run.Answer{Response: &engine.Respond{Status: 200, Body: map[string]any{"token": "x", "expires_in": "2027-01-02T15:04:05"}}}, nil, "at /expires_in says no time"},
 		{run.Answer{}, errors.New("too many runs"), "too many runs"},
 	} {
 		answer, failure = c.answer, c.failure
@@ -450,11 +451,18 @@ func TestInstant(t *testing.T) {
 		{json.Number("3600"), time.Hour}, {"3600", time.Hour}, {int64(60), time.Minute}, {0.5, time.Second / 2},
 		{begin.Add(time.Hour).Unix(), time.Hour}, {begin.Add(time.Hour).UnixMilli(), time.Hour}, {strconv.FormatInt(begin.Add(time.Hour).Unix(), 10), time.Hour},
 		{begin.Add(time.Hour).Format(time.RFC3339), time.Hour},
-		{nil, 0}, {"soon", 0}, {json.Number("0"), 0}, {json.Number("-5"), 0}, {"NaN", 0}, {true, 0}, {map[string]any{}, 0}, {json.Number("1e300"), 0},
+		{json.Number(strconv.FormatInt(begin.Add(time.Hour).Unix(), 10) + ".123"), time.Hour}, {strconv.FormatInt(begin.Add(time.Hour).Unix(), 10) + ".123", time.Hour},
+		{float64(begin.Add(time.Hour).Unix()) + 0.5, time.Hour}, {begin.Add(time.Hour).Format(http.TimeFormat), time.Hour},
+		{nil, 0}, {json.Number("0"), 0}, {json.Number("-5"), 0},
 	} {
-		got := instant(c.value, begin)
-		if c.want == 0 && !got.IsZero() || c.want != 0 && !got.Equal(begin.Add(c.want)) {
-			t.Errorf("%v (%T): %s, want %s", c.value, c.value, got, c.want)
+		got, readable := instant(c.value, begin)
+		if c.want == 0 && !got.IsZero() || c.want != 0 && !got.Equal(begin.Add(c.want)) || !readable {
+			t.Errorf("%v (%T): %s, %v, want %s", c.value, c.value, got, readable, c.want)
+		}
+	}
+	for _, value := range []any{"soon", "", "NaN", "Inf", true, map[string]any{}, json.Number("1e300"), json.Number("1e18"), "2027-01-02T15:04:05"} {
+		if got, readable := instant(value, begin); readable || !got.IsZero() {
+			t.Errorf("%v (%T) is read as %s", value, value, got)
 		}
 	}
 }
@@ -464,7 +472,7 @@ func FuzzInstant(f *testing.F) {
 	f.Add("60")
 	f.Add("1e400")
 	f.Fuzz(func(t *testing.T, end string) {
-		if got := instant(end, begin); !got.IsZero() && got.Before(time.Unix(0, 0)) {
+		if got, _ := instant(end, begin); !got.IsZero() && got.Before(time.Unix(0, 0)) {
 			t.Errorf("%q is %s", end, got)
 		}
 	})
