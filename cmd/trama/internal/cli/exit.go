@@ -82,6 +82,9 @@ func (p *Program) fail(command *cobra.Command, err error) int {
 	switch {
 	case said:
 		return int(exit)
+	case (usage || !p.began) && p.JSON:
+		p.printErrorJSON(fmt.Errorf("%w; see: %s --help", err, command.CommandPath()))
+		return ExitUsage
 	case usage || !p.began:
 		fmt.Fprintf(p.Stderr, "trama: %v\nsee: %s --help\n", err, command.CommandPath())
 		return ExitUsage

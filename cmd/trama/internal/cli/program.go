@@ -43,9 +43,19 @@ func (p *Program) Run(root *cobra.Command, args []string) int {
 	root.SetErr(p.Stderr)
 	command, err := root.ExecuteC()
 	if err != nil {
+		p.JSON = p.JSON || !p.began && asksJSON(args)
 		return p.fail(command, err)
 	}
 	return ExitOK
+}
+
+// asksJSON says whether a command line that could not be read to its end has
+// the flag --json.
+func asksJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }
 
 // Group returns a command that only holds others.
