@@ -264,6 +264,9 @@ func (g *Gateway) Broken(name string, r *engine.Respond) error {
 	// The message of a violation may quote the body, and logs don't.
 	places := make([]string, len(found))
 	for i, v := range found {
+		if v.Keyword == "" {
+			return fmt.Errorf("the body and the route's response schema: %s", v.Message)
+		}
 		places[i] = fmt.Sprintf("%s (%s)", v.Pointer, v.Keyword)
 	}
 	return fmt.Errorf("the body breaks the route's response schema at %s", strings.Join(places, ", "))

@@ -29,6 +29,21 @@ func cost(s *jsonschema.Schema, known map[*jsonschema.Schema]int) int {
 	return n
 }
 
+// ways counts the schemas that a value is held against because it is held
+// against one, not counting those of its members.
+func ways(s *jsonschema.Schema) int {
+	n := len(s.AllOf) + len(s.AnyOf) + len(s.OneOf) + len(s.DependentSchemas) + len(s.Dependencies)
+	for _, one := range []*jsonschema.Schema{s.Ref, s.RecursiveRef, s.Not, s.If} {
+		if one != nil {
+			n++
+		}
+	}
+	if s.DynamicRef != nil {
+		n++
+	}
+	return n
+}
+
 // parts lists the schemas that stand in one, or that it refers to.
 func parts(s *jsonschema.Schema) []*jsonschema.Schema {
 	all := []*jsonschema.Schema{s.Ref, s.RecursiveRef, s.ContentSchema, s.Not, s.If, s.Then, s.Else, s.PropertyNames, s.UnevaluatedProperties, s.Contains, s.Items2020, s.UnevaluatedItems}

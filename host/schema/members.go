@@ -24,6 +24,9 @@ const maxUnevaluated = 10_000
 // [maxViolations], at each level, so that a check takes no more memory than
 // the value has.
 type members struct {
+	checks      *checks
+	ways        int // schemas that the value itself is held against
+	each        int // schemas and patterns that the name of each member is held against
 	properties  map[string]*jsonschema.Schema
 	patterns    map[jsonschema.Regexp]*jsonschema.Schema
 	additional  any // of an object: nil, a bool or a *jsonschema.Schema
@@ -38,18 +41,22 @@ type members struct {
 
 // bound puts [members] in the place of the library's own loops, in all schemas
 // that a value is held against.
-func bound(s *jsonschema.Schema, known map[*jsonschema.Schema]bool) {
+func bound(s *jsonschema.Schema, checks *checks, known map[*jsonschema.Schema]bool) {
 	if known[s] {
 		return
 	}
 	known[s] = true
 	for _, part := range parts(s) { // before they are taken out
-		bound(part, known)
+		bound(part, checks, known)
 	}
 	m := &members{
+		checks: checks, ways: ways(s),
 		properties: s.Properties, patterns: s.PatternProperties, additional: s.AdditionalProperties, names: s.PropertyNames,
 		prefix: s.PrefixItems, contains: s.Contains, least: s.MinContains, most: s.MaxContains, unique: s.UniqueItems,
 		unevaluated: s.UnevaluatedItems != nil || s.UnevaluatedProperties != nil,
+	}
+	if m.each = len(m.patterns); m.names != nil {
+		m.each += cost(m.names, map[*jsonschema.Schema]int{})
 	}
 	if s.Items2020 != nil {
 		m.rest = s.Items2020
@@ -60,7 +67,7 @@ func bound(s *jsonschema.Schema, known map[*jsonschema.Schema]bool) {
 	case []*jsonschema.Schema:
 		m.prefix, m.rest = items, s.AdditionalItems
 	}
-	if len(m.properties)+len(m.patterns)+len(m.prefix) == 0 && m.additional == nil && m.names == nil && m.rest == nil && m.contains == nil && !m.unique && !m.unevaluated {
+	if m.ways+len(m.properties)+len(m.patterns)+len(m.prefix) == 0 && m.additional == nil && m.names == nil && m.rest == nil && m.contains == nil && !m.unique && !m.unevaluated {
 		return
 	}
 	s.Properties, s.PatternProperties, s.AdditionalProperties, s.PropertyNames = nil, nil, nil, nil
@@ -70,6 +77,8 @@ func bound(s *jsonschema.Schema, known map[*jsonschema.Schema]bool) {
 
 // Validate implements jsonschema.SchemaExt.
 func (m *members) Validate(ctx *jsonschema.ValidatorContext, value any) {
+	place := ctx.ValueLocation()
+	m.checks.take(place, (1+m.ways)*weight(value))
 	switch v := value.(type) {
 	case map[string]any:
 		m.object(ctx, v)
@@ -80,12 +89,14 @@ func (m *members) Validate(ctx *jsonschema.ValidatorContext, value any) {
 
 // telling counts what a loop has told.
 type telling struct {
-	ctx  *jsonschema.ValidatorContext
-	left int
+	ctx    *jsonschema.ValidatorContext
+	checks *checks
+	left   int
 }
 
 // hold holds a member against a schema, and says whether to go on.
 func (t *telling) hold(s *jsonschema.Schema, value any, at string) bool {
+	t.checks.take(t.ctx.ValueLocation(), weight(value))
 	if err := t.ctx.Validate(s, value, []string{at}); err != nil {
 		if v, ok := err.(*jsonschema.ValidationError); ok { // always
 			t.left -= prune(v, t.left)
@@ -116,7 +127,7 @@ func prune(v *jsonschema.ValidationError, most int) int {
 }
 
 func (m *members) object(ctx *jsonschema.ValidatorContext, object map[string]any) {
-	t := telling{ctx, maxViolations}
+	t := telling{ctx, m.checks, maxViolations}
 	if m.unevaluated && len(object) > maxUnevaluated {
 		ctx.AddError(&kind.MaxProperties{Got: len(object), Want: maxUnevaluated})
 		for name := range object {
@@ -126,6 +137,9 @@ func (m *members) object(ctx *jsonschema.ValidatorContext, object map[string]any
 	}
 	var more []string
 	for name, value := range object {
+		if m.each > 0 {
+			m.checks.take(ctx.ValueLocation(), m.each*weight(name))
+		}
 		own, known := m.properties[name]
 		if known && !t.hold(own, value, name) {
 			return
@@ -167,7 +181,7 @@ func (m *members) object(ctx *jsonschema.ValidatorContext, object map[string]any
 }
 
 func (m *members) list(ctx *jsonschema.ValidatorContext, list []any) {
-	t := telling{ctx, maxViolations}
+	t := telling{ctx, m.checks, maxViolations}
 	if m.unevaluated && len(list) > maxUnevaluated {
 		ctx.AddError(&kind.MaxItems{Got: len(list), Want: maxUnevaluated})
 		for i := range list {
@@ -195,6 +209,7 @@ func (m *members) list(ctx *jsonschema.ValidatorContext, list []any) {
 		m.count(ctx, list)
 	}
 	if m.unique {
+		m.checks.take(ctx.ValueLocation(), size(list))
 		if i, j, two := twice(list); two {
 			ctx.AddError(&kind.UniqueItems{Duplicates: [2]int{i, j}})
 		}
@@ -260,6 +275,7 @@ func appendValue(b []byte, value any) []byte {
 func (m *members) count(ctx *jsonschema.ValidatorContext, list []any) {
 	var found []int
 	for i, item := range list {
+		m.checks.take(ctx.ValueLocation(), weight(item))
 		if ctx.Validate(m.contains, item, []string{strconv.Itoa(i)}) != nil {
 			continue
 		}

@@ -26,8 +26,12 @@ const maxViolations = 20
 // root is the address of each schema; it leads nowhere.
 const root = "schema:///root"
 
+// before is the address of the schema before it, see [entry]. The library wants
+// it no longer than those of what is below it.
+const before = "x:"
+
 // Schema is a compiled schema. It may be used by many goroutines.
-type Schema struct{ compiled *jsonschema.Schema }
+type Schema struct{ entry *jsonschema.Schema }
 
 // nothing loads no schema from anywhere.
 type nothing struct{}
@@ -39,26 +43,32 @@ func (nothing) Load(string) (any, error) {
 // Compile reads a schema as a document gave it. The error is a sentence for
 // its author.
 func Compile(document any) (*Schema, error) {
-	compiled, err := compile(document)
+	compiled, err := compile(root, document)
+	if err != nil {
+		return nil, err
+	}
+	first, err := compile(before, map[string]any{"$comment": "asks nothing"})
 	if err != nil {
 		return nil, err
 	}
 	if cost(compiled, map[*jsonschema.Schema]int{}) > maxCost {
 		return nil, fmt.Errorf("a value would be held against more than %d schemas: its references multiply; name each part once", maxCost)
 	}
-	bound(compiled, map[*jsonschema.Schema]bool{})
-	return &Schema{compiled}, nil
+	checks := &checks{}
+	bound(compiled, checks, map[*jsonschema.Schema]bool{})
+	first.Extensions = []jsonschema.SchemaExt{&entry{compiled, checks}}
+	return &Schema{first}, nil
 }
 
-func compile(document any) (*jsonschema.Schema, error) {
+func compile(at string, document any) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
 	c.UseLoader(nothing{})
-	if err := c.AddResource(root, document); err != nil {
+	if err := c.AddResource(at, document); err != nil {
 		return nil, explain(err)
 	}
-	compiled, err := c.Compile(root)
+	compiled, err := c.Compile(at)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -73,7 +83,7 @@ const types = "array, boolean, integer, null, number, object, string"
 func explain(err error) error {
 	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
 		if v, ok := errors.AsType[*jsonschema.ValidationError](invalid.Err); ok {
-			found := violations(v)[0]
+			found := violations(v, 0)[0]
 			if strings.HasSuffix(found.Pointer, "/type") && found.Keyword == "anyOf" {
 				found.Message = "want one of " + types + ", or a list of some of them"
 			}
@@ -92,15 +102,26 @@ type Violation struct {
 	Pointer string `json:"pointer"`
 	// Message may quote the value.
 	Message string `json:"detail"`
-	// Keyword is that of the schema, such as "required".
+	// Keyword is that of the schema, such as "required"; empty if the value
+	// can't be checked. The message quotes nothing then.
 	Keyword string `json:"-"`
 }
 
 // Check gives the places at which a JSON value breaks the schema, some of them
 // if there are very many; none: it fits. Numbers are int64, float64 or
-// json.Number.
-func (s *Schema) Check(value any) []Violation {
-	err := s.compiled.Validate(value)
+// json.Number. A check that would take very long is left off, and told as one
+// violation.
+func (s *Schema) Check(value any) (found []Violation) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case tooMany{}:
+			found = []Violation{{Pointer: "#", Message: "the value can't be checked: the schema leads through it in too many ways; let the branches of anyOf and oneOf that lead back to the schema be told apart first, by if and then, or send less at once"}}
+		default:
+			panic(p)
+		}
+	}()
+	err := s.entry.Validate(value)
 	if err == nil {
 		return nil
 	}
@@ -108,14 +129,15 @@ func (s *Schema) Check(value any) []Violation {
 	if !ok {
 		return []Violation{{Pointer: "#", Message: "the value can't be checked: " + err.Error()}}
 	}
-	found := violations(v)
+	found = violations(v, 1)
 	slices.SortStableFunc(found, func(a, b Violation) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return found[:min(len(found), maxViolations)]
 }
 
 // violations gives the ends of a tree of causes. Where one of several schemas
-// would do, what is wrong with each of them would only confuse.
-func violations(v *jsonschema.ValidationError) (found []Violation) {
+// would do, what is wrong with each of them would only confuse. The first skip
+// tokens of a place are none of the value's.
+func violations(v *jsonschema.ValidationError, skip int) (found []Violation) {
 	printer := message.NewPrinter(language.English)
 	var walk func(*jsonschema.ValidationError)
 	walk = func(v *jsonschema.ValidationError) {
@@ -145,7 +167,7 @@ func violations(v *jsonschema.ValidationError) (found []Violation) {
 		if path := v.ErrorKind.KeywordPath(); len(path) > 0 {
 			keyword = path[len(path)-1]
 		}
-		found = append(found, Violation{Pointer(v.InstanceLocation), shorten(text), keyword})
+		found = append(found, Violation{Pointer(v.InstanceLocation[min(skip, len(v.InstanceLocation)):]), shorten(text), keyword})
 	}
 	walk(v)
 	return found

@@ -200,7 +200,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil {
 			return
 		}
-		whole, err := compile(document) // as the library does it by itself
+		whole, err := compile(root, document) // as the library does it by itself
 		if err != nil {
 			t.Fatal(err)
 		}
