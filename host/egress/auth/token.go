@@ -21,6 +21,10 @@ const (
 	// refusedFor is how long a token endpoint is not asked again after it refused:
 	// asking does not change its mind, and some lock clients out that go on.
 	refusedFor = 2 * time.Minute
+	// renewedFor is how long a token that was fetched after a 401 is kept through
+	// another: an API that answers so whatever the token is would cost one with
+	// each call, and some servers give another refresh token with each.
+	renewedFor = 30 * time.Second
 )
 
 // Vault keeps what must survive a restart: refresh tokens that a server put in
@@ -55,9 +59,11 @@ type Keeper struct {
 // token is one auth's access token and what makes the next one.
 type token struct {
 	issued
-	secrets string  // fingerprint of the secrets that it was fetched with
-	flight  *flight // nil if none is on its way
-	refusal refusal // of the last answer
+	dropped bool      // the one before was refused with 401
+	renewed time.Time // when one was fetched in the place of such a one
+	secrets string    // fingerprint of the secrets that it was fetched with
+	flight  *flight   // nil if none is on its way
+	refusal refusal   // of the last answer
 }
 
 // refusal is that a token endpoint did not give a token for these secrets.
@@ -162,6 +168,9 @@ func (k *Keeper) fetch(a Auth, s Scope, opened secrets, t *token, f *flight) {
 	t.refusal = refusal{}
 	if err == nil {
 		t.issued, t.secrets = got, opened.fingerprint()
+		if t.dropped {
+			t.dropped, t.renewed = false, k.now()
+		}
 	} else if shaped := asError(err); shaped.Code == CodeUnauthorized {
 		t.refusal = refusal{shaped, opened.fingerprint(), k.now().Add(refusedFor)}
 	}
@@ -171,7 +180,8 @@ func (k *Keeper) fetch(a Auth, s Scope, opened secrets, t *token, f *flight) {
 }
 
 // Renewable says that a request which was answered with 401 may succeed with
-// another token: the one that it carried is not used any more.
+// another token: the one that it carried is not used any more, unless it stands
+// itself, since a moment ago, in the place of one that was refused.
 func (k *Keeper) Renewable(a Auth, r *http.Request) bool {
 	if a.Type != OAuth2 && a.Type != ServiceAccount {
 		return false
@@ -183,10 +193,16 @@ func (k *Keeper) Renewable(a Auth, r *http.Request) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t := k.tokens[string(name)]
-	if t != nil && "Bearer "+t.value == r.Header.Get("Authorization") {
-		t.value = ""
+	if t == nil {
+		return false
 	}
-	return t != nil
+	if "Bearer "+t.value == r.Header.Get("Authorization") {
+		if k.now().Before(t.renewed.Add(renewedFor)) {
+			return false
+		}
+		t.value, t.dropped = "", true
+	}
+	return true
 }
 
 // Refused returns why the token endpoint gave no token when it was asked last,

@@ -250,6 +250,35 @@ func TestRenewable(t *testing.T) {
 	}
 }
 
+// An API that refuses whatever token it is shown costs one more, not one with
+// each call; after a while the next is tried.
+func TestRefusesAllTokens(t *testing.T) {
+	i, clock := newIssuer(t), &clockwork{at: noon}
+	k := NewKeeper(Config{Now: clock.now})
+	a := Auth{Type: OAuth2, TokenURL: i.URL, ClientID: "c", Secret: "client"}
+	s := &surroundings{secrets: map[string]string{"client": "secret"}}
+	calls := func() {
+		for range 20 {
+			for again := true; again; {
+				r := request(t)
+				if err := k.Apply(t.Context(), a, s, r); err != nil {
+					t.Fatal(err)
+				}
+				again = k.Renewable(a, r)
+			}
+		}
+	}
+	calls()
+	if n := len(i.forms()); n != 2 {
+		t.Errorf("20 calls: %d token requests, want 2", n)
+	}
+	clock.pass(renewedFor)
+	calls()
+	if n := len(i.forms()); n != 3 {
+		t.Errorf("and 20 later: %d token requests, want 3", n)
+	}
+}
+
 // memoryVault is a vault that can fail.
 type memoryVault struct {
 	mu     sync.Mutex
