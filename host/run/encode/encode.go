@@ -4,6 +4,7 @@ package encode
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +68,7 @@ func appendObject(out []byte, object map[string]any, hide bool, of string) ([]by
 		out = append(out, ':')
 		inner, isObject := object[name].(map[string]any)
 		switch {
-		case hide && isSecret(of, name, object[name]):
+		case hide && isSecret(of, name, object):
 			out = append(out, `"`+redact.Mark+`"`...)
 		case isObject && inner != nil:
 			out, err = appendObject(out, inner, hide, name)
@@ -100,15 +101,36 @@ func appendOther(out []byte, value any) ([]byte, error) {
 // isSecret says whether a member of an object is a credential, where the object
 // is itself a member of the name of: what is kept of a run is seen by more
 // people than the call was meant for.
-func isSecret(of, name string, value any) bool {
+func isSecret(of, name string, object map[string]any) bool {
 	switch of {
 	case "headers":
 		return redact.IsSecretName(strings.ToLower(name))
 	case "query":
 		return redact.IsSecretField(strings.ToLower(name))
 	}
-	text, isText := value.(string)
-	return isText && text != "" && redact.IsSecretMember(name)
+	text, isText := object[name].(string)
+	if !isText || text == "" {
+		return false
+	}
+	if name == "key" || name == "value" {
+		if key, isRow := row(object); isRow && name == "value" {
+			return redact.IsSecretMember(key)
+		} else if isRow && rowKey.MatchString(key) {
+			return false
+		}
+	}
+	return redact.IsSecretMember(name)
+}
+
+// rowKey is the key of a row of a form, such as deal[name]: without brackets it
+// may be one that opens something.
+var rowKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*(\[[A-Za-z0-9_.-]*\])+$`)
+
+// row gives the key of an object that is a row {key, value}: it names the value.
+func row(object map[string]any) (key string, isRow bool) {
+	key, isText := object["key"].(string)
+	_, there := object["value"]
+	return key, isText && there
 }
 
 // Redacted gives a value without the credentials in it: those in headers and
@@ -127,7 +149,7 @@ func holdsSecrets(of string, value any) bool {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			if isSecret(of, name, inner) || holdsSecrets(name, inner) {
+			if isSecret(of, name, v) || holdsSecrets(name, inner) {
 				return true
 			}
 		}
@@ -146,7 +168,7 @@ func withoutSecrets(of string, value any) any {
 		}
 		clean := make(map[string]any, len(v))
 		for name, inner := range v {
-			if isSecret(of, name, inner) {
+			if isSecret(of, name, v) {
 				clean[name] = redact.Mark
 			} else {
 				clean[name] = withoutSecrets(name, inner)

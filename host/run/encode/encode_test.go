@@ -55,3 +55,29 @@ func TestRedacted(t *testing.T) {
 		t.Errorf("kept %s", text)
 	}
 }
+
+// TestRows: the key of a row is a name, which says whether its value is a
+// credential; what has no brackets, or no value, may open something itself.
+func TestRows(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"key":"deal[name]","value":"Site"}`:       `{"key":"deal[name]","value":"Site"}`,
+		`{"key":"list[][a_b]","value":7}`:           `{"key":"list[][a_b]","value":7}`,
+		`{"key":"deal[password]","value":"x"}`:      `{"key":"deal[password]","value":"[redacted]"}`,
+		`{"key":"api_key","value":"x"}`:             `{"key":"[redacted]","value":"[redacted]"}`,
+		`{"key":"sk-live-1","value":"x"}`:           `{"key":"[redacted]","value":"x"}`,
+		`{"key":"deal[name]"}`:                      `{"key":"[redacted]"}`,
+		`{"key":"a[b] and more","value":"x","n":1}`: `{"key":"[redacted]","n":1,"value":"x"}`,
+	} {
+		var value any
+		if err := json.Unmarshal([]byte(text), &value); err != nil {
+			t.Fatal(err)
+		}
+		clean, err := json.Marshal(Redacted(value))
+		if err != nil || string(clean) != want {
+			t.Errorf("%s gives %s, %v, want %s", text, clean, err, want)
+		}
+		if out, err := Append(nil, value, true); err != nil || string(out) != want {
+			t.Errorf("%s is written %s, %v, want %s", text, out, err, want)
+		}
+	}
+}
