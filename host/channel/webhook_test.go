@@ -311,6 +311,7 @@ func TestReplay(t *testing.T) {
 - {id: bare, adapter: webhook, config: {event: x, signature: slack}, secrets: {secret: a}}
 - {id: named, adapter: webhook, config: {event: x, signature: {preset: slack, tolerance: 1h}, id: "header:X-Id"}, secrets: {secret: a}}
 - {id: timeless, adapter: webhook, config: {event: x, signature: github, id: "header:X-Id"}, secrets: {secret: a}}
+- {id: bodied, adapter: webhook, config: {event: x, signature: github, id: body}, secrets: {secret: a}}
 `)
 	std := func(id string, when time.Time, text string) Request {
 		return asks("std", "{}", h.sign("standard", id, when, "{}", text)...)
@@ -355,6 +356,14 @@ func TestReplay(t *testing.T) {
 	h.answers("the same body with another id", timeless("2"), 200, "") // services send equal bodies
 	h.answers("two ids", asks("timeless", "{}", append(h.sign("github", "", at, "{}", "key a"), "X-Id", "1", "X-Id", "3")...), 400, "duplicate_header")
 	h.wantStored("timeless", 2)
+	bodied := func(id string) Request {
+		return asks("bodied", "{}", append(h.sign("github", "", at, "{}", "key a"), "X-GitHub-Delivery", id)...)
+	}
+	h.answers("known by its body", bodied("1"), 200, "")
+	if again := h.answers("it again under another name", bodied("2"), 200, ""); again.Outcome != OutcomeDuplicate {
+		t.Errorf("again: %+v", again)
+	}
+	h.wantStored("bodied", 1)
 
 	// A restart forgets none of it; the tolerance passes.
 	h.open("")
