@@ -24,8 +24,9 @@ import (
 
 // soapImport is what "soap import" is told.
 type soapImport struct {
-	plugin, operation, port, into, prefix, connection string
-	dryRun                                            bool
+	plugin, operation, port, into, prefix, connection, root string
+
+	dryRun bool
 }
 
 func (p *program) soapCommand() *cobra.Command {
@@ -38,9 +39,10 @@ at the gateway, soap.call takes it to the service by the service's own schema,
 and JSON goes out. Routes are added at the end of routes.yaml, with schemas of
 their bodies; what is there already stays as it is.
 
-Documents that FILE imports are read from its directory and below. Remote ones
-are not fetched: save them there, and let the import name the file. FILE is read
-by the plugin soap, in its sandbox; needs no server.`,
+Documents that FILE imports are read from its directory and below; for those
+beside it, such as ../xsd/types.xsd, name by --root a directory that holds both.
+Remote ones are not fetched: save them there, and let the import name the file.
+FILE is read by the plugin soap, in its sandbox; needs no server.`,
 		Example: "  trama soap import erp.wsdl --operation PlaceOrder --connection erp --into workspace --dry-run",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return p.importSOAP(c.Context(), args[0], flags) },
@@ -48,6 +50,7 @@ by the plugin soap, in its sandbox; needs no server.`,
 	c.Flags().StringVar(&flags.plugin, "plugin", "", "`file` of the plugin soap (default plugins/soap.wasm beside this program)")
 	c.Flags().StringVar(&flags.operation, "operation", "", "`name` of the one operation to import (default all)")
 	c.Flags().StringVar(&flags.port, "port", "", "`name` of the service's port (default the first)")
+	c.Flags().StringVar(&flags.root, "root", "", "`directory` in which imported documents are, and FILE (default that of FILE)")
 	c.Flags().StringVar(&flags.into, "into", ".", "`directory` of the workspace that gets the files")
 	c.Flags().StringVar(&flags.prefix, "prefix", "", "`path` that goes before those of the routes, such as /erp")
 	c.Flags().StringVar(&flags.connection, "connection", "erp", "`id` of the connection that the flows call")
@@ -125,7 +128,7 @@ func (p *program) readWSDL(ctx context.Context, file string, flags soapImport) (
 	if err != nil {
 		return services, err
 	}
-	root, err := os.OpenRoot(filepath.Dir(file)) // nothing above is read, whatever a document names
+	from, root, err := openImports(file, flags.root)
 	if err != nil {
 		return services, err
 	}
@@ -151,7 +154,11 @@ func (p *program) readWSDL(ctx context.Context, file string, flags soapImport) (
 			if strings.Contains(location, "://") {
 				return services, fmt.Errorf("%s imports %s, which is not fetched: save it beside %s, and let the import name the file", file, location, file)
 			}
-			data, err := root.ReadFile(filepath.FromSlash(location))
+			path := filepath.Join(from, filepath.FromSlash(location))
+			if strings.HasPrefix(location, "/") || !filepath.IsLocal(path) {
+				return services, fmt.Errorf("%s imports %s, which is not in %s: name by --root a directory that holds both", file, location, root.Name())
+			}
+			data, err := root.ReadFile(path)
 			if err != nil {
 				return services, fmt.Errorf("%s imports %s: %w", file, location, err)
 			}
@@ -161,6 +168,25 @@ func (p *program) readWSDL(ctx context.Context, file string, flags soapImport) (
 			documents[location] = string(data)
 		}
 	}
+}
+
+// openImports opens the directory that imported documents are read from: nothing
+// above it is, whatever a document names. from is where in it the file lies.
+func openImports(file, dir string) (from string, root *os.Root, err error) {
+	dir = cmp.Or(dir, filepath.Dir(file))
+	below, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return "", nil, err
+	}
+	above, err := filepath.Abs(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	if from, err = filepath.Rel(above, below); err != nil || !filepath.IsLocal(from) {
+		return "", nil, cli.Usage(fmt.Sprintf("root %q: %s is not in it: name a directory that holds it, and what it imports", dir, file))
+	}
+	root, err = os.OpenRoot(dir)
+	return from, root, err
 }
 
 // soap makes routes, and the flows that are not there yet.

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/trama-run/trama/cmd/trama/internal/cli"
 	"github.com/trama-run/trama/host/workspace"
 )
 
@@ -54,6 +60,43 @@ func TestSOAPNames(t *testing.T) {
 	for _, want := range []string{"place_order is the flow place-order-2: place-order is that of PlaceOrder", "注文 is the flow operation-2: operation is that of 查询"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("no %q: %s", want, notes)
+		}
+	}
+}
+
+// TestSOAPRoot: documents beside the WSDL's directory are read where the operator
+// names a directory that holds both, and nowhere else.
+func TestSOAPRoot(t *testing.T) {
+	dir := t.TempDir()
+	for from, to := range map[string]string{"erp.wsdl": "api/wsdl/erp.wsdl", "orders.xsd": "api/xsd/orders.xsd"} {
+		data, err := os.ReadFile(filepath.Join("../../examples/legacy-erp/wsdl", from))
+		path := filepath.Join(dir, filepath.FromSlash(to))
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(path), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(path, bytes.ReplaceAll(data, []byte(`"orders.xsd"`), []byte(`"../xsd/orders.xsd"`)), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ root, want string }{
+		{"", "erp.wsdl imports ../xsd/orders.xsd, which is not in " + filepath.Join(dir, "api", "wsdl") + ": name by --root a directory that holds both"},
+		{filepath.Join(dir, "api"), ""},
+		{dir, ""},
+		{filepath.Join(dir, "api", "xsd"), "erp.wsdl is not in it"},
+	} {
+		var out bytes.Buffer
+		q := program{&cli.Program{Stdout: &out, Stderr: t.Output()}}
+		err := q.importSOAP(context.Background(), filepath.Join(dir, "api", "wsdl", "erp.wsdl"), soapImport{
+			plugin: "../../build/plugins/soap.wasm", into: t.TempDir(), connection: "erp", root: c.root, dryRun: true,
+		})
+		if err == nil {
+			err = errors.New("")
+		}
+		if !strings.Contains(err.Error(), c.want) || c.want == "" && (err.Error() != "" || !strings.Contains(out.String(), "/place-order")) {
+			t.Errorf("root %q: %v\n%s", c.root, err, out.String())
 		}
 	}
 }
