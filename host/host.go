@@ -199,8 +199,9 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.runs = run.New(run.Config{Ended: h.ran, Subscribers: h.webhooks, Store: h.store, Catalog: h.Catalog, Plugins: own, Env: s.Env, Secret: h.secret, Poke: poke, Log: config.Log,
-		Check: func(route string, r *engine.Respond) error { return h.gateway.Broken(route, r) },
-		Able:  func(channel string) fallback.Adapter { return h.channels.Able(channel) },
+		Check:     func(route string, r *engine.Respond) error { return h.gateway.Broken(route, r) },
+		Able:      func(channel string) fallback.Adapter { return h.channels.Able(channel) },
+		Addresses: func(channel string) []abi.AddressForm { return h.channels.Addresses(channel) },
 		Fetch: func(ctx context.Context, channel string, who contact.Key, m abi.Message) (abi.Message, error) {
 			return h.channels.Fetch(ctx, channel, who, m)
 		},

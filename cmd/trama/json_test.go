@@ -114,7 +114,7 @@ runs replay none
 contact list
 contact show webchat:1
 contact human crm:1 on
-contact merge crm/x:1 none/x:1
+contact merge crm/x:1 none/x:1 --yes
 contact set none/x:1
 contact erase none/x:1 --dry-run
 contact import none.csv

@@ -24,7 +24,7 @@ func TestDecodeManifest(t *testing.T) {
 				`operations[0].examples[0].http[0].request.headers.a: it is the number 1; want a text; ` +
 				`operations[0].examples[0].in: unknown field; there are config, error, http, input, output, title; ` +
 				`operations[1]: it is the number 4; want an object; ` +
-				`titel: unknown field; there are abi, bounds, capabilities, config,`},
+				`titel: unknown field; there are abi, addresses, bounds, capabilities, config,`},
 		{`{"abi": 1, ` + head + `, "title": null, "config": {"anything": ["goes"]}}`, ""},
 		{`{"abi": 7, "new": true}`, "plugin wants abi 7, host has abi 1: build it"},
 		{`{` + head + `}`, "abi: it is missing; want the version of the contract that the plugin was written for, which is 1 in this host"},

@@ -38,6 +38,21 @@ func (fs *Faults) checkChannel(m abi.Manifest) {
 			fs.report(at, "%q is there twice", kind)
 		}
 	}
+	for i, form := range m.Addresses {
+		at := "addresses." + strconv.Itoa(i)
+		pattern, err := regexp.Compile(`^(?:` + form.Pattern + `)$`)
+		switch {
+		case form.Scheme == "" || form.Pattern == "" || form.Example == "":
+			fs.report(at, "want a scheme, a pattern and an example")
+		case err != nil:
+			fs.report(at+".pattern", "%v", err)
+		case !pattern.MatchString(form.Example):
+			fs.report(at+".example", "%q does not fit the pattern", form.Example)
+		}
+		if slices.IndexFunc(m.Addresses, func(f abi.AddressForm) bool { return f.Scheme == form.Scheme }) < i {
+			fs.report(at, "the scheme %q is there twice", form.Scheme)
+		}
+	}
 	b := m.Bounds
 	for _, bound := range []struct {
 		name  string

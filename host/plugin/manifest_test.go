@@ -117,15 +117,20 @@ func TestManifestFaults(t *testing.T) {
 func TestManifestChannel(t *testing.T) {
 	for fields, want := range map[string]string{
 		`"titles": {"pt-BR": "Correio", "zh-Hant-TW": "x", "es-419": "y"}, "sends": ["text", "voice"], "bounds": {"text": 10, "url_buttons": -1}, "operations": [{"name": "a", "effect": "pure", "titles": {"pt": "A"}}]`: "",
-		`"titles": {"Portuguese": "Correio"}`:                                       `titles: "Portuguese": want a language`,
-		`"titles": {"pt-BR": " "}`:                                                  "titles.pt-BR: it is empty",
-		`"operations": [{"name": "a", "effect": "pure", "titles": {"pt_BR": "A"}}]`: `operations[0].titles: "pt_BR": want`,
-		`"sends": ["text", "media"]`:                                                `sends[1]: "media": want one of text, image`,
-		`"sends": ["text", "text"]`:                                                 `sends[1]: "text" is there twice`,
-		`"bounds": {"buttons": -1}`:                                                 "bounds.buttons: -1: want",
-		`"bounds": {"url_buttons": -2}`:                                             "bounds.url_buttons: -2: want",
-		`"bounds": {"edits": 1}`:                                                    "bounds.edits: 1: want -1",
-		`"bounds": {"text": 1, "rwos": 2}`:                                          "bounds.rwos: unknown field",
+		`"titles": {"Portuguese": "Correio"}`:                                               `titles: "Portuguese": want a language`,
+		`"titles": {"pt-BR": " "}`:                                                          "titles.pt-BR: it is empty",
+		`"operations": [{"name": "a", "effect": "pure", "titles": {"pt_BR": "A"}}]`:         `operations[0].titles: "pt_BR": want`,
+		`"sends": ["text", "media"]`:                                                        `sends[1]: "media": want one of text, image`,
+		`"sends": ["text", "text"]`:                                                         `sends[1]: "text" is there twice`,
+		`"bounds": {"buttons": -1}`:                                                         "bounds.buttons: -1: want",
+		`"bounds": {"url_buttons": -2}`:                                                     "bounds.url_buttons: -2: want",
+		`"addresses": [{"scheme": "p", "pattern": "[0-9]+", "strip": " ", "example": "1"}]`: "",
+		`"addresses": [{"scheme": "p", "pattern": "[0-9]+"}]`:                               "addresses[0]: want a scheme",
+		`"addresses": [{"scheme": "p", "pattern": "(", "example": "1"}]`:                    "addresses[0].pattern: error parsing",
+		`"addresses": [{"scheme": "p", "pattern": "[0-9]", "example": "12"}]`:               `addresses[0].example: "12" does not fit`,
+		`"addresses": [{"scheme": "p", "pattern": "1", "example": "1"}, {"scheme": "p", "pattern": "1", "example": "1"}]`: `addresses[1]: the scheme "p" is there twice`,
+		`"bounds": {"edits": 1}`:           "bounds.edits: 1: want -1",
+		`"bounds": {"text": 1, "rwos": 2}`: "bounds.rwos: unknown field",
 	} {
 		_, err := ParseManifest([]byte(`{"name": "acme", "version": "1.0.0", "abi": 1, "kind": "channel", ` + fields + `}`))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

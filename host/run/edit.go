@@ -9,7 +9,6 @@ import (
 
 	"github.com/trama-run/trama/host/contact"
 	"github.com/trama-run/trama/host/expr"
-	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/document"
 )
@@ -106,8 +105,14 @@ func (e ContactEdit) apply(c *contact.Contact, at contact.Key, by string, r *Run
 // the contact if it is not known; with dry nothing is changed. by says who does
 // it. Errors: mail.ErrNoContact, ErrBadEdit, ErrWorking.
 func (r *Runner) EditContact(ctx context.Context, at contact.Key, e ContactEdit, by string, dry bool) (c contact.Contact, made bool, err error) {
-	if err := mail.Check(r.config.Catalog().Snapshot(), string(at)); err != nil {
+	if at, err = r.named(ctx, at); err != nil {
 		return c, false, err
+	}
+	e.Also = slices.Clone(e.Also)
+	for i, also := range e.Also {
+		if e.Also[i], err = r.named(ctx, also); err != nil {
+			return c, false, err
+		}
 	}
 	if err := e.check(); err != nil {
 		return c, false, err
@@ -160,9 +165,6 @@ func (r *Runner) editOnce(ctx context.Context, key, at contact.Key, e ContactEdi
 // contact's.
 func (r *Runner) address(ctx context.Context, b *store.Batch, c *contact.Contact, also []contact.Key) error {
 	for _, at := range also {
-		if err := mail.Check(r.config.Catalog().Snapshot(), string(at)); err != nil {
-			return err
-		}
 		if c.Has(at) {
 			continue
 		}

@@ -126,6 +126,7 @@ func TestErase(t *testing.T) {
 func TestEraseAlias(t *testing.T) {
 	r := newRig(t, echoing)
 	r.says("wa/p:1", "one")
+	r.meet("tg/p:9")
 	if _, err := r.merge("wa/p:1", "tg/p:9", false); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ type Merged struct {
 // addresses, plugins' memories, waiting flows and, if it has no run itself, the
 // other's. Messages that wait follow in their order; messages that were to be
 // sent to the other are. If both have a run, force cancels the other's. Errors:
-// mail.ErrNoContact, ErrSame, ErrBothRun, ErrTooMany, ErrWorking.
+// mail.ErrNoContact, also if nothing is known of one of them, ErrSame, ErrBothRun, ErrTooMany, ErrWorking.
 func (r *Runner) Merge(ctx context.Context, into, from contact.Key, force bool) (Merged, error) {
 	for _, key := range []contact.Key{into, from} {
 		if err := mail.Check(r.config.Catalog().Snapshot(), string(key)); err != nil {
@@ -118,6 +119,12 @@ func (r *Runner) merge(ctx context.Context, into, from contact.Key, force bool, 
 		revision, found, err := document.Load(ctx, s, contactID(of.key), of.into)
 		if err != nil {
 			return m, err
+		}
+		if !found && by != contact.ByChannel { // which may name an address before anybody writes from it
+			if whose, err := Whose(ctx, s, of.key); err != nil || whose != of.key { // it was merged meanwhile
+				return m, cmp.Or(err, store.ErrConflict)
+			}
+			return m, fmt.Errorf("%w: nothing is known of %s: look for it with trama contact list; a further address is given to a contact with also (trama contact import)", mail.ErrNoContact, of.key)
 		}
 		if !found {
 			channel, address, err := of.key.Split()

@@ -45,6 +45,16 @@ func (r *rig) merge(into, from contact.Key, force bool) (Merged, error) {
 	return r.runner.Merge(r.Context(), into, from, force)
 }
 
+// meet makes contacts that have not written.
+func (r *rig) meet(keys ...contact.Key) {
+	r.Helper()
+	for _, key := range keys {
+		if _, _, err := r.runner.EditContact(r.Context(), key, ContactEdit{}, "import", false); err != nil {
+			r.Fatal(err)
+		}
+	}
+}
+
 // known gives the contacts by key.
 func (r *rig) known() map[contact.Key]contact.Contact {
 	r.Helper()
@@ -82,6 +92,13 @@ func TestMerge(t *testing.T) {
 	}
 	_, err = r.merge("tg/p:9", "wa/p:1", false)
 	r.is(err, ErrSame)
+	for _, pair := range [][2]contact.Key{{"wa/p:1", "wa/p:77"}, {"wa/p:77", "wa/p:1"}} { // of which nothing is known
+		_, err = r.merge(pair[0], pair[1], false)
+		r.is(err, mail.ErrNoContact)
+		if _, found, err := Person(t.Context(), r.store, "wa/p:77"); found || err != nil {
+			t.Errorf("merging made a contact: %v", err)
+		}
+	}
 	_, err = r.merge("wa/p:1", "none/p:1", false)
 	r.is(err, mail.ErrNoContact)
 }
@@ -90,6 +107,7 @@ func TestMerge(t *testing.T) {
 // runs one must end, and nobody ends it unasked.
 func TestMergeRuns(t *testing.T) {
 	r := newRig(t, naming)
+	r.meet("wa/p:1")
 	r.says("tg/p:9", "ask")
 	m, err := r.merge("wa/p:1", "tg/p:9", false)
 	if err != nil || m.Moved == "" {
@@ -119,6 +137,7 @@ func TestMergeRuns(t *testing.T) {
 // the first one's.
 func TestMergeMemory(t *testing.T) {
 	r := newRig(t, echoing)
+	r.meet("wa/p:1", "wa/p:2")
 	put := func(who, plugin, value string) {
 		m := kv.Open(r.store, who)
 		c := m.Begin(plugin, 1<<20)
@@ -158,6 +177,7 @@ func TestMergeMemory(t *testing.T) {
 // see nothing of the other's as long as they are two.
 func TestMergeMemoryCrash(t *testing.T) {
 	r := newRig(t, echoing)
+	r.meet("wa/p:1", "wa/p:2")
 	m := kv.Open(r.store, "wa/p:2")
 	c := m.Begin("crm", 1<<20)
 	if err := c.Set(t.Context(), "k", []byte("other")); err != nil {
@@ -220,6 +240,7 @@ func TestMergeFiles(t *testing.T) {
 	if _, err := r.merge("wa/p:1", "tg/p:9", false); err != nil {
 		t.Fatal(err)
 	}
+	r.meet("wa/p:0")
 	if _, err := r.merge("wa/p:0", "wa/p:1", false); err != nil { // and once more
 		t.Fatal(err)
 	}
@@ -395,6 +416,7 @@ func TestMergesAndMessages(t *testing.T) {
 		for _, key := range []string{"wa/p:1", "wa/p:2", "tg/p:3", "tg/p:4"} {
 			keys = append(keys, contact.Key(fmt.Sprint(key, "-", check)))
 		}
+		r.meet(keys...)
 		want := map[contact.Key][]string{}
 		for n := range rapid.IntRange(1, 16).Draw(rt, "steps") {
 			one := rapid.SampledFrom(keys).Draw(rt, "one")

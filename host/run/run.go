@@ -73,6 +73,8 @@ type Config struct {
 	Fetch func(ctx context.Context, channel string, who contact.Key, m abi.Message) (abi.Message, error)
 	// Able gives what a channel's adapter can send; nil: everything.
 	Able func(channel string) fallback.Adapter
+	// Addresses gives how a channel's adapter writes addresses; nil: in any way.
+	Addresses func(channel string) []abi.AddressForm
 	// Talks says whether a channel has contacts; nil: the catalog's have.
 	Talks func(channel string) bool
 	// Poke wakes the dispatcher.

@@ -157,6 +157,9 @@ func (r *Runner) AddEvent(b *store.Batch, e Event) (map[string]string, error) {
 		if err := mail.Check(r.config.Catalog().Snapshot(), e.Contact); err != nil {
 			return nil, err
 		}
+		if key, err := r.written(e.Contact); err == nil { // else it may be one that is known so
+			e.Contact = string(key)
+		}
 		value["contact"] = e.Contact
 	}
 	if e.hops > 0 {
@@ -253,10 +256,10 @@ func (r *Runner) Activate(ctx context.Context, a Activation) (Started, error) {
 	if a.Starts > maxHops {
 		return Started{}, fmt.Errorf("flow %q: %d runs led to this one, the limit, and none of them has waited: %w", a.Flow, maxHops, ErrChain)
 	}
-	return r.once(ctx, "activation/"+a.Flow, a.ID, a, func(b *store.Batch) (map[string]string, error) { return r.activate(b, a) })
+	return r.once(ctx, "activation/"+a.Flow, a.ID, a, func(b *store.Batch) (map[string]string, error) { return r.activate(ctx, b, a) })
 }
 
-func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, error) {
+func (r *Runner) activate(ctx context.Context, b *store.Batch, a Activation) (map[string]string, error) {
 	f, ok := r.config.Catalog().Snapshot().Flows[a.Flow]
 	if !ok {
 		return nil, fmt.Errorf("flow %q is not published: %w", a.Flow, ErrNoFlow)
@@ -272,27 +275,30 @@ func (r *Runner) activate(b *store.Batch, a Activation) (map[string]string, erro
 	}
 	var wrong []error
 	runs := map[string]string{}
+	started := map[contact.Key]string{} // some may be named twice, and not alike
 	for _, who := range a.Contacts {
-		if runs[who] != "" {
+		key, err := r.named(ctx, contact.Key(who))
+		if err != nil {
+			wrong = append(wrong, err)
 			continue
 		}
-		if err := mail.Check(r.config.Catalog().Snapshot(), who); err != nil {
-			wrong = append(wrong, err)
+		if id, twice := started[key]; twice {
+			runs[who] = id
 			continue
 		}
 		id, err := r.config.ID()
 		if err != nil {
 			return nil, err
 		}
-		runs[who] = id
+		runs[who], started[key] = id, id
 		value := map[string]any{}
 		maps.Copy(value, a.Variables)
 		maps.Copy(value, a.Each[who])
-		value["contact"] = who
+		value["contact"] = string(key)
 		if a.Starts > 0 {
 			value[hops] = int64(a.Starts)
 		}
-		if err := r.post(b, contact.Key(who), contact.Start{ID: id, Flow: a.Flow, Trigger: f.Flow.Triggers[at].ID}, value); err != nil {
+		if err := r.post(b, key, contact.Start{ID: id, Flow: a.Flow, Trigger: f.Flow.Triggers[at].ID}, value); err != nil {
 			return nil, err
 		}
 	}

@@ -39,6 +39,10 @@ type Manifest struct {
 	// Bounds say how much of a message the service takes; the host keeps
 	// within them by other means that say the same.
 	Bounds Bounds `json:"bounds,omitzero"`
+	// Addresses say how the service writes those of its contacts, of each scheme:
+	// one that a person writes otherwise is the same contact, and what is none is
+	// refused before it is kept. Left out, any is taken; channels only.
+	Addresses []AddressForm `json:"addresses,omitempty"`
 	// Capabilities is what the plugin asks the operator for.
 	Capabilities Capabilities `json:"capabilities,omitzero"`
 	// Limits are the limits that the plugin wants changed; zero fields keep
@@ -51,6 +55,17 @@ type Manifest struct {
 	// the shapes of JSON) is in it. They reach nothing outside. If there are
 	// none, the first example of a pure operation is taken.
 	Warm []Warm `json:"warm,omitempty"`
+}
+
+// AddressForm is how a service writes addresses of a scheme.
+type AddressForm struct {
+	Scheme string `json:"scheme"`
+	// Pattern is a regular expression (RE2) that a whole path fits; Strip are
+	// characters that people write in it and the service does not, such as those
+	// between the groups of a phone number.
+	Pattern string `json:"pattern"`
+	Strip   string `json:"strip,omitempty"`
+	Example string `json:"example"` // a path
 }
 
 // Bounds are a service's limits, as characters or as numbers of things. Zero

@@ -18,19 +18,23 @@ import (
 
 // contactChanges are the commands that change contacts.
 func (p program) contactChanges() []*cobra.Command {
-	var force, dry, yes bool
+	var force, dry, yes, sure bool
 	merge := &cobra.Command{
 		Use:   "merge KEY OTHER",
 		Short: "Make one contact of two, for good: KEY stays, OTHER becomes an address of it",
 		Long: `Make one contact of two, for good. KEY stays the contact's key. What both have,
 such as a variable, stays KEY's, and is listed; what only OTHER has comes along.
-If both have a run that waits, nothing is done; --force cancels OTHER's.`,
+It can't be undone. If both have a run that waits, nothing is done; --force cancels OTHER's.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if !sure {
+				return cli.Usage("this can't be undone: look at both with trama contact show, then say --yes")
+			}
 			return p.mergeContacts(c.Context(), admin.MergeRequest{Into: contact.Key(args[0]), From: contact.Key(args[1]), Force: force})
 		},
 	}
 	merge.Flags().BoolVar(&force, "force", false, "cancel OTHER's run, if both have one")
+	merge.Flags().BoolVar(&sure, "yes", false, "do it")
 	var name, language, opt, block string
 	var add, remove, vars, drop []string
 	set := &cobra.Command{
