@@ -301,6 +301,10 @@ func (c *call) signed(e *entry) *problem.Details {
 		c.why = e.says(fmt.Sprintf("it was signed at %s, and taken is what was signed up to %s ago since the start", s.time().UTC().Format(time.RFC3339), maxAge))
 		return late(c.unauthorized())
 	}
+	if wait := c.guard.used.early(s, e.client.Name); wait > 0 {
+		c.why = e.says("its clock is ahead, so that what it signs can't be told yet from what it signed before the start")
+		return problem.Busy("signature_early", "the host has just started, and what this client signs can't be told yet from what it signed before: sign anew and send it again, and check the clock, which is ahead", wait)
+	}
 	if c.guard.used.seen(s, c.now) {
 		return replayed(c.unauthorized())
 	}
@@ -363,7 +367,7 @@ func (c *call) admit(ctx context.Context, w *Way, caller Caller) (Caller, *probl
 		}
 	}
 	if c.proof != nil {
-		if err := c.guard.horizon.reach(ctx, c.guard.config.Store, c.proof.time(), c.now); err != nil {
+		if err := c.guard.horizon.reach(ctx, c.guard.config.Store, caller.Client, c.proof.time(), c.now); err != nil {
 			c.guard.seldom.Say(ctx, slog.LevelError, "horizon", "a request that is signed ahead of the clock can't be taken", "client", caller.Client, "error", err)
 			return caller, problem.Busy("signatures_unavailable", "signed requests can't be told from replays now", 5*time.Second)
 		}

@@ -59,7 +59,7 @@ type Guard struct {
 	limits  *limits
 	lockout *lockout
 	used    *used
-	horizon horizon
+	horizon *horizon
 	methods sync.Map // of services' schemes, by scheme
 	seldom  *seldom.Log
 
@@ -74,13 +74,14 @@ func New(ctx context.Context, config Config) (*Guard, error) {
 	if config.URL == nil {
 		config.URL = func(host []string, target string) string { return "https://" + strings.Join(host, ",") + target }
 	}
-	g := &Guard{config: config, limits: newLimits(config.Store, config.Log), lockout: newLockout(),
+	g := &Guard{config: config, horizon: newHorizon(), limits: newLimits(config.Store, config.Log), lockout: newLockout(),
 		seldom: seldom.New(config.Log, config.Now), tokens: token.NewChecker(config.Secrets, config.Egress, config.Now)}
-	after, err := g.signedUntil(ctx)
+	start := config.Now()
+	before, err := signedUntil(ctx, config.Store, start)
 	if err != nil {
 		return nil, err
 	}
-	g.used = newUsed(after, config.Now())
+	g.used = newUsed(start.Truncate(time.Second), start, before)
 	g.Update(nil)
 	return g, nil
 }
@@ -195,83 +196,7 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // Close stores what Run has not stored yet: after the last call.
 func (g *Guard) Close(ctx context.Context) error {
-	return errors.Join(g.horizon.end(ctx, g.config.Store, g.used.latest()), g.limits.save(ctx, g.config.Now()))
-}
-
-// kindAccess has one record: a time after which no signature was taken.
-const kindAccess store.Kind = "access"
-
-var signedUntil = store.ID{Kind: kindAccess, Key: "signed_until"}
-
-// horizon is that time as the store has it. It is moved before a signature
-// beyond it is taken, so that none is taken twice however the host ends; at a
-// clean end it is moved back to the last one. Those of a time that is not ahead
-// of the clock need it not: the next start takes none of before.
-type horizon struct {
-	mu    sync.Mutex
-	until time.Time // zero: the store was not asked to keep one
-}
-
-// reach makes sure that signatures of a time may be taken.
-func (h *horizon) reach(ctx context.Context, s store.Store, at, now time.Time) error {
-	if !at.After(now) {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !at.After(h.until) {
-		return nil
-	}
-	until := at.Add(maxAhead) // so a commit each half minute is enough
-	if err := keepHorizon(ctx, s, until); err != nil {
-		return err
-	}
-	h.until = until
-	return nil
-}
-
-func (h *horizon) end(ctx context.Context, s store.Store, last time.Time) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.until.IsZero() {
-		return nil
-	}
-	return keepHorizon(ctx, s, last)
-}
-
-func keepHorizon(ctx context.Context, s store.Store, until time.Time) error {
-	text, err := until.UTC().MarshalText()
-	if err == nil {
-		_, err = s.Commit(ctx, &store.Batch{Put: []store.Put{{ID: signedUntil, Value: text}}})
-	}
-	if err != nil {
-		return fmt.Errorf("signed requests: %w", err)
-	}
-	return nil
-}
-
-// signedUntil gives the time from which on signatures are taken: the start, or
-// what a client signed ahead of its clock before.
-func (g *Guard) signedUntil(ctx context.Context) (time.Time, error) {
-	start := g.config.Now().Truncate(time.Second)
-	record, err := g.config.Store.Load(ctx, signedUntil)
-	if errors.Is(err, store.ErrNotFound) {
-		return start, nil
-	}
-	var until time.Time
-	if err == nil {
-		err = until.UnmarshalText(record.Value)
-	}
-	if err != nil {
-		return start, fmt.Errorf("signed requests: %w", err)
-	}
-	if latest := start.Add(maxAhead); until.After(latest) { // the clock was set back
-		until = latest
-	}
-	if until.After(start) {
-		return until, nil
-	}
-	return start, nil
+	return errors.Join(g.horizon.end(ctx, g.config.Store, g.config.Now()), g.limits.save(ctx, g.config.Now()))
 }
 
 // from is what an address is counted by: one that is not known by the proxy

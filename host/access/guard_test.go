@@ -498,7 +498,7 @@ func BenchmarkCheck(b *testing.B) {
 	} {
 		security := secured(b, c.security)
 		b.Run(c.name, func(b *testing.B) {
-			r.used = newUsed(r.now.Add(-time.Hour), r.now)
+			r.used = newUsed(r.now.Add(-time.Hour), r.now, nil)
 			b.ReportAllocs()
 			headers := lines(c.headers...)
 			var each [1024]func(string) []string // made at once: to stop the clock takes as long as several checks

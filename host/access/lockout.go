@@ -1,6 +1,7 @@
 package access
 
 import (
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -116,11 +117,38 @@ func (g *Guard) Passed(addr netip.Addr, caller string) {
 func (g *Guard) Locked() []Locked { return g.lockout.list(g.config.Now()) }
 
 // fail counts a wrong credential, and logs what locks an address.
-func (g *Guard) fail(home netip.Addr, now time.Time) {
-	if g.lockout.fail(home, now) {
-		g.config.Log.Warn("address locked out", "address", home, "wrong_credentials", failures.Calls, "for", lockedFor)
+func (g *Guard) fail(home netip.Addr, now time.Time) { g.lockout.wrong(g.config.Log, home, now) }
+
+// wrong is fail, and logs what locks an address.
+func (l *lockout) wrong(log *slog.Logger, home netip.Addr, now time.Time) {
+	if l.fail(home, now) {
+		log.Warn("address locked out", "address", home, "wrong_credentials", failures.Calls, "for", lockedFor)
 	}
 }
+
+// Guesses counts the wrong credentials that come to another listener than the
+// Guard's: what is wrong at one locks nobody out of the other.
+type Guesses struct {
+	lockout *lockout
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// NewGuesses returns a count that has none.
+func NewGuesses(now func() time.Time, log *slog.Logger) *Guesses {
+	return &Guesses{newLockout(), now, log}
+}
+
+// Shut gives how long an address is locked out; 0: it is not.
+func (g *Guesses) Shut(addr netip.Addr) time.Duration {
+	return g.lockout.locked(home(addr), "", g.now())
+}
+
+// Failed counts a wrong credential that came from an address.
+func (g *Guesses) Failed(addr netip.Addr) { g.lockout.wrong(g.log, home(addr), g.now()) }
+
+// Locked lists the addresses that are locked out.
+func (g *Guesses) Locked() []Locked { return g.lockout.list(g.now()) }
 
 // home is what an address is counted by: an IPv6 network of 64 bits is one
 // customer's.

@@ -100,21 +100,22 @@ const maxUsed = 1 << 21
 
 // used remembers the signatures that were taken. Signatures of a time before
 // the host began are not taken at all, so nothing of it needs to be stored but
-// how far ahead of the clock a signature was that was taken.
+// how far ahead of the clock those of a client were that were taken.
 type used struct {
 	mu       sync.Mutex
 	now, old map[uint64]struct{} // the first bytes of HMACs
 	by       map[string]int      // how many of now are of each client
 	turned   time.Time           // when old was now
 	most     int                 // of now: maxUsed
-	// until is the latest time of a signature that was taken, now or before.
-	until time.Time
-	// after is the time from which on signatures are taken.
-	after time.Time
+
+	// after is the time from which on signatures are taken; of the clients in
+	// before, from what stands there. Both stay as they are.
+	after  time.Time
+	before map[string]time.Time
 }
 
-func newUsed(after, now time.Time) *used {
-	return &used{now: map[uint64]struct{}{}, old: map[uint64]struct{}{}, by: map[string]int{}, most: maxUsed, until: after, after: after, turned: now}
+func newUsed(after, now time.Time, before map[string]time.Time) *used {
+	return &used{now: map[uint64]struct{}{}, old: map[uint64]struct{}{}, by: map[string]int{}, most: maxUsed, after: after, before: before, turned: now}
 }
 
 // seen says whether a signature was taken before.
@@ -147,21 +148,17 @@ func (u *used) take(s signature, client string, now time.Time) (fresh, room bool
 	}
 	u.by[client]++
 	u.now[binary.BigEndian.Uint64(s.sum[:])] = struct{}{}
-	if at := s.time(); at.After(u.until) {
-		u.until = at
-	}
 	return true, true
-}
-
-// latest gives the latest time of a signature that was taken.
-func (u *used) latest() time.Time {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.until
 }
 
 // timely says whether a signature's time is taken.
 func (u *used) timely(s signature, now time.Time) bool {
 	at := s.time()
 	return at.After(u.after) && now.Sub(at) <= maxAge && at.Sub(now) <= maxAhead
+}
+
+// early gives for how long signatures of a client, whose clock may be ahead,
+// can't be told from those that were taken before the host began.
+func (u *used) early(s signature, client string) time.Duration {
+	return max(u.before[client].Sub(s.time())+time.Second, 0)
 }

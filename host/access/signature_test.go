@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/trama-run/trama/host/problem"
 )
 
 func TestSigned(t *testing.T) {
@@ -119,9 +121,9 @@ func TestSignedOverRestart(t *testing.T) {
 	r.now = r.now.Add(time.Second)
 	r.start()
 	r.now = r.now.Add(time.Second)
-	for _, s := range []string{now, ahead} {
-		if got := try(s); got != "401 signature_late" {
-			t.Errorf("after a restart: %q", got)
+	for s, want := range map[string]string{now: "401 signature_late", ahead: "503 signature_early"} {
+		if got := try(s); got != want {
+			t.Errorf("after a restart: %q, want %q", got, want)
 		}
 	}
 	r.now = r.now.Add(20 * time.Second)
@@ -141,10 +143,12 @@ func TestSignedOverCrash(t *testing.T) {
 	})
 	value, key := r.client(Client{Name: "erp", Signed: true})
 	security := secured(t, "{signed: true}")
-	try := func(signature string) string {
+	refusal := func(signature string) *problem.Details {
 		_, refused := r.Check(t.Context(), asks(security, here, "client_id: "+value, "trama-signature: "+signature))
-		return code(refused)
+		return refused
 	}
+	try := func(signature string) string { return code(refusal(signature)) }
+	other, otherKey := r.client(Client{Name: "shop", Signed: true})
 	r.now = r.now.Add(time.Minute)
 	if got := try(Sign(key, "12345678", r.now, "GET", "/api/a", nil)); got != "" || stored.commits != 0 {
 		t.Fatalf("a clock that is right: %q, %d commits", got, stored.commits)
@@ -163,12 +167,19 @@ func TestSignedOverCrash(t *testing.T) {
 	r.now = r.now.Add(time.Second)
 	r.start()
 	r.now = r.now.Add(time.Second)
-	if got := try(ahead); got != "401 signature_late" {
+	if got := try(ahead); got != "503 signature_early" {
 		t.Errorf("after a crash: %q", got)
 	}
-	r.now = r.now.Add(maxAhead)
-	if got := try(Sign(key, "12345678", r.now, "GET", "/api/a", nil)); got != "" {
-		t.Errorf("half a minute later: %q", got)
+	if _, refused := r.Check(t.Context(), asks(security, here, "client_id: "+other, "trama-signature: "+Sign(otherKey, "12345678", r.now, "GET", "/api/a", nil))); refused != nil {
+		t.Errorf("a client whose clock was right: %v", refused)
+	}
+	refused := refusal(Sign(key, "12345678", r.now.Add(20*time.Second), "GET", "/api/a", nil))
+	if !refused.Retry || refused.RetryAfter <= 0 || refused.RetryAfter > maxAhead+time.Second {
+		t.Fatalf("its client: %+v", refused)
+	}
+	r.now = r.now.Add(refused.RetryAfter)
+	if got := try(Sign(key, "12345678", r.now.Add(20*time.Second), "GET", "/api/a", nil)); got != "" {
+		t.Errorf("when it was to come back: %q", got)
 	}
 }
 
