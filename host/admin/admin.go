@@ -79,7 +79,7 @@ type Config struct {
 	// Secrets are the host's, for all but their values.
 	Secrets *secret.Source
 	// Vault takes the secrets that clients sign with; Guard counts their calls,
-	// and the wrong credentials of addresses.
+	// and the wrong credentials that come to the public listener.
 	Vault *secret.Vault
 	Guard *access.Guard
 	// Env are the variables of the settings.
@@ -114,6 +114,7 @@ type api struct {
 	used      *used
 	strangers *strangers
 	refused   *refusals
+	guesses   *access.Guesses // of tokens
 }
 
 // Mount adds the API to the admin listener's app.
@@ -130,7 +131,7 @@ func newAPI(config Config) api {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	return api{config, &used{last: map[string]time.Time{}}, &strangers{}, &refusals{}}
+	return api{config, &used{last: map[string]time.Time{}}, &strangers{}, &refusals{}, access.NewGuesses(config.Now, config.Log)}
 }
 
 // mount adds the endpoints of a table to an app, for those who may.

@@ -74,12 +74,12 @@ func (a api) wrong(c *fiber.Ctx, refused error) error {
 	if err != nil {
 		return err
 	}
-	if wait := a.Guard.Shut(from, ""); wait > 0 {
+	if wait := a.guesses.Shut(from); wait > 0 {
 		d := problem.New(429, "locked_out", "too many wrong tokens came from this address; one that is taken is taken still")
 		d.Retry, d.RetryAfter = true, wait
 		return d
 	}
-	a.Guard.Failed(from)
+	a.guesses.Failed(from)
 	return a.strange(c, refused)
 }
 

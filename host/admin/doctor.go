@@ -81,8 +81,8 @@ func (a api) doctor(c *fiber.Ctx) error {
 			add(check.State, strings.ReplaceAll(check.Name, "_", " "), check.Detail, "")
 		}
 	}
-	if locked := a.Guard.Locked(); len(locked) > 0 {
-		add("held", fmt.Sprintf("%d addresses", len(locked)), fmt.Sprintf("too many wrong credentials came from each; %s is locked out until %s", locked[0].Address, locked[0].Until.UTC().Format(time.RFC3339)), "see who it is with: trama calls list --status 401; the log has all of them")
+	if locked := append(a.Guard.Locked(), a.guesses.Locked()...); len(locked) > 0 {
+		add("held", fmt.Sprintf("%d addresses", len(locked)), fmt.Sprintf("too many wrong credentials came from each; %s is locked out until %s", locked[0].Address, locked[0].Until.UTC().Format(time.RFC3339)), "see who it is with: trama calls list --status 401, or at the admin API: trama audit list; the log has all of them")
 	}
 	for _, f := range a.Failing() {
 		add("held", "work of "+f.Key, fmt.Sprintf("it failed %d times in a row since %s: %s", f.InARow, f.Since.Format(time.RFC3339), f.Error), "it is tried again each minute; the log has more")

@@ -18,6 +18,9 @@ func TestWrongTokens(t *testing.T) {
 			status, _ := r.ask("wrong", "GET", "/v1/runs", "")
 			statuses[status]++
 		}
+		if locked := r.config.Guard.Locked(); len(locked) != 0 { // it is the public listener's
+			t.Fatalf("%v are locked out of the public listener", locked)
+		}
 		if status, body := r.ask(fileToken, "GET", "/v1/whoami", ""); status != 200 {
 			t.Fatalf("the right token: %d %s", status, body)
 		}
