@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,14 @@ edges: [{from: start, to: window}, {from: window, port: open, to: text}, {from: 
 	letter := i.dead(1)[0]
 	if letter.Reason.Code != abi.CodeWindowClosed || !strings.Contains(letter.Reason.Message, "25 hours ago") || letter.Channel != "wa" {
 		t.Errorf("the dead letter is %+v", letter)
+	}
+	// An opt-out is imported as people write the number, and holds for who writes from it.
+	imported := i.admin("POST", "/v1/contacts/import", `{"rows": [{"line": 2, "contact": "wa/whatsapp:+55 (11) 98765-4321", "opt_in": "out"}, {"line": 3, "contact": "wa/whatsapp:011 98765-4321"}]}`)
+	if err := imported.want(200); err != nil || !strings.Contains(imported.body, `{"line":2,"contact":"wa/whatsapp:+55 (11) 98765-4321"}`) || !strings.Contains(imported.body, "want one such as whatsapp:5511987654321") {
+		t.Errorf("%v: %s", err, imported.body)
+	}
+	if shown := i.admin("GET", "/v1/contacts/"+url.PathEscape(who), ""); !strings.Contains(shown.body, `"out"`) {
+		t.Errorf("the contact is %s", shown.body)
 	}
 	if v := graph.Violations(); len(v) > 0 {
 		t.Errorf("refused: %v", v)
