@@ -221,8 +221,13 @@ func (j *journey) load(ctx context.Context) (found bool, err error) {
 	for _, id := range j.session.Intents {
 		j.found[id] = true
 	}
-	if _, _, err := document.Load(ctx, r.config.Store, record.ID(j.session.ID), &j.record); err != nil {
+	_, recorded, err := document.Load(ctx, r.config.Store, record.ID(j.session.ID), &j.record)
+	if err != nil {
 		return false, err
+	}
+	if !recorded { // it slept for longer than records are kept
+		run := j.session.Run
+		j.record = record.Record{ID: j.session.ID, Flow: run.Flow, Version: run.Version, Key: j.key, Trigger: run.TriggerID, Started: j.session.Made}
 	}
 	j.programs, err = r.programs(ctx, j.session)
 	return true, err

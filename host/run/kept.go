@@ -9,7 +9,6 @@ import (
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/expr"
-	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/host/store/document"
 	"github.com/trama-run/trama/pdk/abi"
@@ -46,7 +45,7 @@ type Call struct {
 // Answer is the answer that the call got.
 func (c Call) Answer() Answer { return Answer{c.Run, c.Response, c.Failure} }
 
-// put makes the record of a call.
+// put makes the record of a call; a life of 0 has no end.
 func (c Call) put(life time.Duration) (store.Put, error) {
 	data, err := json.Marshal(c)
 	if err != nil {
@@ -104,11 +103,14 @@ func (r *Runner) Later(ctx context.Context, f catalog.Flow, trigger string, even
 func (g *gatewayRun) save(ctx context.Context, trigger string, keep Keep, wake time.Time, once *Once) error {
 	g.session.Begin = &engine.Start{Trigger: trigger, Value: g.journey.event}
 	g.session.Keep = &keep
+	if once != nil {
+		g.session.Once = &onceHeld{Key: once.Key, Sum: once.Sum, For: once.For}
+	}
 	data, err := json.Marshal(g.session)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", g.record.ID, err)
 	}
-	call, err := Call{Run: g.record.ID, Route: keep.Route, Caller: keep.Caller, Terms: keep.Terms, Made: g.session.Made}.put(max(record.TTL, keep.For))
+	call, err := Call{Run: g.record.ID, Route: keep.Route, Caller: keep.Caller, Terms: keep.Terms, Made: g.session.Made}.put(0) // until its answer is there
 	if err != nil {
 		return err
 	}
@@ -145,7 +147,21 @@ func (g *gatewayRun) tell(b *store.Batch) error {
 	} else if failure != nil {
 		c.Failure = &failure.Error
 	}
-	put, err := c.put(keep.For)
+	return g.session.say(b, c)
+}
+
+// say adds to a commit an answer, and how long it and the caller's key last
+// from now on.
+func (s *session) say(b *store.Batch, c Call) error {
+	put, err := c.put(s.Keep.For)
+	if err != nil {
+		return err
+	}
+	b.Put = append(b.Put, put)
+	if s.Once == nil {
+		return nil
+	}
+	put, err = Once{Key: s.Once.Key, Sum: s.Once.Sum, Run: s.ID}.put(s.Once.For)
 	b.Put = append(b.Put, put)
 	return err
 }
@@ -177,7 +193,7 @@ func (r *Runner) Call(ctx context.Context, id string) (Call, error) {
 // once.
 type Once struct {
 	Key string        `json:"-"` // with all that it is scoped by
-	For time.Duration `json:"-"` // how long the key is to be known
+	For time.Duration `json:"-"` // how long the key is to be known, from the answer on
 	Sum string        `json:"sum"`
 	// Run is the run that a call with the key started; empty: there is none.
 	Run string `json:"run"`
@@ -199,14 +215,26 @@ func (r *Runner) Once(ctx context.Context, key string) (o Once, err error) {
 // conflict if another call with the key came first.
 func (o Once) remember(b *store.Batch, run string) error {
 	o.Run = run
+	put, err := o.put(0) // until its answer is there
+	b.Expect = append(b.Expect, store.Expect{ID: put.ID, Revision: o.known})
+	b.Put = append(b.Put, put)
+	return err
+}
+
+// put makes the record of a key; a life of 0 has no end.
+func (o Once) put(life time.Duration) (store.Put, error) {
 	data, err := json.Marshal(o)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", run, err)
+		return store.Put{}, fmt.Errorf("run %s: %w", o.Run, err)
 	}
-	id := store.ID{Kind: kindOnce, Key: o.Key}
-	b.Expect = append(b.Expect, store.Expect{ID: id, Revision: o.known})
-	b.Put = append(b.Put, store.Put{ID: id, Value: data, TTL: o.For})
-	return nil
+	return store.Put{ID: store.ID{Kind: kindOnce, Key: o.Key}, Value: data, TTL: life}, nil
+}
+
+// onceHeld is a caller's key in the session that it started.
+type onceHeld struct {
+	Key string        `json:"key"`
+	Sum string        `json:"sum"`
+	For time.Duration `json:"for"`
 }
 
 // cancelled adds to the commit that cancels a run what its caller is to find.
@@ -214,12 +242,10 @@ func (s *session) cancelled(b *store.Batch, now time.Time) error {
 	if s.Keep == nil || s.Told {
 		return nil
 	}
-	put, err := Call{
+	return s.say(b, Call{
 		Run: s.ID, Route: s.Keep.Route, Caller: s.Keep.Caller, Made: s.Made, Answered: &now,
 		Failure: &abi.Error{Code: CodeCancelled, Message: "the run was cancelled"},
-	}.put(s.Keep.For)
-	b.Put = append(b.Put, put)
-	return err
+	})
 }
 
 // Codes of failures that are the host's.

@@ -179,11 +179,94 @@ func TestKept(t *testing.T) {
 	if c := r.kept(a.RunID); c.Response == nil || c.Response.Body != int64(9007199254740993) || calls != 2 {
 		t.Errorf("after a crash in the middle, and %d calls: %+v", calls, c)
 	}
+	if known, err = r.runner.Once(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
 	again, err := r.runner.Kept(t.Context(), slow, "start", numbered, Keep{For: time.Hour}, &known, func() {})
 	if err != nil || again.RunID == a.RunID || again.Response == nil {
 		t.Errorf("a call that takes the key over: %+v, %v", again, err)
 	}
 	if taken, err := r.runner.Once(t.Context(), "k"); err != nil || taken.Run != again.RunID {
 		t.Errorf("the key then: %+v, %v", taken, err)
+	}
+}
+
+// TestKeyOfLongRun: a caller's key is known while its run goes on, however long
+// that takes, and for its time from the answer on.
+func TestKeyOfLongRun(t *testing.T) {
+	const late = `
+schema: 1
+id: late
+triggers: [{id: start, type: gateway}]
+nodes:
+  - {id: pause, type: wait, with: {for: 1000h}}
+  - {id: reply, type: response.json, with: {body: done}}
+edges: [{from: start, to: pause}, {from: pause, to: reply}]
+`
+	r := newRig(t, late, fails)
+	begin := func(flow, key string) string {
+		t.Helper()
+		id, err := r.runner.Later(t.Context(), r.catalog.Snapshot().Flows[flow], "start", numbered, Keep{Route: "POST /x", For: time.Hour}, &Once{Key: key, Sum: "sum", For: time.Minute}, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+		return id
+	}
+	known := func(key string) Once {
+		t.Helper()
+		o, err := r.runner.Once(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	ends, cancelled := begin("late", "ends"), begin("late", "cancelled")
+	r.now = r.now.Add(999 * time.Hour)
+	r.open()
+	r.work()
+	for key, id := range map[string]string{"ends": ends, "cancelled": cancelled} {
+		if o := known(key); o.Run != id || o.Sum != "sum" {
+			t.Fatalf("while its run goes on, the key %s is %+v, want run %s", key, o, id)
+		}
+		if c := r.kept(id); c.Answered != nil {
+			t.Fatalf("%+v", c)
+		}
+	}
+	if err := r.runner.Cancel(t.Context(), cancelled); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Hour)
+	failed := begin("fails", "failed")
+	if c := r.kept(ends); c.Answered == nil {
+		t.Fatalf("%+v", c)
+	}
+	for _, rec := range r.records() { // it slept for longer than records are kept
+		if rec.ID == ends && (rec.Status != "done" || rec.Flow != "late" || rec.Trigger != "start" || rec.Key != PrefixRun+":"+ends) {
+			t.Errorf("its record: %+v", rec)
+		}
+	}
+	if o := known("failed"); o.Run != failed {
+		t.Errorf("%+v", o)
+	}
+	if o := known("ends"); o.Run != ends || o.Sum != "sum" {
+		t.Errorf("when it is answered: %+v", o)
+	}
+	r.now = r.now.Add(time.Minute + time.Second)
+	for _, key := range []string{"ends", "cancelled", "failed"} {
+		if o := known(key); o.Run != "" {
+			t.Errorf("the key %s stays: %+v", key, o)
+		}
+	}
+
+	// A run that is retried takes its key from no other.
+	r.now = r.now.Add(time.Second)
+	other := begin("late", "failed")
+	if _, err := r.runner.Retry(t.Context(), failed, false); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	if o := known("failed"); o.Run != other {
+		t.Errorf("after a retry: %+v, want run %s", o, other)
 	}
 }

@@ -73,7 +73,7 @@ func (r *Runner) Retry(ctx context.Context, id string, latest bool) (record.Reco
 			return back, err
 		}
 	}
-	s.Retry = true
+	s.Retry, s.Once = true, nil // its caller's key may have begun another run since
 	back.Status, back.Error, back.Ended = engine.Running, nil, nil
 	b := store.Batch{
 		Intake: true,

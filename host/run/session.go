@@ -40,6 +40,8 @@ type session struct {
 	// Keep is set if the answer is kept, and Told once it is.
 	Keep *Keep `json:"keep,omitempty"`
 	Told bool  `json:"told,omitempty"`
+	// Once is the caller's key, which is kept without end until then.
+	Once *onceHeld `json:"once,omitempty"`
 }
 
 // Kinds of the records of sessions.
