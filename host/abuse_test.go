@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ const abuseRoutes = `
 - {method: POST, path: /orders, flow: order, security: {public: true}, request: {schema: {type: object, required: [n], properties: {n: {type: integer}, items: {items: {type: object, required: [sku]}}}}}}
 - {method: GET, path: /orders/:id, flow: order, security: {public: true}}
 - {method: GET, path: /here, flow: order, security: {ips: [10.9.8.7]}}
+- {method: POST, path: /tree, flow: order, security: {public: true}, request: {schema: {type: object, properties: {items: {items: {oneOf: [{allOf: [{required: [a]}, {$ref: "#"}]}, {allOf: [{required: [items]}, {$ref: "#"}]}, {allOf: [{required: [items]}, {$ref: "#"}]}]}}}}}}
 - {method: POST, path: /known, flow: order, security: {clients: any}}
 - {method: POST, path: /signed, flow: order, security: {clients: any, signed: true}}
 `
@@ -180,6 +182,8 @@ func TestAbuse(t *testing.T) {
 		{"a huge number", post("/api/orders", "", `{"n": 1e999}`), 400, "bad_json"},
 		{"another type than the schema's", post("/api/orders", "", `{"n": "one"}`), 422, ""},
 		{"what the schema asks for is missing", post("/api/orders", "", `{}`), 422, ""},
+		{"a schema that leads back to itself", post("/api/tree", "", strings.Repeat(`{"items": [`, 90)+strings.Repeat("]}", 90)), 422, "invalid_body"},
+		{"a body of very many values", post("/api/orders", "", "["+strings.Repeat(`{"a":0},`, 500_000)+"0]"), 413, "too_big"},
 		{"a bomb", post("/api/orders", "Content-Encoding: gzip\r\n", "\x1f\x8b\x08"), 415, "content_encoding"},
 		{"an expectation", post("/api/orders", "Expect: mallory\r\n", "{}"), 417, "expect"},
 		{"a forged address", get("/api/here", "X-Forwarded-For: 10.9.8.7\r\nForwarded: for=10.9.8.7\r\nX-Real-IP: 10.9.8.7\r\n"), 403, ""},
@@ -316,7 +320,26 @@ func (m mallory) flat(t *testing.T) {
 			}
 		})
 	}
+	// Small objects take fifty times what is sent: 60 MB would take 3 GB.
+	var most atomic.Int64
+	objects := "[" + strings.Repeat(`{"a":0},`, 250_000) + "0]"
+	for range 15 {
+		all.Go(func() {
+			for range 2 {
+				a := m.call("POST", "/api/orders", objects, "Content-Type", "application/json")
+				if a.err != nil || a.status != 422 && a.status != 503 {
+					t.Errorf("%d %v", a.status, a.err)
+				}
+				var s runtime.MemStats
+				runtime.ReadMemStats(&s)
+				most.Store(max(most.Load(), int64(s.HeapInuse)))
+			}
+		})
+	}
 	all.Wait()
+	if grown := most.Load() - before; grown > 1<<30 {
+		t.Errorf("large bodies of small objects hold %d MiB", grown>>20)
+	}
 	if statuses[401]+statuses[429] != 4000 {
 		t.Errorf("4000 unknown clients were answered with %v", statuses)
 	}

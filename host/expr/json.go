@@ -236,21 +236,95 @@ func Pointer(value any, pointer string) (found any, ok bool) {
 
 // TextAt gives the text at a place of a JSON value, or the number as it is
 // written there: an id may be beyond what a number holds. It is empty if there
-// is none, or no JSON.
-func TextAt(data []byte, pointer string) (string, error) {
-	var value any
-	if UnmarshalJSON(data, &value) != nil {
+// is none, or no JSON. The value may be a stranger's: none is made of it.
+func TextAt(data []byte, pointer string) (text string, err error) {
+	if !utf8.Valid(data) || !json.Valid(data) {
 		return "", nil
 	}
-	switch found, _ := Pointer(value, pointer); v := found.(type) {
-	case nil:
+	before, path, has := strings.Cut(pointer, "/")
+	if before != "" {
 		return "", nil
-	case string:
-		return v, nil
-	case json.Number:
-		return v.String(), nil
-	default:
+	}
+	r := reader{data: data}
+	for has {
+		var token string
+		token, path, has = strings.Cut(path, "/")
+		if !r.enter(pointed.Replace(token)) {
+			return "", nil
+		}
+	}
+	switch c := r.space(); c {
+	case 'n':
+		return "", nil
+	case '"':
+		text, _ = r.text()
+		return text, nil
+	case '{', '[', 't', 'f':
 		return "", errors.New("it is neither text nor a number")
+	}
+	from := r.at
+	r.pass()
+	return string(data[from:r.at]), nil
+}
+
+// enter goes to a member of the value that is next, or to an item of it; of
+// members that are there twice, to the last. The text is JSON.
+func (r *reader) enter(token string) bool {
+	found := -1
+	switch first := r.space(); first {
+	case '{', '[':
+		end := first + 2 // in ASCII
+		r.at++
+		for i := 0; r.space() != end; i++ {
+			name := ""
+			if first == '{' {
+				name, _ = r.text()
+				r.next(':')
+			} else {
+				name = strconv.Itoa(i)
+			}
+			if r.space(); name == token {
+				found = r.at
+			}
+			r.pass()
+			r.next(',')
+		}
+	}
+	if found >= 0 {
+		r.at = found
+	}
+	return found >= 0
+}
+
+// pass passes the value that is next. The text is JSON.
+func (r *reader) pass() {
+	for level := 0; r.at < len(r.data); {
+		switch r.space() {
+		case '"':
+			for r.at++; r.data[r.at] != '"'; r.at++ {
+				if r.data[r.at] == '\\' {
+					r.at++
+				}
+			}
+			r.at++
+		case '{', '[':
+			level++
+			r.at++
+			continue
+		case '}', ']':
+			level--
+			r.at++
+		case ',', ':':
+			r.at++
+			continue
+		default: // a number or a word
+			for r.at < len(r.data) && strings.IndexByte(",]} \t\r\n", r.data[r.at]) < 0 {
+				r.at++
+			}
+		}
+		if level == 0 {
+			return
+		}
 	}
 }
 

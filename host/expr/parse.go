@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,28 +26,46 @@ func quick(data []byte) (any, bool) {
 	return r.all()
 }
 
+// Room is asked for memory before a value takes it, some bytes at a time. It
+// says whether there is so much.
+type Room func(bytes int) bool
+
+// ErrNoRoom says that a value would take more memory than there is room for.
+var ErrNoRoom = errors.New("json: the values take more memory than there is")
+
+// roomAtOnce is how many bytes a Room is asked for at the least.
+const roomAtOnce = 64 << 10
+
 // ParseExact is [ParseJSON] for what comes from strangers and is passed on: an
 // [*Inexact] error tells of a member that is there twice (RFC 8259, section 4,
-// leaves it open which one counts), of an integer that would be rounded, and of
-// what is nested deeper than MaxDepth.
-func ParseExact(data []byte) (any, error) {
+// leaves it open which one counts), of a number that would be rounded, and of
+// what is nested deeper than MaxDepth. A value may take fifty times the memory
+// of its text: room is asked for all of it; nil: there is as much as it takes.
+func ParseExact(data []byte, room Room) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
 	}
-	r := reader{data: data, exact: true}
+	r := reader{data: data, exact: true, room: room}
 	v, ok := r.all()
 	switch {
 	case ok:
 		return v, nil
+	case r.full:
+		return nil, ErrNoRoom
 	case r.fault != nil:
 		slices.Reverse(r.fault.Path)
 		return nil, r.fault
 	}
-	if _, err := parseSlowly(data); err != nil {
+	if err := json.Unmarshal(data, &passed{}); err != nil {
 		return nil, err // it tells better what is wrong
 	}
 	return nil, errors.New("json: it can't be read")
 }
+
+// passed is a value of which nothing is kept.
+type passed struct{}
+
+func (*passed) UnmarshalJSON([]byte) error { return nil }
 
 // Inexact is a place of a JSON value that can't be kept as it is.
 type Inexact struct {
@@ -64,6 +83,42 @@ type reader struct {
 	at    int
 	exact bool     // what [ParseExact] refuses is not read
 	fault *Inexact // that; its path begins at the end until all is read
+
+	room Room
+	left int  // bytes that room has given and nothing takes yet
+	full bool // it gave no more
+}
+
+// What values take beside their texts, in bytes, as Go's runtime lays them out.
+const (
+	ofObject = 64  // and once it has a member
+	ofFirst  = 288 // for eight of them
+	ofMember = 80  // of each further one
+	ofList   = 24
+	ofItem   = 32 // with what is left of shorter lists
+	ofText   = 24
+	ofNumber = 8
+)
+
+// take takes memory for a value.
+func (r *reader) take(bytes int) bool {
+	r.left -= bytes
+	return r.left >= 0 || r.more()
+}
+
+// more asks for what take took too much.
+func (r *reader) more() bool {
+	if r.room == nil {
+		r.left = math.MaxInt
+		return true
+	}
+	bytes := max(roomAtOnce, -r.left)
+	if !r.room(bytes) {
+		r.full = true
+		return false
+	}
+	r.left += bytes
+	return true
 }
 
 // all reads all there is.
@@ -101,8 +156,8 @@ func (r *reader) space() byte {
 	return 0
 }
 
-// take passes a byte if it is next.
-func (r *reader) take(c byte) bool {
+// next passes a byte if it is next.
+func (r *reader) next(c byte) bool {
 	if r.space() != c || c == 0 {
 		return false
 	}
@@ -142,16 +197,19 @@ func (r *reader) word(word string) bool {
 
 func (r *reader) object(depth int) (any, bool) {
 	r.at++
+	if !r.take(ofObject) {
+		return nil, false
+	}
 	all := map[string]any{}
-	if r.take('}') {
+	if r.next('}') {
 		return all, true
 	}
 	for members := 1; ; members++ {
-		if r.space() != '"' {
+		if r.space() != '"' || members == 1 && !r.take(ofFirst) || members > 8 && !r.take(ofMember) {
 			return nil, false
 		}
 		name, ok := r.text()
-		if !ok || !r.take(':') {
+		if !ok || !r.next(':') {
 			return nil, false
 		}
 		value, ok := r.value(depth + 1)
@@ -162,10 +220,10 @@ func (r *reader) object(depth int) (any, bool) {
 			r.refuse("the member is there twice: send it once")
 			return r.under(name)
 		}
-		if r.take('}') {
+		if r.next('}') {
 			return all, true
 		}
-		if !r.take(',') {
+		if !r.next(',') {
 			return nil, false
 		}
 	}
@@ -173,20 +231,26 @@ func (r *reader) object(depth int) (any, bool) {
 
 func (r *reader) list(depth int) (any, bool) {
 	r.at++
+	if !r.take(ofList) {
+		return nil, false
+	}
 	all := []any{}
-	if r.take(']') {
+	if r.next(']') {
 		return all, true
 	}
 	for {
+		if !r.take(ofItem) {
+			return nil, false
+		}
 		value, ok := r.value(depth + 1)
 		if !ok {
 			return r.under(strconv.Itoa(len(all)))
 		}
 		all = append(all, value)
-		if r.take(']') {
+		if r.next(']') {
 			return all, true
 		}
-		if !r.take(',') {
+		if !r.next(',') {
 			return nil, false
 		}
 	}
@@ -199,6 +263,9 @@ func (r *reader) text() (string, bool) {
 		switch c := r.data[r.at]; {
 		case c == '"':
 			r.at++
+			if !r.take(ofText + r.at - from) {
+				return "", false
+			}
 			if !escaped {
 				return string(r.data[from+1 : r.at-1]), true
 			}
@@ -218,6 +285,9 @@ func (r *reader) text() (string, bool) {
 // number reads an integer of few digits; others are left to the library.
 func (r *reader) number() (any, bool) {
 	from := r.at
+	if !r.take(ofNumber) {
+		return nil, false
+	}
 	if r.at < len(r.data) && r.data[r.at] == '-' {
 		r.at++
 	}
@@ -247,7 +317,7 @@ func (r *reader) number() (any, bool) {
 	}
 	f, err := n.Float64()
 	if err != nil {
-		return nil, false
+		return r.refuse(fmt.Sprintf("the number %.*s is beyond what a 64-bit float holds", maxShown, n))
 	}
 	if whole && r.exact {
 		if _, err := n.Int64(); err != nil && strconv.FormatFloat(f, 'f', -1, 64) != n.String() {

@@ -76,7 +76,7 @@ func (g *Gateway) read(q *call) (bool, error) {
 	if refused := q.route.takes(contentType, len(data) > 0); refused != nil {
 		return false, refused
 	}
-	if refused := body(q.event, contentType, append([]byte(nil), data...)); refused != nil {
+	if refused := body(q.event, contentType, data, g.hold(q, data)); refused != nil {
 		return false, refused
 	}
 	return false, nil
@@ -168,8 +168,9 @@ func (g *Gateway) check(q *call) (bool, error) {
 const maxPlace = 400
 
 // body puts a request's body into the event: parsed if it is JSON, as text if
-// it is text in a known charset, else as base64.
-func body(event map[string]any, contentType string, data []byte) *problem.Details {
+// it is text in a known charset, else as base64. What it puts there is no part of
+// data.
+func body(event map[string]any, contentType string, data []byte, s *share) *problem.Details {
 	if len(data) == 0 {
 		event["body"] = nil
 		return nil
@@ -179,7 +180,14 @@ func body(event map[string]any, contentType string, data []byte) *problem.Detail
 		media, params = "", nil
 	}
 	if isJSON(media) {
-		value, err := expr.ParseExact(data)
+		var room expr.Room
+		if s != nil {
+			room = s.take
+		}
+		value, err := expr.ParseExact(data, room)
+		if errors.Is(err, expr.ErrNoRoom) {
+			return s.refused
+		}
 		if inexact, ok := errors.AsType[*expr.Inexact](err); ok {
 			place := schema.Pointer(inexact.Path)
 			if len(place) > maxPlace {
@@ -194,6 +202,9 @@ func body(event map[string]any, contentType string, data []byte) *problem.Detail
 		}
 		event["body"] = value
 		return nil
+	}
+	if !s.take(3 * len(data)) { // a character may become three bytes
+		return s.refused
 	}
 	if media == "" || strings.HasPrefix(media, "text/") || media == "application/xml" || strings.HasSuffix(media, "+xml") || media == "application/x-www-form-urlencoded" {
 		charset := params["charset"]

@@ -39,7 +39,7 @@ func FuzzBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, contentType string, data []byte) {
 		event := map[string]any{}
-		if refused := body(event, contentType, bytes.Clone(data)); refused != nil {
+		if refused := body(event, contentType, bytes.Clone(data), nil); refused != nil {
 			if refused.Status != 400 && refused.Status != 415 || len(event) > 0 || len(refused.Detail) > 1000+len(contentType)*6 || !utf8.ValidString(refused.Detail) {
 				t.Fatalf("%q %q: %+v, %v", contentType, data, refused, event)
 			}
@@ -63,7 +63,7 @@ func FuzzBody(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q %q: %#v: %v", contentType, data, value, err)
 		}
-		if again, err := expr.ParseExact(written); err != nil || !reflect.DeepEqual(again, value) {
+		if again, err := expr.ParseExact(written, nil); err != nil || !reflect.DeepEqual(again, value) {
 			t.Fatalf("%q %q: %#v is written as %s: %v", contentType, data, value, written, err)
 		}
 	})

@@ -73,6 +73,7 @@ type Gateway struct {
 	steps  []step
 	cache  *cache
 	seldom *seldom.Log // of what strikes with each call
+	room   room
 	state  atomic.Pointer[state]
 }
 

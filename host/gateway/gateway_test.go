@@ -222,7 +222,7 @@ func TestBody(t *testing.T) {
 		{name: "an unknown charset in the prolog", contentType: "text/xml", data: "<?xml version='1.0' encoding='klingon'?><a/>", status: 415},
 	} {
 		event := map[string]any{}
-		refused := body(event, c.contentType, []byte(c.data))
+		refused := body(event, c.contentType, []byte(c.data), nil)
 		switch {
 		case c.status != 0:
 			if refused == nil || refused.Status != c.status {
@@ -273,16 +273,22 @@ func TestOutcomeUnknown(t *testing.T) {
 // BenchmarkBody measures what reading JSON costs.
 func BenchmarkBody(b *testing.B) {
 	one := `{"customer": "Ana", "id": 1234567890, "price": 9.5, "items": [{"sku": "a-1", "price": 250, "quantity": 2}, {"sku": "b-2", "price": 99, "quantity": 10}]}`
+	g := &Gateway{}
 	for _, c := range []struct{ name, data string }{
 		{"small", one},
+		{"7KiB", "[" + strings.Repeat(one+",", 7<<10/len(one)) + "null]"},
 		{"64KiB", "[" + strings.Repeat(one+",", 64<<10/len(one)) + "null]"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(c.data)))
 			for b.Loop() {
-				if refused := body(map[string]any{}, mediaJSON, []byte(c.data)); refused != nil {
+				q := &call{}
+				if refused := body(map[string]any{}, mediaJSON, []byte(c.data), g.hold(q, []byte(c.data))); refused != nil {
 					b.Fatal(refused)
+				}
+				if q.leave != nil {
+					q.leave()
 				}
 			}
 		})
