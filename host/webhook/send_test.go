@@ -561,6 +561,30 @@ func TestDisabledAfterDays(t *testing.T) {
 	}
 }
 
+// TestHiccupAfterSilence: a failure that comes long after the last try says
+// nothing of the days between them.
+func TestHiccupAfterSilence(t *testing.T) {
+	s := &status{code: 500}
+	r := newReceiver(t, s.answer)
+	w := newWorld(t, near, sub("crm", r.URL, ""))
+	w.tell("event:a", nil)
+	w.work(5 * 24 * time.Hour) // it becomes a dead letter
+	if st := w.state("crm"); st.Disabled != nil || st.Failed < 9 || len(w.letters()) != 1 {
+		t.Fatalf("%+v", st)
+	}
+	w.pass(30 * 24 * time.Hour)
+	w.tell("event:b", nil)
+	w.work(time.Second)
+	if st := w.state("crm"); st.Disabled != nil || st.Failed != 1 || st.Notices != 0 || w.now().Sub(st.Failing) > time.Hour {
+		t.Errorf("%+v", st)
+	}
+	s.set(200, "")
+	w.work(time.Minute)
+	if st := w.state("crm"); !st.Failing.IsZero() || st.Taken.IsZero() {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestRules: what the operator of the host doesn't allow is not sent, whoever
 // subscribes; it waits until it is allowed.
 func TestRules(t *testing.T) {

@@ -24,12 +24,16 @@ const (
 	maxAttempts = 10          // of the last ones
 	writeEvery  = time.Minute // how often it is stored, where nothing turns
 	statePage   = 500
+	// silence is how long nothing was tried, when what failed before it says
+	// nothing any more of the receiver: longer than the longest pause of a
+	// delivery's tries.
+	silence = 48 * time.Hour
 )
 
 // State is how a subscription does.
 type State struct {
-	// Failing is since when every try has failed; zero: the last one was taken,
-	// or there was none.
+	// Failing is since when every try has failed, without a silence; zero: the
+	// last one was taken, or there was none.
 	Failing time.Time `json:"failing_since,omitzero"`
 	Failed  int       `json:"failed,omitempty"` // tries since then; 0: nothing could be sent
 	Taken   time.Time `json:"last_taken,omitzero"`
@@ -146,6 +150,7 @@ func (w *Webhooks) note(ctx context.Context, s *subscription, a Attempt, gone bo
 	}
 	before, now := k.state, w.now()
 	last := k.state.Attempts
+	silent := len(last) > 0 && now.Sub(last[0].At) > silence
 	if a.Unsent && len(last) > 0 && last[0].Unsent { // one stands for all that wait
 		last = last[1:]
 	}
@@ -159,8 +164,8 @@ func (w *Webhooks) note(ctx context.Context, s *subscription, a Attempt, gone bo
 			w.config.Log.Info("a subscription's deliveries are taken again", "subscription", s.ID)
 		}
 	} else {
-		if turned = k.state.Failing.IsZero(); turned {
-			k.state.Failing = now
+		if turned = k.state.Failing.IsZero() || silent; turned {
+			k.state.Failing, k.state.Failed, k.state.Notices = now, 0, 0
 		}
 		if !a.Unsent {
 			k.state.Failed++
