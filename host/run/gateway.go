@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/trama-run/trama/host/catalog"
@@ -46,8 +47,9 @@ var ErrBusy = errors.New("too many runs at once")
 // Gateway starts a run of a flow for one request of a route and waits for its
 // answer, no longer than ctx: then the context's error comes back with the
 // run's id, and the run goes on. The event must not be changed afterwards. over
-// is called once, when the run does nothing any more: it ended, sleeps without
-// its caller, or was not started.
+// is called once, when nobody waits and the run does nothing any more: it ended,
+// sleeps, or was not started. What a run does that has slept without its caller
+// is told nobody.
 func (r *Runner) Gateway(ctx context.Context, route string, f catalog.Flow, trigger string, event map[string]any, over func()) (Answer, error) {
 	g, err := r.called(f, trigger, event)
 	if err != nil {
@@ -55,10 +57,23 @@ func (r *Runner) Gateway(ctx context.Context, route string, f catalog.Flow, trig
 		return Answer{}, err
 	}
 	g.route = route
-	r.beside(func() {
-		defer over()
+	return g.waited(ctx, trigger, over)
+}
+
+// waited drives the run while its caller waits. over is called when both have
+// ended: either may go on without the other.
+func (g *gatewayRun) waited(ctx context.Context, trigger string, over func()) (Answer, error) {
+	var left atomic.Int32
+	half := func() {
+		if left.Add(1) == 2 {
+			over()
+		}
+	}
+	g.runner.beside(func() {
+		defer half()
 		g.launch(ctx, trigger)
 	})
+	defer half()
 	return g.wait(ctx)
 }
 

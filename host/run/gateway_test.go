@@ -102,3 +102,56 @@ edges: [{from: c, to: stop}]
 		}
 	}
 }
+
+// TestOverWithItsCaller: a run that sleeps is not over for who counts it, while
+// its caller still waits.
+func TestOverWithItsCaller(t *testing.T) {
+	r := newRig(t, `
+schema: 1
+id: sleeps
+triggers: [{id: start, type: gateway}]
+nodes:
+  - {id: pause, type: wait, with: {for: 1h}}
+  - {id: reply, type: response.json, with: {body: done}}
+edges: [{from: start, to: pause}, {from: pause, to: reply}]
+`)
+	f := r.catalog.Snapshot().Flows["sleeps"]
+	for i, call := range []func(ctx context.Context, over func()) (Answer, error){
+		func(ctx context.Context, over func()) (Answer, error) {
+			return r.runner.Gateway(ctx, "", f, "start", map[string]any{}, over)
+		},
+		func(ctx context.Context, over func()) (Answer, error) {
+			return r.runner.Kept(ctx, f, "start", map[string]any{}, Keep{For: time.Hour}, nil, over)
+		},
+	} {
+		ctx, leave := context.WithCancel(t.Context())
+		over, left := make(chan struct{}), make(chan error, 1)
+		go func() {
+			_, err := call(ctx, func() { close(over) })
+			left <- err
+		}()
+		for asleep := 0; asleep != i+1; {
+			all, err := r.runner.Sessions(t.Context(), "", 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asleep = 0
+			for _, one := range all {
+				if one.Node == "pause" {
+					asleep++
+				}
+			}
+		}
+		r.runner.gone.Wait()
+		select {
+		case <-over:
+			t.Errorf("%d: it is over while its caller waits", i)
+		default:
+		}
+		leave()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("%d: %v", i, err)
+		}
+		<-over
+	}
+}

@@ -70,11 +70,7 @@ func (r *Runner) Kept(ctx context.Context, f catalog.Flow, trigger string, event
 		over()
 		return Answer{}, err
 	}
-	r.beside(func() {
-		defer over()
-		g.launch(ctx, trigger)
-	})
-	return g.wait(ctx)
+	return g.waited(ctx, trigger, over)
 }
 
 // Later is Kept for who does not wait: the run begins when its turn comes.
