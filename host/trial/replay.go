@@ -73,7 +73,7 @@ func (b *Bench) Replay(ctx context.Context, of record.Record) (Replay, error) {
 	if !withContact {
 		who = ""
 	}
-	r.user, r.env = objectOf(of.User), objectOf(of.Env)
+	r.user, r.env = userOf(of.User, who), objectOf(of.Env)
 	r.session = engine.Session{
 		ID: of.ID, Contact: who, Caller: trigger.Type == flow.TriggerGateway && !withContact,
 		Run: &engine.Run{ID: of.ID, Flow: of.Flow, Version: f.Version},
@@ -171,10 +171,21 @@ func (r *replay) next(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// userOf is a recorded scope "user" with the contact's key, which a record hides
+// as it does all that is called so.
+func userOf(recorded any, key string) map[string]any {
+	user := objectOf(recorded)
+	if _, known := user[contact.FieldKey]; known && key != "" {
+		user = maps.Clone(user)
+		user[contact.FieldKey] = key
+	}
+	return user
+}
+
 // input moves the session on by a message, a timer or a retry.
 func (r *replay) input(i record.Input) error {
 	if i.User != nil {
-		r.user = objectOf(i.User)
+		r.user = userOf(i.User, r.session.Contact)
 	}
 	if i.HeardAt != nil {
 		r.user = maps.Clone(r.user)

@@ -365,6 +365,26 @@ func TestReplayDeparts(t *testing.T) {
 	}
 }
 
+// TestReplayKnowsTheContact: a record hides the contact's key, since it may be
+// called so what opens something; a replay has it all the same.
+func TestReplayKnowsTheContact(t *testing.T) {
+	b := open(t, workspace.Files{"flows/shop.yaml": []byte(`
+schema: 1
+id: shop
+triggers: [{id: hello, type: message}]
+nodes:
+  - {id: say, type: send_message, with: {text: "you are {{ user.key }}"}}
+  - {id: ask, type: wait_reply, with: {timeout: 1h}}
+  - {id: again, type: send_message, with: {text: "still {{ user.key }}"}}
+edges: [{from: hello, to: say}, {from: say, to: ask}, {from: ask, to: again}]
+`)})
+	kept := recordOf(t, b, Case{Flow: "shop", Messages: []Step{{Receive: source.ValueOf("hi")}, {Receive: source.ValueOf("and?")}}})
+	result, err := b.Replay(t.Context(), kept)
+	if err != nil || result.Departure != nil || len(kept.Steps) != 3 {
+		t.Errorf("replayed %+v, %v: %+v", result, err, result.Departure)
+	}
+}
+
 // TestReplayOfWhatWasCut: long values are compared by their beginnings, those
 // of pure calls are made again.
 func TestReplayOfWhatWasCut(t *testing.T) {
