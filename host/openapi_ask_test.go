@@ -57,6 +57,9 @@ type generator struct {
 // queries, JSON, templates and terminals.
 var oddWords = []string{"7", "abc", "a b", "a/b", "..", ".", "%2F", "é", "日本", "\x00", "\r\nX: y", "{{ input }}", "<script>", `"`, "'", ":id", "*", "?", "#", "-1", "null", strings.Repeat("x", 300), "\u202e", "\xff", ""}
 
+// brokenQueries are what some send for one.
+var brokenQueries = []string{"", "?", "&&&", "=", "==a", "a", "a=1;b=2", "%", "%zz=1", "a=%f", "a=%ff", "%00=%00", "a[=1&a]=2", "a=+%2B+", strings.Repeat("a&", 500), strings.Repeat("a=1&", 500)}
+
 func odd(r *rand.Rand) string { return oddWords[r.IntN(len(oddWords))] }
 
 // ask is a request, and what is known of its body.
@@ -95,12 +98,16 @@ func (g *generator) ask(r *rand.Rand, o operation) ask {
 			headers.Set(p.Name, []string{"respond-async", "respond-async, wait=1", "wait=x;;", "return=minimal"}[r.IntN(4)])
 		}
 	}
-	if r.IntN(5) == 0 {
+	for r.IntN(4) == 0 { // of nobody, and again
 		query.Add(odd(r), odd(r))
+		query.Add(one(r, slices.Sorted(maps.Keys(query))...), odd(r))
 	}
 	target := "/api" + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
+	}
+	if r.IntN(10) == 0 { // as no library would write it
+		target += "?" + brokenQueries[r.IntN(len(brokenQueries))]
 	}
 	body, contentType, does := g.body(r, o)
 	g.credentials(r, o, headers, target, body)
