@@ -7,6 +7,7 @@
 // What an attack can take of the process's memory is bounded by the constants
 // below: some 50 KiB for each of the open connections (200 MiB) and the bodies
 // being read or worked on (128 MiB), whatever the bodies say of their length.
+// What bodies take once they are read is bounded by who reads them.
 //
 // It must not know flows, or decide anything about a request that is HTTP.
 package server
