@@ -191,7 +191,7 @@ func TestRoom(t *testing.T) {
 			runtime.KeepAlive(value)
 			took := int(after.HeapAlloc) - int(before.HeapAlloc)
 			t.Logf("asked for %d KiB, took %d KiB of %d", asked>>10, took>>10, len(text)>>10)
-			if asked < took || asked > 4*took+2*roomAtOnce {
+			if asked < took*4/5 || asked > 4*took+2*roomAtOnce { // what is guessed, and what others take meanwhile
 				t.Errorf("asked for %d bytes, took %d", asked, took)
 			}
 			left := asked / 2
