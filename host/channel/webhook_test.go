@@ -583,7 +583,7 @@ func TestDedupPlaces(t *testing.T) {
 		}
 	}
 	send("deep", `{"entry":[{"a/b":"1"}]}`, `{"entry":[{"a/b":"1"}],"try":2}`, `{"entry":[{"a/b":2}]}`, `{"entry":[{"a/b":2.0}]}`, `{"entry":[]}`, `{"entry":[]}`, `not JSON`, `not JSON`)
-	h.wantStored("deep", 6) // "1", 2, and four without an id that can be read
+	h.wantStored("deep", 7) // "1", 2, 2.0, as they are written, and four without an id that can be read
 	send("body", `a`, `a`, `b`)
 	h.wantStored("body", 2)
 	send("none", `a`, `a`)
