@@ -77,6 +77,7 @@ func Types(m abi.Manifest, o Options) ([]byte, error) {
 		}
 		b.document(root, s.name, s.doc)
 	}
+	mark(b.types)
 	return style.write(m, o, b.types)
 }
 

@@ -93,6 +93,8 @@ func types(name string) any {
 		return new(KeepInput)
 	case "other":
 		return new(Keep2Input)
+	case "ring":
+		return new(RingInput)
 	}
 	return new(Keep22Input)
 }
@@ -198,6 +200,7 @@ var values = []value{
 	{"other", `null`, ""},
 	{"other", `{"other":"x","more":1}`, ""},
 	{"another", `"text"`, ""},
+	{"ring", `{"stones":[{"ring":{"stone":{"carat":1}}}],"stone":{"ring":{"stone":{}}}}`, ""},
 }
 
 // came holds what came of a value against it.
@@ -337,6 +340,7 @@ fn main() {
                 "merged" => again::<types::MergeOutput>(&text),
                 "keep" => again::<types::KeepInput>(&text),
                 "other" => again::<types::Keep2Input>(&text),
+                "ring" => again::<types::RingInput>(&text),
                 _ => again::<types::Keep22Input>(&text),
             }
         );

@@ -14,7 +14,8 @@ func (b *builder) all(v source.Value, hint []string, early func(*named)) *use {
 		if u == nil {
 			return unknown("allOf that stands in itself")
 		}
-		return b.again(u)
+		again := *u
+		return &again
 	}
 	if types, _ := typesOf(v); len(types) > 1 {
 		return unknown("schemas of a value of several types")

@@ -29,7 +29,7 @@ type use struct {
 	item     *use   // of a list or dict
 	to       *named // of a named type
 	nullable bool
-	within   bool   // it stands, without a list or dict between, in itself
+	within   bool   // what it names would, without a list or dict between, stand in itself
 	why      string // of raw: what no type can say
 }
 
@@ -75,7 +75,6 @@ type builder struct {
 	taken map[string]bool
 	refs  map[string]*use       // by scope and pointer; nil while it has no name yet
 	whole map[source.Value]*use // of schemas that are put together; nil likewise
-	open  []*named              // the objects that stand around what is converted
 
 	root  source.Value // the schema that is converted
 	scope string       // what its references depend on
@@ -103,6 +102,36 @@ func (b *builder) document(root source.Value, name, doc string) {
 	b.taken[name] = true
 	n := &named{name: name, doc: docs(name+" is "+doc+".", described(root)), form: alias, target: u}
 	b.types = slices.Insert(b.types, first, n)
+}
+
+// mark finds, of finished types, where one would stand in itself. What is behind
+// a list or a dict has a place of its own.
+func mark(types []*named) {
+	const open, done = 1, 2
+	state := map[*named]int{}
+	var visit func(n *named)
+	visit = func(n *named) {
+		state[n] = open
+		direct := slices.Clone(n.variants)
+		for _, f := range n.fields {
+			direct = append(direct, f.use)
+		}
+		for _, u := range direct {
+			switch {
+			case u.kind != of:
+			case state[u.to] == open:
+				u.within = true
+			case state[u.to] != done:
+				visit(u.to)
+			}
+		}
+		state[n] = done
+	}
+	for _, n := range types {
+		if state[n] != done {
+			visit(n)
+		}
+	}
 }
 
 // docs joins paragraphs.
@@ -145,7 +174,8 @@ func (b *builder) reference(pointer string, hint []string) *use {
 		if u == nil {
 			return unknown("%s stands in itself", pointer)
 		}
-		return b.again(u)
+		again := *u
+		return &again
 	}
 	at, last, why := b.find(pointer)
 	if why != nil {
@@ -155,18 +185,9 @@ func (b *builder) reference(pointer string, hint []string) *use {
 		hint = words(last)
 	}
 	b.refs[key] = nil
-	around := b.open
 	u := b.convert(at, hint, func(n *named) { b.refs[key] = &use{kind: of, to: n} })
-	b.open = around
 	b.refs[key] = u
 	return u
-}
-
-// again is a type where it is used another time.
-func (b *builder) again(u *use) *use {
-	again := *u
-	again.within = u.kind == of && slices.Contains(b.open, u.to)
-	return &again
 }
 
 // find gives the part of the document that a pointer leads to, and the last step
@@ -291,11 +312,7 @@ func (b *builder) simple(t string, v source.Value, hint []string, early func(*na
 		if has(v, "prefixItems") {
 			return unknown("a list whose places differ")
 		}
-		around := b.open
-		b.open = nil // what is behind a list has a place of its own
-		item := b.convert(v.Get("items"), singular(hint), nobody)
-		b.open = around
-		return &use{kind: list, item: item}
+		return &use{kind: list, item: b.convert(v.Get("items"), singular(hint), nobody)}
 	case "object":
 		return b.object([]source.Value{v}, v, hint, early)
 	}
@@ -325,10 +342,7 @@ func (b *builder) object(parts []source.Value, v source.Value, hint []string, ea
 		case has(part, "patternProperties"):
 			rest = &use{}
 		case additional.IsMapping(), additional.Any() == true:
-			around := b.open
-			b.open = nil
 			rest = b.convert(additional, append(slices.Clone(hint), "value"), nobody)
-			b.open = around
 		}
 	}
 	nullable := nullIn(append([]source.Value{v}, parts...))
@@ -340,9 +354,6 @@ func (b *builder) object(parts []source.Value, v source.Value, hint []string, ea
 	}
 	n := b.declare(object, hint, described(v), early)
 	n.closed, n.rest = closed && rest == nil, rest
-	around := b.open
-	b.open = append(slices.Clone(around), n)
-	defer func() { b.open = around }()
 	for _, part := range parts {
 		var required []string
 		for _, r := range items(part.Get("required")) {
