@@ -61,3 +61,12 @@ func RequiredConfig(m abi.Manifest) []string {
 	}
 	return schema.Required
 }
+
+// MissingConfig lists those of [RequiredConfig] that settings don't give. What is
+// still as a remedy proposed it is not given: its value is the operator's to say.
+func MissingConfig(m abi.Manifest, settings map[string]string) []string {
+	return slices.DeleteFunc(RequiredConfig(m), func(key string) bool {
+		value, set := settings[key]
+		return set && value != placeholder
+	})
+}

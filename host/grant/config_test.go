@@ -27,6 +27,7 @@ func TestConfig(t *testing.T) {
 		{"no grant", false, "sha256:0", settings, Pending, `config: {currency: "BRL", more: "on"}`},
 		{"no grant of a bundled one", true, "sha256:0", nil, Pending, `config: {currency: "..."}} # in place of "...", the settings`},
 		{"missing", false, "sha256:" + digest, map[string]string{"more": "on"}, Pending, `config: {currency: "...", more: "on"}`},
+		{"as it was proposed", false, "sha256:" + digest, map[string]string{"currency": "...", "more": "on"}, Pending, `config: {currency: "...", more: "on"}} # in place of "...", the settings`},
 		{"given", false, "sha256:" + digest, settings, Granted, ""},
 	} {
 		d := Decide(m, Content{Digest: digest, Bundled: test.bundled}, []Grant{{Plugin: "acme", Of: test.of, Config: test.config}})

@@ -187,10 +187,8 @@ func missing(ask Grant, m abi.Manifest, given Grant) []string {
 	if len(m.Capabilities.Sign) > 0 && len(given.Keys) == 0 {
 		gaps = append(gaps, "a key for "+strings.Join(m.Capabilities.Sign, ", "))
 	}
-	for _, key := range RequiredConfig(m) {
-		if _, set := given.Config[key]; !set {
-			gaps = append(gaps, "the setting "+key)
-		}
+	for _, key := range MissingConfig(m, given.Config) {
+		gaps = append(gaps, "the setting "+key)
 	}
 	if ask.KV > 0 && given.KV == 0 {
 		gaps = append(gaps, "kv "+ask.KV.String())
