@@ -70,3 +70,24 @@ func MissingConfig(m abi.Manifest, settings map[string]string) []string {
 		return set && value != placeholder
 	})
 }
+
+// TakenConfig gives those of settings that a manifest's schema has a place for,
+// and the names of the others. A schema that does not plainly name all that it has
+// takes any.
+func TakenConfig(m abi.Manifest, settings map[string]string) (taken map[string]string, left []string) {
+	var schema struct {
+		Properties        map[string]any `json:"properties"`
+		PatternProperties map[string]any `json:"patternProperties"`
+		Others            any            `json:"additionalProperties"`
+	}
+	closed := m.Kind != abi.KindChannel && json.Unmarshal(m.Config, &schema) == nil && schema.Others == false && len(schema.PatternProperties) == 0
+	taken = map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if _, named := schema.Properties[key]; closed && !named {
+			left = append(left, key)
+		} else {
+			taken[key] = settings[key]
+		}
+	}
+	return taken, left
+}

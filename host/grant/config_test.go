@@ -37,6 +37,36 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestTakenConfig: of what a former content was given, a new one has what its
+// schema has a place for, in the line that is proposed too.
+func TestTakenConfig(t *testing.T) {
+	settings := map[string]string{"currency": "BRL", "old": "on"}
+	for _, test := range []struct {
+		schema string
+		kind   abi.Kind
+		left   string
+	}{
+		{`{"properties":{"currency":{}},"required":["currency"],"additionalProperties":false}`, abi.KindConnector, "old"},
+		{`{"additionalProperties":false}`, abi.KindLanguage, "currency,old"},
+		{`{"additionalProperties":false}`, abi.KindChannel, ""},
+		{`{"properties":{"currency":{}}}`, abi.KindConnector, ""},
+		{`{"properties":{"currency":{}},"additionalProperties":{"minLength":1}}`, abi.KindConnector, ""},
+		{`{"properties":{"currency":{}},"patternProperties":{"^o":{}},"additionalProperties":false}`, abi.KindConnector, ""},
+		{`true`, abi.KindConnector, ""},
+		{``, abi.KindConnector, ""},
+	} {
+		m := abi.Manifest{Name: "acme", Kind: test.kind, Config: json.RawMessage(test.schema)}
+		taken, left := TakenConfig(m, settings)
+		if strings.Join(left, ",") != test.left || len(taken)+len(left) != len(settings) {
+			t.Errorf("%s of a %s: takes %v, leaves %v", test.schema, test.kind, taken, left)
+		}
+		d := Decide(m, Content{Digest: digest}, []Grant{{Plugin: "acme", Of: "sha256:0", Config: settings}})
+		if line := lineOf(t, d.Remedy); !maps.Equal(line.Config, taken) {
+			t.Errorf("%s of a %s: the remedy is %q", test.schema, test.kind, d.Remedy)
+		}
+	}
+}
+
 // TestConfigLine: what is printed of settings is read as the same ones.
 func TestConfigLine(t *testing.T) {
 	g := Grant{Plugin: "acme", Of: OfBundled, Config: map[string]string{"no": "yes", "a key": "line\nline", "x": "3", "date": "2026-01-02", "ü": "{{ ☃ }}", "e": ""}}

@@ -80,10 +80,10 @@ func Decide(m abi.Manifest, c Content, grants []Grant) Decision {
 		d.Remedy = remedy("add to", ask, m)
 		if signer, is := former.Signer(); is {
 			d.Reason = fmt.Sprintf("what is granted to a plugin of this name was granted to what %s signs, and this file is %s", signer, cmp.Or(c.Signed, "not signed"))
-			d.Remedy = remedy(fmt.Sprintf("put a file in its place that is signed with the key %s of trusted_keys in trama.yaml, or look at this one and, if it is what you want, add to", signer), union(former, ask), m)
+			d.Remedy = remedy(fmt.Sprintf("put a file in its place that is signed with the key %s of trusted_keys in trama.yaml, or look at this one and, if it is what you want, add to", signer), union(former, ask, m), m)
 		} else if former.Plugin != "" {
 			d.Reason = "what is granted to a plugin of this name was granted to another content"
-			d.Remedy = remedy("look at the file and, if it is what you want, leave the line of its former content to the sessions that began with that, and add to", union(former, ask), m)
+			d.Remedy = remedy("look at the file and, if it is what you want, leave the line of its former content to the sessions that began with that, and add to", union(former, ask, m), m)
 		}
 		return d
 	}
@@ -91,7 +91,7 @@ func Decide(m abi.Manifest, c Content, grants []Grant) Decision {
 		return Decision{
 			Status: Pending, Missing: gaps,
 			Reason: "it asks for more than it was granted: " + strings.Join(gaps, ", "),
-			Remedy: remedy("change the line of "+m.Name+" in", union(given, ask), m),
+			Remedy: remedy("change the line of "+m.Name+" in", union(given, ask, m), m),
 		}
 	}
 	holds := Grant{
@@ -248,18 +248,20 @@ func limits(want, given Limits) Limits {
 }
 
 // union adds to a grant what it lacks of a request, for the remedy.
-// It is bound to the content that asks.
-func union(given, ask Grant) Grant {
+// It is bound to the content that asks, and leaves out settings that this does
+// not have.
+func union(given, ask Grant, m abi.Manifest) Grant {
 	ask.Egress = join(given.Egress, ask.Egress)
 	ask.Secrets = join(given.Secrets, ask.Secrets)
 	if len(given.Keys) > 0 {
 		ask.Keys = given.Keys
 	}
 	ask.Bound, ask.KV = given.Bound, cmp.Or(given.KV, ask.KV)
+	taken, _ := TakenConfig(m, given.Config)
 	if ask.Config == nil {
-		ask.Config = given.Config
+		ask.Config = taken
 	} else {
-		maps.Copy(ask.Config, given.Config)
+		maps.Copy(ask.Config, taken)
 	}
 	for i, l := range ask.Limits.all() {
 		if v := given.Limits.all()[i].value; v > 0 {
