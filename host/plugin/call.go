@@ -212,7 +212,11 @@ func limitsOf(l grant.Limits) sandbox.Limits {
 // asks for: the grant that holds then, and its limits as the sandbox takes them.
 func Full(m abi.Manifest) (grant.Grant, sandbox.Limits) {
 	const digest = "" // of any file
-	full := grant.Decide(m, grant.Content{Digest: digest}, []grant.Grant{grant.Request(m, digest)}).Grant
+	asked := grant.Request(m, digest)
+	for key := range asked.Config {
+		asked.Config[key] = "" // given, for which any value does here
+	}
+	full := grant.Decide(m, grant.Content{Digest: digest}, []grant.Grant{asked}).Grant
 	return full, limitsOf(full.Limits)
 }
 

@@ -30,7 +30,7 @@ func (e *CheckError) Error() string { return e.Stage + ": " + e.Err.Error() }
 func (e *CheckError) Unwrap() error { return e.Err }
 
 // Check takes one plugin file through all that a host does before it calls it,
-// with nothing outside in reach. passed is told of each stage that went well. It
+// with nothing outside in reach, and with [TrySettings]. passed is told of each stage that went well. It
 // needs no host, and keeps nothing.
 //
 // # Errors
@@ -56,7 +56,7 @@ func Check(ctx context.Context, s *sandbox.Sandbox, path string, passed func(sta
 	g, digest, _, wrong := r.load(ctx, path)
 	if wrong == nil {
 		r.contents[digest] = g // so that Close ends it
-		options = Options(g.manifest, cmp.Or(g.manifest.Limits.MemoryBytes, options.Memory), nil)
+		options = Options(g.manifest, cmp.Or(g.manifest.Limits.MemoryBytes, options.Memory), TrySettings(g.manifest))
 	}
 	if err := checkModule(ctx, s, wasm, options, passed); err != nil {
 		return err

@@ -1,6 +1,9 @@
 package plugin
 
 import (
+	"encoding/json"
+	"maps"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -67,12 +70,58 @@ func TestSettingsSchema(t *testing.T) {
 		`{"required":"currency"}`: "config: not a JSON Schema: at #/required",
 		`{"required":["a",""]}`:   `config.required[1]: no grant can give it: config: "" is not a setting's name`,
 		`{"properties":{"a.b":{"type":"integer"},"c":{"type":["string"]},"d":{},"e":{"type":"string"}}}`: "config.properties.a.b.type: a setting is a text: want string, with a pattern or an enum where not every text will do; config.properties.c.type: ",
-		`true`: "",
-		`{"properties":{"e":{"enum":["x"]}},"required":["e"]}`: "",
+		`true`:                       "",
+		`false`:                      "config: no settings fit it: ",
+		`{"type":["array","null"]}`:  "config.type: no settings fit it: want object",
+		`{"type":["object","null"]}`: "",
+		`{"required":["a"],"properties":{},"additionalProperties":false}`:                `config.required[0]: no settings fit it: "a" is required, and additionalProperties refuses it; name it in properties`,
+		`{"required":["a"],"patternProperties":{"^a$":{}},"additionalProperties":false}`: "",
+		`{"properties":{"e":{"enum":["x"]}},"required":["e"]}`:                           "",
 	} {
 		_, err := ParseManifest([]byte(`{"name":"acme","version":"1.0.0","abi":1,"kind":"connector","config":` + config + `}`))
 		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), "manifest: "+want) {
 			t.Errorf("%s: %v; want %s", config, err, want)
 		}
+	}
+}
+
+// TestTrySettings: a plugin is tried with such settings as a server would call it
+// with, and with none if it needs none.
+func TestTrySettings(t *testing.T) {
+	const schema = `{"properties":{"rate":{"enum":["7","8"]},"mode":{}},"required":["rate","more"]}`
+	example := func(settings map[string]string) abi.Operation {
+		return abi.Operation{Examples: []abi.Example{{}, {Config: settings}}}
+	}
+	fits := map[string]string{"rate": "8", "more": "x"}
+	for _, test := range []struct {
+		name     string
+		manifest abi.Manifest
+		want     map[string]string
+	}{
+		{"none are needed", abi.Manifest{Config: []byte(`{"properties":{"rate":{}}}`), Operations: []abi.Operation{example(fits)}}, nil},
+		{"an example has some", abi.Manifest{Config: []byte(schema), Operations: []abi.Operation{example(map[string]string{"rate": "9"}), example(fits)}}, fits},
+		{"no example has any", abi.Manifest{Config: []byte(schema)}, map[string]string{"rate": "7", "more": "123"}},
+		{"of a channel", abi.Manifest{Kind: abi.KindChannel, Config: []byte(schema)}, nil},
+	} {
+		if got := TrySettings(test.manifest); !maps.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// TestSample: settings are what their schema says of them.
+func TestSample(t *testing.T) {
+	got := Sample(json.RawMessage(`{"type": "object", "required": ["id"], "properties": {
+		"id": {"type": "string"}, "mode": {"enum": ["b", "a"]}, "n": {"type": "integer", "minimum": 5}, "is": {"type": "boolean"},
+		"list": {"type": "array"}, "in": {"properties": {"x": {"type": "number"}}}, "kept": {"type": "string", "default": "d"}}}`))
+	want := map[string]any{
+		"id": "123", "mode": "b", "n": json.Number("5"), "is": true, "list": []any{},
+		"in": map[string]any{"x": json.Number("1")}, "kept": "d",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
+	}
+	if got := Sample(nil); got != nil {
+		t.Errorf("of no schema: %v", got)
 	}
 }

@@ -2,8 +2,10 @@ package plugintest
 
 import (
 	"context"
+	"errors"
 	"maps"
 
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/sandbox"
 )
 
@@ -24,6 +26,9 @@ func (c *code) with(ctx context.Context, settings map[string]string) (*sandbox.M
 	options := c.options
 	options.Config = maps.Clone(settings)
 	module, err := c.sandbox.Compile(ctx, c.wasm, options)
+	if failed, ok := errors.AsType[*sandbox.Error](err); ok {
+		failed.Err.Message = plugin.ForAuthor(failed.Err.Message)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -33,4 +38,11 @@ func (c *code) with(ctx context.Context, settings map[string]string) (*sandbox.M
 		return module, former.Close(ctx)
 	}
 	return module, nil
+}
+
+func (c *code) close(ctx context.Context) error {
+	if c.module == nil {
+		return nil
+	}
+	return c.module.Close(ctx)
 }

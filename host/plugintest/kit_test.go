@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/plugintest/kit"
+	"github.com/trama-run/trama/pdk/abi"
 )
 
 // withManifest puts a manifest beside a module of the sandbox's tests.
@@ -84,6 +86,10 @@ func TestKitFinds(t *testing.T) {
 			`limits: $.limits.memory_bytes: the example "total: example 1" took 196608 of the 262144 that its calls have of memory`, "limits"},
 		{"memory of contacts that is not used", "portable", `capabilities: {kv_bytes: 5}` + "\n" + `operations: [{name: copy, effect: pure, input: {}, output: {}, examples: [{input: 1, output: 1}]}]`,
 			"authority: $.capabilities.kv_bytes: it asks for kv_bytes, and the module imports none of kv_get", "authority oversized"},
+		{"settings that nobody reads", "careless", out + `config: {properties: {rate: {type: string}}}` + "\n" + `operations: [{name: fail_shape, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: error}}]}]`,
+			"authority: $.config: it asks for settings, and the module imports none of config_get", "authority errors"},
+		{"an example without a setting that is required", "settled", strings.Replace(settled[len(head):], "config: {k: abc}, output: 3}", "config: {k: abc}, output: 3}, {title: none, input: 1, error: {code: trap}}", 1),
+			"examples: $.operations[0].examples[1].config: the example breaks the manifest's own schema of settings: ", "examples"},
 		{"a crash", "portable", `operations: [{name: trap, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: trap}}]}]`,
 			"empty: trap: on no input it did not answer: the plugin crashed", "authority empty malformed numbers oversized"},
 		{"an error that says nothing", "portable", `operations: [{name: fail_silent, effect: pure, input: {}, output: {}, examples: [{input: 1, error: {code: error}}]}]`,
@@ -170,6 +176,42 @@ func TestKitFinds(t *testing.T) {
 // TestKitPasses: of a plugin that owes nothing, nothing is found.
 func TestKitPasses(t *testing.T) {
 	conform(t, withManifest(t, "json", head+`operations: [{name: total, effect: pure, input: {type: object}, output: {type: object}, examples: [{input: {items: [{price: 5, quantity: 3}]}, output: {total: 15, items: 1}}]}]`))
+}
+
+// settled is a manifest of the guest that reads a setting as it starts.
+const settled = head + `config: {type: object, properties: {k: {type: string}}, required: [k], additionalProperties: false}
+operations: [{name: go, effect: pure, input: {}, output: {}, examples: [{input: 1, config: {k: abc}, output: 3}]}]
+`
+
+// TestStartSettings: a plugin whose start needs a setting is checked with those of
+// its examples, and each call starts with its own; what doesn't start without them
+// is a call that failed.
+func TestStartSettings(t *testing.T) {
+	p := withManifest(t, "settled", settled)
+	if err := plugin.Check(t.Context(), openSandbox(t), p.Path, func(string, string) {}); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	conform(t, p)
+	for _, test := range []struct {
+		settings map[string]string
+		want     string
+	}{{nil, abi.CodeTrap}, {map[string]string{"k": "ab"}, "2"}, {map[string]string{"j": "a"}, abi.CodeTrap}} {
+		out, err := p.Call(t.Context(), plugintest.Call{Export: "go", Config: test.settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(out.Output)
+		if out.Error != nil {
+			got = out.Error.Code
+		}
+		if got != test.want {
+			t.Errorf("with %q: %s, want %s", test.settings, got, test.want)
+		}
+	}
+	unused := withManifest(t, "settled", settled)
+	if err := unused.Close(t.Context()); err != nil {
+		t.Errorf("nothing was called: %v", err)
+	}
 }
 
 // TestExampleSettings: an example finds its own settings, and no other's.

@@ -62,8 +62,6 @@ type Plugin struct {
 	Manifest abi.Manifest
 	Digest   string
 	Info     sandbox.Info
-	// Fresh says why calls don't start from an image; empty: they do.
-	Fresh string
 
 	// Limits are those of its calls: what a grant of all that its manifest asks for
 	// gives. So are the bytes of a contact's memory, and of blobs that a call makes.
@@ -79,7 +77,8 @@ type Plugin struct {
 	mu sync.Mutex // held during a call
 }
 
-// Open reads, checks and compiles a plugin's file, as a host does.
+// Open reads and checks a plugin's file, as a host does, and compiles it. One that
+// needs settings starts with those of its calls, and not before.
 func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 	manifest, digest, err := plugin.Inspect(ctx, config.Sandbox, path)
 	if err != nil {
@@ -96,15 +95,15 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 	}
 	granted, limits := plugin.Full(manifest)
 	built := &code{sandbox: config.Sandbox, wasm: wasm, options: plugin.Options(manifest, limits.Memory, nil)}
-	module, err := built.with(ctx, nil)
-	if failed, ok := errors.AsType[*sandbox.Error](err); ok {
-		failed.Err.Message = plugin.ForAuthor(failed.Err.Message)
+	info, err := sandbox.Inspect(wasm)
+	if err == nil && plugin.Unfit(manifest, nil) == "" {
+		_, err = built.with(ctx, nil)
 	}
 	if err != nil {
 		return nil, err
 	}
 	p := &Plugin{
-		Path: path, Manifest: manifest, Digest: digest, Info: module.Info(), Fresh: module.Fresh(),
+		Path: path, Manifest: manifest, Digest: digest, Info: info,
 		Limits: limits, kvBytes: int64(granted.KV), blobBytes: int64(granted.Limits.Blob),
 		code: built, connection: cmp.Or(config.Network, base), secrets: testSecrets(manifest),
 	}
@@ -120,7 +119,7 @@ func Open(ctx context.Context, config Config, path string) (*Plugin, error) {
 // Close releases the plugin's code.
 func (p *Plugin) Close(ctx context.Context) error {
 	p.client.Close()
-	return p.code.module.Close(ctx)
+	return p.code.close(ctx)
 }
 
 // Call is one call of an export.
@@ -169,6 +168,9 @@ func (p *Plugin) Call(ctx context.Context, c Call) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, plugin.DefaultTimeout)
 	defer cancel()
 	a, err := p.prepare(ctx, c)
+	if failed, is := errors.AsType[*sandbox.Error](err); is { // with its settings it doesn't start
+		return Outcome{Error: failed.ABI(), Kind: failed.Kind, Said: failed.Said}, nil
+	}
 	if err != nil {
 		return Outcome{}, err
 	}

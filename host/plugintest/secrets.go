@@ -29,7 +29,7 @@ func (p *Plugin) Record(ctx context.Context, c Case, out Outcome) (Case, error) 
 	}
 	first := withoutSecrets(Recorded(c, out))
 	alone := &Plugin{
-		Path: p.Path, Manifest: p.Manifest, Digest: p.Digest, Info: p.Info, Fresh: p.Fresh, Limits: p.Limits, kvBytes: p.kvBytes, blobBytes: p.blobBytes,
+		Path: p.Path, Manifest: p.Manifest, Digest: p.Digest, Info: p.Info, Limits: p.Limits, kvBytes: p.kvBytes, blobBytes: p.blobBytes,
 		code: p.code, secrets: p.secrets, connection: p.connection,
 		recorder: &recorder{base: p.connection, secrets: p.recorder.secrets},
 	}

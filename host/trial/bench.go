@@ -166,7 +166,9 @@ func (b *Bench) grant(given []catalog.Grant) {
 	if len(given) == 0 {
 		for _, s := range b.plugins.List() {
 			if s.Manifest != nil {
-				grants = append(grants, grant.Request(*s.Manifest, s.Digest))
+				asked := grant.Request(*s.Manifest, s.Digest)
+				asked.Config = plugin.TrySettings(*s.Manifest)
+				grants = append(grants, asked)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/host/schema"
@@ -60,6 +61,9 @@ func (k *kit) examples() error {
 		}
 		for j, e := range op.Examples {
 			where := place(i, fmt.Sprintf(".examples[%d]", j))
+			if wrong := plugin.Unfit(k.Manifest, e.Config); wrong != "" {
+				k.find(where+".config", "give the example settings with which a server calls the plugin, or mend the schema", "the example breaks the manifest's own schema of settings: %s", wrong)
+			}
 			switch {
 			case e.Output == nil && e.Error == nil:
 				k.find(where, "add output or error", "the example says nothing of its end")
@@ -151,6 +155,7 @@ func (k *kit) authority() error {
 		{"$.capabilities.secrets", len(c.Secrets) > 0, "secrets", []string{abi.HostSecretRef}},
 		{"$.capabilities.sign", len(c.Sign) > 0, "sign", []string{abi.HostSign, abi.HostVerify}},
 		{"$.capabilities.kv_bytes", c.KVBytes > 0, "kv_bytes", []string{abi.HostKVGet, abi.HostKVSet, abi.HostKVDelete, abi.HostKVList}},
+		{"$.config", plugin.HasSettings(k.Manifest), "settings", []string{"config_get"}},
 	} {
 		imported := ""
 		for _, im := range k.Info.Imports {
@@ -161,7 +166,7 @@ func (k *kit) authority() error {
 		switch {
 		case a.asked && imported == "":
 			k.find(a.path, "take it out of the manifest: an operator reads it as what the plugin does", "it asks for %s, and the module imports none of %s", a.what, strings.Join(a.functions, ", "))
-		case !a.asked && imported != "":
+		case !a.asked && imported != "" && a.what != "settings": // which need no leave to be read
 			k.find("import "+imported, "add "+a.what+" to the manifest's capabilities, or leave the import out", "it is used, and the manifest asks for no %s", a.what)
 		}
 	}
@@ -198,7 +203,7 @@ func (k *kit) again() error {
 				outputs[i] = "the error " + out.Error.Message
 			}
 			call.Ahead += later
-			if _, err := k.call(plugintest.Call{Export: call.Export, Input: []byte("{")}); err != nil {
+			if _, err := k.call(plugintest.Call{Export: call.Export, Input: []byte("{"), Config: call.Config}); err != nil {
 				return err
 			}
 		}

@@ -63,7 +63,7 @@ func (k *kit) all() (all []function, err error) {
 		}
 		err = add(abi.FuncPrepare, false, false, nil, abi.Prepare{Code: "1"})
 	case abi.KindChannel:
-		config, ok := sample(k.Manifest.Config).(map[string]any)
+		config, ok := plugin.Sample(k.Manifest.Config).(map[string]any)
 		if !ok {
 			config = map[string]any{}
 		}
@@ -157,45 +157,4 @@ func messages() map[string]abi.Message {
 		all[kind] = abi.Message{Type: abi.MessageMedia, Text: text, Media: &abi.Media{Kind: kind, URL: "https://files.example/7", Filename: "7"}}
 	}
 	return all
-}
-
-// sample gives a value that a schema of settings allows, as far as the plain
-// words of it say: what it can't tell is left to the plugin to refuse.
-func sample(schema json.RawMessage) any {
-	var s struct {
-		Type       any
-		Properties map[string]json.RawMessage
-		Items      json.RawMessage
-		Default    any
-		Const      any
-		Enum       []any
-		Examples   []any
-		Minimum    json.Number
-	}
-	if json.Unmarshal(schema, &s) != nil {
-		return nil // no schema, or one that the check of schemas tells of
-	}
-	for _, given := range append([]any{s.Const, s.Default}, append(s.Examples, s.Enum...)...) {
-		if given != nil {
-			return given
-		}
-	}
-	switch {
-	case s.Type == "object" || s.Properties != nil:
-		object := map[string]any{}
-		for name, of := range s.Properties {
-			object[name] = sample(of)
-		}
-		return object
-	case s.Type == "array":
-		return []any{}
-	case s.Type == "boolean":
-		return true
-	case s.Type == "integer" || s.Type == "number":
-		if s.Minimum != "" {
-			return s.Minimum
-		}
-		return json.Number("1")
-	}
-	return "123"
 }

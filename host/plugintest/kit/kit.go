@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/sandbox"
 	"github.com/trama-run/trama/pdk/abi"
@@ -65,7 +66,7 @@ type Checked struct {
 // Run runs the conformance kit; each check is told of as it ends. Its error is
 // the context's, or what keeps a call from being made.
 func Run(ctx context.Context, p *plugintest.Plugin, each func(Checked)) error {
-	k := &kit{ctx: ctx, Plugin: p}
+	k := &kit{ctx: ctx, Plugin: p, settings: plugin.TrySettings(p.Manifest)}
 	var err error
 	if k.functions, err = k.all(); err != nil {
 		return err
@@ -89,7 +90,9 @@ type kit struct {
 	ctx   context.Context //nolint:containedctx // of one Run, and ends with it
 	now   *Checked
 	calls int
-	told  map[string]bool // what this check has found, of what it would find again and again
+	// settings are those of calls that say nothing of them.
+	settings map[string]string
+	told     map[string]bool // what this check has found, of what it would find again and again
 	// functions are what is tried.
 	functions []function
 	// failures are the errors that calls ended with, by export.
@@ -123,9 +126,13 @@ func (k *kit) untried(why string) {
 	}
 }
 
-// call makes a call, and keeps its error for the check of errors.
+// call makes a call, with [plugin.TrySettings] if it has none, and keeps its error
+// for the check of errors.
 func (k *kit) call(c plugintest.Call) (plugintest.Outcome, error) {
 	k.calls++
+	if c.Config == nil {
+		c.Config = k.settings
+	}
 	out, err := k.Call(k.ctx, c)
 	if err == nil && out.Error != nil {
 		k.failures = append(k.failures, failure{c.Export, out.Error, out.Kind, out.Said})
