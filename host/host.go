@@ -360,7 +360,7 @@ func (h *Host) Run(told context.Context) error {
 		Backup:  func() io.ReadCloser { return backup.Stream(ctx, h.store, h.config.Settings.Data, h.config.Log) },
 		Metrics: h.metrics.Handler(), Calls: h.calls, Health: h.Health, Alive: h.alive,
 		Secrets: h.secrets, Env: h.config.Settings.Env, AuditFor: h.config.Settings.Audit.For(), Log: h.config.Log,
-		SettingSecrets: h.settingSecrets(),
+		SettingSecrets: h.settingSecrets(), SecretValues: h.secretValues,
 		Pending: func() (source.Problems, []catalog.Change) {
 			p := h.pending.Load()
 			return p.problems, p.changes

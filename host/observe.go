@@ -65,7 +65,7 @@ func (h *Host) secretValues() []string {
 	values := []string{h.token}
 	known, err := h.secrets.List()
 	if err != nil {
-		h.config.Log.Error("not all secrets can be listed, to be kept out of the call log", "error", err)
+		h.config.Log.Error("not all secrets can be listed, to be kept out of the call log and of answers", "error", err)
 	}
 	for _, info := range known {
 		if value, err := h.secrets.Open(info.Name); err == nil { // else nothing can use it either

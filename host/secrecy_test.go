@@ -80,6 +80,15 @@ edges:
 		}
 	}
 
+	// One that a caller knows and sends is in no record that operators see.
+	told := i.call("POST", "/api/tell", `{"echo": "it is `+secrets["password"]+`"}`, "Content-Type", "application/json")
+	if err := told.want(200); err != nil {
+		t.Fatal(err)
+	}
+	if kept := i.admin("GET", "/v1/runs/"+i.ended(told.run()).ID, "").body; !strings.Contains(kept, `"it is [redacted]"`) {
+		t.Errorf("the record has what was sent otherwise: %s", kept)
+	}
+
 	texts := map[string]string{"the answer": a.body, "the log": i.log.String()}
 	paths := []string{"/v1/flows", "/v1/flows/tell", "/v1/plugins", "/v1/grants", "/v1/runs", "/v1/doctor", "/v1/dead-letters"}
 	for _, r := range i.runs() {

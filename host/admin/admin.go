@@ -86,6 +86,9 @@ type Config struct {
 	Env map[string]any
 	// AuditFor is how long the audit log is kept; 0: DefaultAuditFor.
 	AuditFor time.Duration
+	// SecretValues are the secrets that no answer may have, wherever they came
+	// back from.
+	SecretValues func() []string
 	// Secret says why a secret can't be opened; nil: it can.
 	Secret func(name string) error
 	// SettingSecrets are the secrets that the settings name, each with the

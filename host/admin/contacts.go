@@ -78,7 +78,7 @@ func (a api) contactDetail(c *fiber.Ctx, known contact.Contact) (err error) {
 	if detail.Session, err = a.Runs.Standing(c.UserContext(), known.Key()); err != nil {
 		return err
 	}
-	return c.JSON(detail)
+	return a.veiled(c, detail)
 }
 
 // Attending says whether a person attends to a contact.

@@ -66,7 +66,7 @@ func (a api) showDead(c *fiber.Ctx) error {
 	if json.Valid(l.Value) {
 		detail.Content, detail.Value = l.Value, nil
 	}
-	return c.JSON(detail)
+	return a.veiled(c, detail)
 }
 
 // noLetter turns store.ErrNotFound into the problem that it is.

@@ -66,12 +66,13 @@ func TestManyDeadLetters(t *testing.T) {
 	Mount(app, Config{
 		Runs: runs, Webhooks: webhooks,
 		Token: "t", Store: s, Catalog: objects, Plugins: plugin.New(plugin.Config{}), Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
-		Outbox:   outbox.New(outbox.Config{Store: s}),
-		Failing:  func() []dispatch.Failure { return nil },
-		Pending:  func() (source.Problems, []catalog.Change) { return nil, nil },
-		Health:   func(context.Context) Health { return Health{} },
-		Guard:    guard,
-		Channels: channel.New(channel.Config{Store: s, Catalog: func() *catalog.Catalog { return objects }}),
+		Outbox:       outbox.New(outbox.Config{Store: s}),
+		Failing:      func() []dispatch.Failure { return nil },
+		Pending:      func() (source.Problems, []catalog.Change) { return nil, nil },
+		Health:       func(context.Context) Health { return Health{} },
+		Guard:        guard,
+		SecretValues: func() []string { return nil },
+		Channels:     channel.New(channel.Config{Store: s, Catalog: func() *catalog.Catalog { return objects }}),
 	})
 	get := func(path string, into any) {
 		t.Helper()

@@ -103,7 +103,7 @@ func (a api) showRun(c *fiber.Ctx) error {
 	stored, err := a.Store.Load(c.UserContext(), record.ID(id))
 	if errors.Is(err, store.ErrNotFound) {
 		if l, err := a.Runs.Look(c.UserContext(), id); err == nil { // it has not begun
-			return c.JSON(RunDetail{Record: l.Record})
+			return a.veiled(c, RunDetail{Record: l.Record})
 		}
 		return problem.New(404, "no_run", fmt.Sprintf("there is no record of run %q: records are kept for two weeks, and under load those of successful runs without effects are left out", id))
 	}
@@ -131,5 +131,5 @@ func (a api) showRun(c *fiber.Ctx) error {
 		}
 		detail.Deliveries[step.EffectID] = d
 	}
-	return c.JSON(detail)
+	return a.veiled(c, detail)
 }

@@ -51,7 +51,7 @@ func TestQueuedRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := api{Config: Config{Store: s, Runs: runs}}
+	a := api{Config: Config{Store: s, Runs: runs, SecretValues: func() []string { return nil }}}
 	app := fiber.New()
 	app.Get("/runs", a.listRuns)
 	app.Get("/runs/:id", a.showRun)

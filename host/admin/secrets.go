@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/trama-run/trama/host/egress/redact"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/secret"
 )
@@ -25,6 +27,21 @@ type SecretInfo struct {
 // SecretValue is the body that sets a secret.
 type SecretValue struct {
 	Value string `json:"value"`
+}
+
+// veiled answers with what came from outside, in which a secret may have come
+// back: it is taken out of all texts.
+func (a api) veiled(c *fiber.Ctx, answer any) error {
+	data, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	var hidden redact.Set
+	for _, value := range a.SecretValues() {
+		hidden.Hide(value)
+	}
+	c.Type("json")
+	return c.Send(hidden.JSON(data))
 }
 
 // listSecrets lists the secrets that there are, and those that are asked for.

@@ -34,7 +34,7 @@ func TestVersionsAPI(t *testing.T) {
 		return `{"schema": 1, "id": "hello", "triggers": [{"id": "start", "type": "gateway"}], "nodes": [{"id": "reply", "type": "response.json", "with": {"body": "` + body + `"}}], "edges": [{"from": "start", "to": "reply"}]}`
 	}
 	config := Config{
-		Token: "t", Store: s, Catalog: objects,
+		Token: "t", Store: s, Catalog: objects, SecretValues: func() []string { return nil },
 		Held: func(catalog.Flow) *abi.Error { return nil },
 		Sessions: func(context.Context) (run.Counts, error) {
 			return run.Counts{Flows: map[string]map[int]int{"hello": {1: 7}}}, nil
