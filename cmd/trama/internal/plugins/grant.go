@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -27,7 +26,7 @@ import (
 // knows, and settings.
 type grantFlags struct {
 	keys, secrets []string
-	config        []string // "key=value"
+	config        []string // "key=value"; "key" takes the setting out
 	signer        bool
 	yes           bool
 }
@@ -43,14 +42,16 @@ of trusted_keys in trama.yaml that signed the file: a file with another content
 that is signed with the same key has the grant too, as long as it asks for no
 more. It shows what that is, and asks.
 
-Settings of the plugin are given by --config. Those that it has until now stay.`,
+Settings of the plugin are given by --config. Those that it has until now stay,
+but for what its schema has no place for, which it names, and what --config names
+without a value.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.grant(c.Context(), args[0], flags) },
 	}
 	p.ClientFlags(c)
 	c.Flags().StringSliceVar(&flags.keys, "key", nil, "`name` of a key of the host, for a plugin that asks to sign")
 	c.Flags().StringSliceVar(&flags.secrets, "secret", nil, "`name` of a secret of the host to give as well, for a channel's webhook")
-	c.Flags().StringArrayVar(&flags.config, "config", nil, "a setting of the plugin, as `key=value`; no secret: whoever sees the grant sees it")
+	c.Flags().StringArrayVar(&flags.config, "config", nil, "a setting of the plugin, as `key=value`, or the key alone to take it out; no secret: whoever sees the grant sees it")
 	c.Flags().BoolVar(&flags.signer, "signer", false, "give it to whatever the file's signer signs under this name")
 	c.Flags().BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
 	return c
@@ -65,7 +66,7 @@ func (p program) grant(ctx context.Context, name string, flags grantFlags) error
 	if err != nil {
 		return err
 	}
-	if status.Manifest == nil || status.State == plugin.StateBroken {
+	if status.Manifest == nil { // what its settings broke, other ones mend
 		return fmt.Errorf("plugin %s is broken: %s", name, status.Reason)
 	}
 	given, err := flags.answer(status)
@@ -76,8 +77,12 @@ func (p program) grant(ctx context.Context, name string, flags grantFlags) error
 	if _, err := c.Do(ctx, "GET", "/v1/grants", nil, &grants); err != nil {
 		return err
 	}
-	if err := flags.settle(&given, status, grants); err != nil {
+	left, err := flags.settle(&given, status, grants)
+	if err != nil {
 		return err
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(p.Stderr, "plugin %s %s has no place for these settings, which it had until now; they are left out: %s\n", name, status.Manifest.Version, strings.Join(left, ", "))
 	}
 	if !flags.yes {
 		if err := p.confirm(status, given); err != nil {
@@ -113,31 +118,50 @@ func (f grantFlags) answer(status plugin.Status) (grant.Grant, error) {
 	return given, nil
 }
 
-// settle gives a grant its settings: those of the grant in whose place it comes
-// or, for a new content, of the content that serves; and the operator's.
-func (f grantFlags) settle(given *grant.Grant, status plugin.Status, grants []admin.GrantInfo) error {
-	given.Config = map[string]string{}
-	for _, of := range []string{given.Of, "sha256:" + status.Serving} {
-		i := slices.IndexFunc(grants, func(g admin.GrantInfo) bool { return g.Plugin == given.Plugin && g.Of == of })
-		if i >= 0 {
-			maps.Copy(given.Config, grants[i].Config)
-			break
-		}
-	}
+// settle gives a grant its settings: those that the plugin has until now, but for
+// what its schema has no place for, which are returned; and the operator's.
+func (f grantFlags) settle(given *grant.Grant, status plugin.Status, grants []admin.GrantInfo) (left []string, err error) {
+	former := formerConfig(*given, status, grants)
+	given.Config, left = grant.TakenConfig(*status.Manifest, former)
 	for _, pair := range f.config {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			return cli.Usage(fmt.Sprintf("--config %q: want key=value", pair))
+		key, value, set := strings.Cut(pair, "=")
+		_, had := former[key]
+		switch {
+		case set && key != "":
+			given.Config[key] = value
+		case had:
+			delete(given.Config, key)
+		default:
+			return nil, cli.Usage(fmt.Sprintf("--config %q: want key=value, or the key of a setting that plugin %s has, to take it out", pair, status.Name))
 		}
-		given.Config[key] = value
 	}
-	for _, key := range grant.RequiredConfig(*status.Manifest) {
-		if _, set := given.Config[key]; !set {
-			return fmt.Errorf("plugin %s needs the setting %s: give it with --config %s=VALUE", status.Name, key, key)
-		}
+	if missing := grant.MissingConfig(*status.Manifest, given.Config); len(missing) > 0 {
+		return nil, fmt.Errorf("plugin %s needs the setting %s: give it with --config %s=VALUE", status.Name, missing[0], missing[0])
 	}
 	if wrong := plugin.Unfit(*status.Manifest, given.Config); wrong != "" {
-		return fmt.Errorf("plugin %s: its settings don't fit: %s: change them with --config", status.Name, wrong)
+		return nil, fmt.Errorf("plugin %s: its settings don't fit: %s: change them with --config", status.Name, wrong)
+	}
+	return left, nil
+}
+
+// formerConfig gives the settings of the grant in whose place one comes or, if it
+// is the first of its kind, of the one that holds until now: of this content, of
+// the one that serves, or of whatever content it is.
+func formerConfig(given grant.Grant, status plugin.Status, grants []admin.GrantInfo) map[string]string {
+	ofs := []string{given.Of, "sha256:" + status.Serving}
+	if status.Grant != nil {
+		ofs = slices.Insert(ofs, 1, status.Grant.Of)
+	}
+	for _, g := range grants {
+		if !digestPattern.MatchString(g.Of) {
+			ofs = append(ofs, g.Of)
+		}
+	}
+	for _, of := range ofs {
+		i := slices.IndexFunc(grants, func(g admin.GrantInfo) bool { return g.Plugin == given.Plugin && g.Of == of })
+		if i >= 0 {
+			return grants[i].Config
+		}
 	}
 	return nil
 }
