@@ -182,12 +182,11 @@ edges:
 	}
 }
 
-// TestAPIChatPart: an entry that can't be read, or be written down, holds
-// nobody's message: the others are answered.
-func TestAPIChatPart(t *testing.T) {
-	t.Parallel()
-	i := install(t, nil, map[string]string{
-		"channels.yaml": `- {id: chat, adapter: apichat, config: {allow_http: true, allow_private: true}, secrets: {api_key: chat_api, secret: chat_sign}}`,
+// echoingChat is a host whose chat gets back what is written in it; code is that of
+// the chat's address.
+func echoingChat(t *testing.T, config, key string) (i *installation, s *chatSystem, code string) {
+	i = install(t, nil, map[string]string{
+		"channels.yaml": `- {id: chat, adapter: apichat, config: {allow_http: true, allow_private: true` + config + `}, secrets: {api_key: chat_api, secret: chat_sign}}`,
 		"flows/echo.yaml": `schema: 1
 id: echo
 triggers: [{id: start, type: message, channel: chat}]
@@ -197,15 +196,23 @@ edges:
   - {from: start, to: say}
 `,
 	})
-	i.secrets = map[string]string{"chat_api": "opens the management", "chat_sign": "signs what is sent"}
+	i.secrets = map[string]string{"chat_api": "opens the management", "chat_sign": key}
 	i.start()
-	s := newChatSystem(t)
+	s = newChatSystem(t)
 	a := i.call("POST", "/hooks/chat?action=set-webhook", fmt.Sprintf(`{"workspace": 1, "webhook_url": %q, "webhook_verification_key": "a verification key", "ChaveApi": "opens the management"}`, s.URL))
 	var answer apichat.Answer
 	if err := json.Unmarshal([]byte(a.body), &answer); err != nil {
 		t.Fatal(err, a)
 	}
-	_, code, _ := strings.Cut(answer.Data.BotURL, "/bot/")
+	_, code, _ = strings.Cut(answer.Data.BotURL, "/bot/")
+	return i, s, code
+}
+
+// TestAPIChatPart: an entry that can't be read, or be written down, holds
+// nobody's message: the others are answered.
+func TestAPIChatPart(t *testing.T) {
+	t.Parallel()
+	i, s, code := echoingChat(t, "", "signs what is sent")
 	for _, body := range []string{
 		`{"id": 1, "sender": {"id": 42}, "location": {"latitude": "NaN", "longitude": "1"}}`,
 		`[{"x": 1}, {"id": 2, "sender": {"id": 43}, "content": "hello"}]`,
@@ -230,26 +237,7 @@ edges:
 // the list of what waits say so.
 func TestAPIChatUnsigned(t *testing.T) {
 	t.Parallel()
-	i := install(t, nil, map[string]string{
-		"channels.yaml": `- {id: chat, adapter: apichat, config: {allow_http: true, allow_private: true, signature: {header: X-Sign, key: base64}}, secrets: {api_key: chat_api, secret: chat_sign}}`,
-		"flows/echo.yaml": `schema: 1
-id: echo
-triggers: [{id: start, type: message, channel: chat}]
-nodes:
-  - {id: say, type: send_message, with: {text: "you wrote {text}"}}
-edges:
-  - {from: start, to: say}
-`,
-	})
-	i.secrets = map[string]string{"chat_api": "opens the management", "chat_sign": "this is not base64"}
-	i.start()
-	s := newChatSystem(t)
-	a := i.call("POST", "/hooks/chat?action=set-webhook", fmt.Sprintf(`{"workspace": 1, "webhook_url": %q, "webhook_verification_key": "a verification key", "ChaveApi": "opens the management"}`, s.URL))
-	var answer apichat.Answer
-	if err := json.Unmarshal([]byte(a.body), &answer); err != nil {
-		t.Fatal(err, a)
-	}
-	_, code, _ := strings.Cut(answer.Data.BotURL, "/bot/")
+	i, _, code := echoingChat(t, ", signature: {header: X-Sign, key: base64}", "this is not base64")
 	if err := i.call("POST", "/hooks/chat/bot/"+code, `{"id": 1, "sender": {"id": 42}, "content": "hello"}`).want(200); err != nil {
 		t.Fatal(err)
 	}
