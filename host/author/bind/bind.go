@@ -30,8 +30,9 @@ type Options struct {
 
 // Types gives the source text of a file with the types. The same manifest gives
 // the same text. An operation create_deal has CreateDealInput and
-// CreateDealOutput; a channel's settings are Config. Of operations whose names
-// fold to one, as deal_2 and deal2 do, the later ones have a number behind.
+// CreateDealOutput; the plugin's settings, or those of a channel with it, are
+// Config. Of operations whose names fold to one, as deal_2 and deal2 do, the later
+// ones have a number behind.
 func Types(m abi.Manifest, o Options) ([]byte, error) {
 	var style style
 	switch o.Language {
@@ -62,7 +63,11 @@ func Types(m abi.Manifest, o Options) ([]byte, error) {
 			schema{stem + "Input", path + "input", op.Input, "the input of " + m.Name + "." + op.Name},
 			schema{stem + "Output", path + "output", op.Output, "the output of " + m.Name + "." + op.Name})
 	}
-	all = append(all, schema{"Config", "config", m.Config, "the settings of a channel with " + m.Name})
+	of := "the settings of " + m.Name
+	if m.Kind == abi.KindChannel {
+		of = "the settings of a channel with " + m.Name
+	}
+	all = append(all, schema{"Config", "config", m.Config, of})
 	all = slices.DeleteFunc(all, func(s schema) bool { return len(s.text) == 0 })
 	if len(all) == 0 {
 		return nil, fmt.Errorf("the manifest of %s has no schemas: give its operations input and output", m.Name)

@@ -70,6 +70,17 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestConfigOf: a channel adapter's settings are those of each channel, all others
+// a plugin's own.
+func TestConfigOf(t *testing.T) {
+	for kind, want := range map[abi.Kind]string{abi.KindChannel: "the settings of a channel with acme.", abi.KindConnector: "the settings of acme.", abi.KindLanguage: "the settings of acme."} {
+		text, err := bind.Types(abi.Manifest{Name: "acme", Kind: kind, Config: []byte(`{"properties":{"g":{}}}`)}, bind.Options{Language: "go"})
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %v\n%s\nwant %s", kind, err, text, want)
+		}
+	}
+}
+
 // FuzzTypes: whatever the schema, there are types, and Go's are well formed.
 func FuzzTypes(f *testing.F) {
 	for _, schema := range []string{

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -194,13 +195,14 @@ func (p program) listGrants(ctx context.Context) error {
 	if done, err := p.Fetch(ctx, "/v1/grants", &grants); done || err != nil {
 		return err
 	}
-	t := cli.NewTable(p.Stdout, "PLUGIN", "OF", "REACHES", "SECRETS", "FROM", "SESSIONS")
+	t := cli.NewTable(p.Stdout, "PLUGIN", "OF", "REACHES", "SECRETS", "SETTINGS", "FROM", "SESSIONS")
 	for _, g := range grants {
 		of := g.Of
 		if digest, is := strings.CutPrefix(of, "sha256:"); is {
 			of = "sha256:" + digest[:min(len(digest), 12)]
 		}
-		t.Row(g.Plugin, of, strings.Join(g.Egress, ", "), strings.Join(slices.Concat(g.Secrets, g.Keys), ", "), g.Origin.String(), strconv.Itoa(g.Sessions))
+		t.Row(g.Plugin, of, strings.Join(g.Egress, ", "), strings.Join(slices.Concat(g.Secrets, g.Keys), ", "),
+			strings.Join(slices.Sorted(maps.Keys(g.Config)), ", "), g.Origin.String(), strconv.Itoa(g.Sessions))
 	}
 	return t.End()
 }

@@ -24,10 +24,10 @@ func (p program) bindCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bind [FILE|DIR]",
 		Short: "Write types of a plugin's operations, from the schemas of its manifest",
-		Long: `Write types for the inputs and outputs of a plugin's operations, and for the
-settings of a channel, from the JSON Schemas of its manifest: a project's
-directory (the present one), a manifest (.json or .yaml) or a plugin (.wasm).
-What a schema says that the language has no type for comes as JSON, with a
+		Long: `Write types for the inputs and outputs of a plugin's operations, and for its
+settings, or those of a channel with it, from the JSON Schemas of its manifest:
+a project's directory (the present one), a manifest (.json or .yaml) or a plugin
+(.wasm). What a schema says that the language has no type for comes as JSON, with a
 comment. They go to stdout, or into a file, which changes only if they do.`,
 		Example: "  trama plugin bind --lang go --out types.go",
 		Args:    cobra.MaximumNArgs(1),
