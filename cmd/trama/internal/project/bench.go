@@ -28,7 +28,7 @@ func (p program) benchCommand() *cobra.Command {
 manifest's first example, or with --input. One call follows the other, each from
 the plugin's image, as on a server; requests are answered by the example or by
 --http, so they cost next to nothing. Every call finds what --config and --kv
-say. Needs no server.
+say, or else the settings of its example. Needs no server.
 
 The columns: how long a call took (half of them, 9 of 10 and 99 of 100 took no
 longer), calls a second, the fuel of one call, what one call left to the
@@ -71,6 +71,9 @@ func (p program) benchPlugin(ctx context.Context, arg, operation string, flags c
 	}
 	results := []benched{}
 	for _, c := range cases {
+		if err := settled(tested.Manifest, c.Config); err != nil {
+			return fmt.Errorf("%s: %w", c.Name, err)
+		}
 		call, err := tested.CallOf(c)
 		if err != nil {
 			return err
@@ -133,7 +136,10 @@ func (f callFlags) benchCases(p program, tested *plugintest.Plugin, of, operatio
 	seen := map[string]bool{}
 	for _, c := range plugintest.Examples(tested.Manifest) {
 		if !seen[c.Operation] && (operation == "" || c.Operation == operation) {
-			c.Config, c.KV = said.Config, said.KV
+			c.KV = said.KV
+			if said.Config != nil {
+				c.Config = said.Config
+			}
 			if f.http != "" {
 				c.HTTP = said.HTTP
 			}

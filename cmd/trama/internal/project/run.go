@@ -21,6 +21,7 @@ import (
 	"github.com/trama-run/trama/cmd/trama/internal/local"
 	"github.com/trama-run/trama/host/author"
 	"github.com/trama-run/trama/host/grant"
+	"github.com/trama-run/trama/host/plugin"
 	"github.com/trama-run/trama/host/plugintest"
 	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
@@ -132,6 +133,17 @@ func (f callFlags) read(stdin io.Reader, m abi.Manifest, operation string) (c pl
 	return c, err
 }
 
+// settled refuses settings with which no server calls a plugin.
+func settled(m abi.Manifest, settings map[string]string) error {
+	if missing := grant.MissingConfig(m, settings); len(missing) > 0 {
+		return fmt.Errorf("a server calls %s with the settings that its manifest requires alone; add --config %s=VALUE", m.Name, strings.Join(missing, "=VALUE --config "))
+	}
+	if wrong := plugin.Unfit(m, settings); wrong != "" {
+		return fmt.Errorf("a server calls %s with settings alone that suit its manifest: %s; change --config", m.Name, wrong)
+	}
+	return nil
+}
+
 // ran is what "plugin run --json" prints.
 type ran struct {
 	Output     json.RawMessage         `json:"output,omitempty"`      // if it is JSON
@@ -155,6 +167,9 @@ func (p program) runPlugin(ctx context.Context, arg, operation string, flags cal
 	defer func() { err = errors.Join(err, done()) }()
 	c, err := flags.read(p.Stdin, tested.Manifest, operation)
 	if err != nil {
+		return err
+	}
+	if err := settled(tested.Manifest, c.Config); err != nil {
 		return err
 	}
 	call, err := tested.CallOf(c)
