@@ -10,6 +10,7 @@ import (
 
 	"github.com/trama-run/trama/host/egress"
 	"github.com/trama-run/trama/host/secret"
+	"github.com/trama-run/trama/host/source"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -266,6 +267,31 @@ func TestKept(t *testing.T) {
 		}
 		if data, err := marshal(want); err != nil || string(data) != string(got) {
 			t.Errorf("%s: %s, want %s, %v", test.name, got, data, err)
+		}
+	}
+}
+
+// TestURLsWithoutSecrets: a URL keeps what lets it be reached, and what names its
+// secret itself; what was hidden stays as it is.
+func TestURLsWithoutSecrets(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://a:b@c.example/d?e=f#g":                                "https://%5Bredacted%5D@c.example/d?e=f#g",
+		"postgres://a@c.example":                                       "postgres://%5Bredacted%5D@c.example",
+		"https://c.example/?access_token=abc&e=f":                      "https://c.example/?access_token=%5Bredacted%5D&e=f",
+		"https://c.example/?access_token=<secret:token>&e=f":           "https://c.example/?access_token=<secret:token>&e=f",
+		"https://c.example/?code=abc":                                  "https://c.example/?code=%5Bredacted%5D",
+		"https://c.example/?e=f&E=F":                                   "https://c.example/?e=f&E=F",
+		`{"a": ["https://a:b@c.example/"], "b": 12345678901234567890}`: `{"a":["https://%5Bredacted%5D@c.example/"],"b":12345678901234567890}`,
+		`{"a": "https://c.example/",  "b": 1.50}`:                      `{"a": "https://c.example/",  "b": 1.50}`,
+		"what?code=abc":                                                "what?code=abc",
+		"a:b@c":                                                        "a:b@c",
+		"12":                                                           "12",
+	} {
+		if got := textWithout(text); got != want || textWithout(got) != want {
+			t.Errorf("%s\ngives %s, then %s\nwant  %s", text, got, textWithout(got), want)
+		}
+		if v := valueWithout(source.ValueOf([]any{text})); v.Get("0").Any() != want {
+			t.Errorf("%s in a list gives %v", text, v.Get("0").Any())
 		}
 	}
 }

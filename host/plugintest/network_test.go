@@ -86,7 +86,8 @@ func TestRecordHides(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "session=hidden1")
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"id": 7, "access_token": "hidden2"}`)
+		w.Header().Set("Link", "https://a.example/?access_token=hidden5")
+		fmt.Fprint(w, `{"id": 7, "access_token": "hidden2", "next": "https://a.example/?access_token=hidden6"}`)
 	}))
 	defer server.Close()
 	path := filepath.Join(t.TempDir(), "guest.wasm")
@@ -105,6 +106,7 @@ func TestRecordHides(t *testing.T) {
 		{"a header", `{"url":"/a","headers":{"X-Api-Key":"hidden3"}}`},
 		{"a query", `{"url":"/a","api_key":"hidden3"}`},
 		{"no server", `{"url":"https://none.example/a"}`},
+		{"a URL", `{"url":"/a","callback":"https://a:hidden7@b.example/c?token=hidden8"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := plugintest.Case{Name: "seen", Operation: "http", InputText: &test.input, Config: map[string]string{"password": "hidden4"}}

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -60,7 +61,7 @@ func withoutSecrets(c Case) Case {
 	c.Config, c.KV = maps.Clone(c.Config), maps.Clone(c.KV)
 	for _, values := range []map[string]string{c.Config, c.KV} {
 		for name, value := range values {
-			if values[name] = redact.Members(value); redact.IsSecretName(strings.ToLower(name)) {
+			if values[name] = textWithout(value); redact.IsSecretName(strings.ToLower(name)) {
 				values[name] = redact.Mark
 			}
 		}
@@ -71,8 +72,11 @@ func withoutSecrets(c Case) Case {
 		if e.Response != nil {
 			answer := *e.Response
 			answer.Headers = headersWithout(answer.Headers)
-			if isForm(answer.Headers) {
-				answer.Body = formWithout(answer.Body)
+			for name, value := range answer.Headers { // as Location's
+				answer.Headers[name] = textWithout(value)
+			}
+			if text, is := answer.Body.Any().(string); is && isForm(answer.Headers) {
+				answer.Body = source.ValueOf(formWithout(text))
 			} else {
 				answer.Body = valueWithout(answer.Body)
 			}
@@ -91,19 +95,65 @@ func originOf(text string) string {
 	return ""
 }
 
-// valueWithout marks members of JSON, also in a text that is JSON.
+// valueWithout marks members of JSON, also in a text that is JSON, and what is
+// secret in texts that are URLs.
 func valueWithout(v source.Value) source.Value {
 	if v.IsZero() {
 		return v
 	}
 	if text, is := v.Any().(string); is {
-		return source.ValueOf(redact.Members(text))
+		return source.ValueOf(textWithout(text))
 	}
-	data, err := marshal(v.Exact())
+	data, err := marshal(urlsWithout(v.Exact()))
 	if err != nil {
 		return v // it was read from JSON
 	}
 	return valueOf([]byte(redact.Members(string(data))))
+}
+
+// textWithout does the same in a text.
+func textWithout(text string) string {
+	return redact.Members(urlsWithout(text).(string))
+}
+
+// urlsWithout marks, in place, what is secret in the URLs of a value, also in a
+// text that is JSON.
+func urlsWithout(value any) any {
+	switch value := value.(type) {
+	case string:
+		inner := valueOf([]byte(value))
+		if !inner.IsMapping() && !inner.IsList() {
+			return urlWithout(value)
+		}
+		clean, err := marshal(urlsWithout(inner.Exact()))
+		if before, failed := marshal(inner.Exact()); err != nil || failed != nil || bytes.Equal(before, clean) {
+			return value // as it was written
+		}
+		return string(clean)
+	case []any:
+		for i := range value {
+			value[i] = urlsWithout(value[i])
+		}
+	case map[string]any:
+		for name := range value {
+			value[name] = urlsWithout(value[name])
+		}
+	}
+	return value
+}
+
+// urlWithout marks the user, the password and secret fields of the query of an
+// absolute URL.
+func urlWithout(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User == nil && !secretField(u.RawQuery) {
+		return text
+	}
+	if u.User != nil {
+		u.User = url.User(redact.Mark)
+	}
+	u.RawQuery = formWithout(u.RawQuery)
+	return u.String()
 }
 
 func isForm(headers map[string]string) bool {
@@ -111,10 +161,9 @@ func isForm(headers map[string]string) bool {
 }
 
 // formWithout marks fields of a form.
-func formWithout(v source.Value) source.Value {
-	text, _ := v.Any().(string)
+func formWithout(text string) string {
 	if !secretField(text) {
-		return v
+		return text
 	}
 	fields, _ := url.ParseQuery(text) // what can't be read of it is left out
 	for name := range fields {
@@ -122,7 +171,7 @@ func formWithout(v source.Value) source.Value {
 			fields.Set(name, redact.Mark)
 		}
 	}
-	return source.ValueOf(fields.Encode())
+	return fields.Encode()
 }
 
 // headersWithout leaves out headers that let somebody in, but for those that say
