@@ -351,7 +351,7 @@ func as(client string, make request) request {
 func signed(path string) request {
 	epoch := time.Now().UnixNano()
 	return func(n int64, q *fasthttp.Request) {
-		body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":"1","phone_number_id":"123"},"contacts":[{"profile":{"name":"Ana"},"wa_id":"55%03d"}],"messages":[{"from":"55%03d","id":"wamid.%d.%d","timestamp":"1700000000","type":"text","text":{"body":"oi"}}]}}]}]}`, n&1023, n&1023, epoch, n)
+		body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":"1","phone_number_id":"123"},"contacts":[{"profile":{"name":"Ana"},"wa_id":"55%03d"}],"messages":[{"from":"55%03d","id":"wamid.%d.%d","timestamp":"%d","type":"text","text":{"body":"oi"}}]}}]}]}`, n&1023, n&1023, epoch, n, epoch/int64(time.Second))
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(body))
 		q.Header.SetMethod("POST")

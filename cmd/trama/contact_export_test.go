@@ -71,9 +71,9 @@ func TestExport(t *testing.T) {
 	defer front.Close()
 
 	between = func() {
-		trama(server.admin, "contact", "merge", "shop/p:0001", "shop/p:0550") // which is not listed any more
-		trama(server.admin, "contact", "merge", "shop/p:0560", "shop/p:0002") // which was
-		trama(server.admin, "contact", "erase", "shop/p:0499", "--yes")       // behind which the next page begins
+		trama(server.admin, "contact", "merge", "--yes", "shop/p:0001", "shop/p:0550") // which is not listed any more
+		trama(server.admin, "contact", "merge", "--yes", "shop/p:0560", "shop/p:0002") // which was
+		trama(server.admin, "contact", "erase", "shop/p:0499", "--yes")                // behind which the next page begins
 	}
 	out := trama(front.URL, "contact", "export", "--tag", "all")
 	if n := asked.Load(); n > 6 {

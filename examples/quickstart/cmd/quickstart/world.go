@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -122,6 +123,8 @@ func (w *world) signature(body []byte) string {
 const (
 	examplePhone = "5511987654321"
 	exampleText  = `"oi"`
+	exampleTime  = "1754300000"                                 // of text.json; a message that is older than a day may not be answered
+	exampleTime2 = "1754300060"                                 // of button.json
 	exampleID    = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFDNBMDE=" // of text.json
 	exampleID2   = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFDNBMDM=" // of button.json
 )
@@ -137,7 +140,7 @@ func (w *world) textMessage(phone, text string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replaced(data, examplePhone, phone, exampleText, string(quoted), exampleID, newMessageID())
+	return replaced(data, examplePhone, phone, exampleText, string(quoted), exampleTime, rightNow(), exampleID, newMessageID())
 }
 
 // buttonMessage is the webhook body of a pressed button, as textMessage.
@@ -146,8 +149,11 @@ func (w *world) buttonMessage(phone string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replaced(data, examplePhone, phone, exampleID2, newMessageID())
+	return replaced(data, examplePhone, phone, exampleTime2, rightNow(), exampleID2, newMessageID())
 }
+
+// rightNow is the time as WhatsApp writes it.
+func rightNow() string { return strconv.FormatInt(time.Now().Unix(), 10) }
 
 func newMessageID() string { return "wamid." + rand.Text() }
 
