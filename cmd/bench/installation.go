@@ -363,8 +363,8 @@ func signed(path string) request {
 }
 
 // against measures a path's throughput beside bare Fiber's with the same
-// requests, then the latency at half of it; for the durable webhook beside the
-// disk's fsync.
+// requests, then the latency at half of it, and bare Fiber's at the same rate;
+// for the durable webhook beside the disk's fsync.
 func against(s settings, dir, host, fiber, name, path string, connections int, make func(string) request, least float64) ([]Row, error) {
 	var a, b, ratios []float64
 	for range s.rounds {
@@ -387,7 +387,12 @@ func against(s settings, dir, host, fiber, name, path string, connections int, m
 	if err != nil {
 		return nil, err
 	}
+	bare, err := openLoop(fiber, connections, median(a)/2, s.seconds, 200, make(path))
+	if err != nil {
+		return nil, err
+	}
 	latency := Row{Name: name + ".p99", Unit: "ms", Value: float64(p99) / 1e6}
+	alone := Row{Name: name + ".p99.fiber", Unit: "ms, bare Fiber at the same rate", Value: float64(bare) / 1e6}
 	if name == "webhook.durable" {
 		sync, err := fsyncTime(dir)
 		if err != nil {
@@ -397,5 +402,5 @@ func against(s settings, dir, host, fiber, name, path string, connections int, m
 		latency.Ratio = latency.Value / latency.PeerValue
 		latency.Goal, latency.Met = "<= 20x", latency.Ratio <= 20
 	}
-	return []Row{row, latency}, nil
+	return []Row{row, latency, alone}, nil
 }
