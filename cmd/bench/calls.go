@@ -195,6 +195,11 @@ func inSandbox(ctx context.Context, box *sandbox.Sandbox, wasm []byte, c sandbox
 	return call, end, nil
 }
 
+// sdkKept is the input that one instance under go-sdk is given, in bytes: a
+// guest that frees nothing between its calls, as AssemblyScript's stub runtime
+// does, fills its memory with it.
+const sdkKept = 16 << 20
+
 // underSDK makes functions that perform one call under go-sdk: with one
 // instance for all of them, and with one for each. functions are what a module
 // imports beside what Extism has.
@@ -218,7 +223,17 @@ func underSDK(ctx context.Context, wasm []byte, export string, input []byte, fun
 		}
 		return err
 	}
-	pooled = func() error { return call(p) }
+	given := 0
+	pooled = func() error {
+		if given += len(input); given > sdkKept {
+			fresh, err := compiled.Instance(ctx, extism.PluginInstanceConfig{})
+			if err = firstOf(p.Close(ctx), err); err != nil {
+				return err
+			}
+			p, given = fresh, 0
+		}
+		return call(p)
+	}
 	each = func() error {
 		p, err := compiled.Instance(ctx, extism.PluginInstanceConfig{})
 		if err != nil {
