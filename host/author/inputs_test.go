@@ -114,20 +114,20 @@ func TestBeyond(t *testing.T) {
 		}
 	})
 	t.Run("c", func(t *testing.T) {
-		dir := begin(t, "c", [3]string{"plugin.c", "#include \"trama.h\"", "#include \"trama.h\"\n#include \"../a shared/one.h\"\n#include \"missing.h\""})
-		put(t, filepath.Dir(dir), map[string]string{"a shared/one.h": "#include \"deep/two.h\"\n", "a shared/deep/two.h": "", "a shared/three.h": ""})
+		dir := begin(t, "c", [3]string{"plugin.c", "#include \"trama.h\"", "#include \"trama.h\"\n#include \"../a common/one.h\"\n#include \"missing.h\""})
+		put(t, filepath.Dir(dir), map[string]string{"a common/one.h": "#include \"deep/two.h\"\n", "a common/deep/two.h": "", "a common/three.h": ""})
 		needs(t, dir)
-		if got := beyond(dir); got != "a shared/deep/two.h a shared/one.h" {
+		if got := beyond(dir); got != "a common/deep/two.h a common/one.h" {
 			t.Error(got)
 		}
 	})
 	t.Run("assemblyscript", func(t *testing.T) {
 		dir := begin(t, "assemblyscript")
 		put(t, filepath.Dir(dir), map[string]string{
-			"acme/assembly/more.ts": "import {\n  one,\n} from \"../../shared/one\";\nexport * from './index';\n",
-			"shared/one.ts":         "export * from './two'\nexport const one = 1;", "shared/two/index.ts": "import \"../one.ts\"", "shared/three.ts": "",
+			"acme/assembly/more.ts": "import {\n  one,\n} from \"../../common/one\";\nexport * from './index';\n",
+			"common/one.ts":         "export * from './two'\nexport const one = 1;", "common/two/index.ts": "import \"../one.ts\"", "common/three.ts": "",
 		})
-		if got := beyond(dir); got != "shared/one.ts shared/two/index.ts" {
+		if got := beyond(dir); got != "common/one.ts common/two/index.ts" {
 			t.Error(got)
 		}
 	})
