@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -193,6 +194,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
+		a.refuse(w, 413, "Request Entity Too Large")
+		return
+	}
+	if err != nil {
+		return // the client has gone, and no answer reaches it
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	token, name, _ := strings.Cut(rest, "/")
 	switch {
 	case token != a.token:
@@ -288,7 +298,6 @@ func filePath(id string) string { return "all files/" + id }
 // (core.telegram.org/bots/api#making-requests).
 func readCall(r *http.Request, name string) (c Call, wrong string) {
 	c = Call{Method: name, Params: map[string]json.RawMessage{}, Files: map[string]Upload{}}
-	r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err != nil && r.ContentLength != 0:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"mime/multipart"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 const token = "123456:not-a-token"
@@ -193,6 +195,19 @@ func TestPathsAndTokens(t *testing.T) {
 		if w.Code != test.status || (w.Code != 200) != (len(a.Faults()) == 1) {
 			t.Errorf("%s %s: %d %s, faults %q", test.method, test.path, w.Code, w.Body, a.Faults())
 		}
+	}
+}
+
+// TestClientGone cuts a request in the middle of its body, as a client that is
+// killed does: that breaks no contract.
+func TestClientGone(t *testing.T) {
+	a := New(token)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/bot"+token+"/sendMessage", io.MultiReader(strings.NewReader(`{"chat_id":`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.Header.Set("Content-Type", "application/json")
+	a.ServeHTTP(w, r)
+	if len(a.Calls()) != 0 || len(a.Faults()) != 0 || w.Body.Len() != 0 {
+		t.Errorf("calls %v, faults %q, answer %s", a.Calls(), a.Faults(), w.Body)
 	}
 }
 
