@@ -6,11 +6,14 @@
 // numbers, enumerations, what may be null or missing, and choices where the
 // language has them. What none says (patterns, bounds) stays for the schema to
 // check; a shape that a language has no type for is JSON as it came, with a
-// comment that says why. The package does no I/O.
+// comment that says why. A number is the language's own, which is what one
+// calculates with; a file that has one says how far it keeps a whole number's
+// digits. The package does no I/O.
 package bind
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -91,4 +94,16 @@ type style struct {
 	pascal   func([]string) string
 	reserved []string // names of types that the language or its library has
 	write    func(abi.Manifest, Options, []*named) ([]byte, error)
+}
+
+// integerDigits is what to do where the type of a number keeps too few digits, in
+// languages that have one for whole numbers.
+const integerDigits = `where each digit counts, the schema's type is "integer".`
+
+// digits is a comment on a type of numbers that a text has.
+func digits(text, number, remedy string) string {
+	if !regexp.MustCompile(`\b` + number + `\b`).MatchString(text) {
+		return ""
+	}
+	return fmt.Sprintf("//\n// A %s keeps the digits of whole numbers up to 2^53:\n// %s\n", number, remedy)
 }

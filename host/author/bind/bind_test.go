@@ -93,6 +93,8 @@ func types(name string) any {
 		return new(KeepInput)
 	case "other":
 		return new(Keep2Input)
+	case "fill":
+		return new(FillInput)
 	case "ring":
 		return new(RingInput)
 	}
@@ -122,6 +124,17 @@ func main() {
 	print(Keep2Output(nil))
 	s := "s"
 	print(KeepInput{Note: &s, Rest2: map[string]json.RawMessage{"note": []byte("1"), "x": []byte("2")}})
+	fill := FillInput{
+		Matrix: [][]float64{nil, {1}}, Named: map[string][]map[string]json.RawMessage{"a": {nil}, "b": nil},
+		Cube: [][][][]int64{nil, {nil, {nil}}}, Odd: []FillInputOddItem{nil}, Rest: map[string][]string{"more": nil},
+	}
+	print(fill)
+	print(FillInput{})
+	if fill.Matrix[0] != nil || fill.Named["b"] != nil || fill.Cube[1][1][0] != nil {
+		panic("writing a value changed it")
+	}
+	print(FillOutput{nil})
+	print(FillOutput(nil))
 	errors := map[string]bool{}
 	for range 50 {
 		errors[fmt.Sprint(json.Unmarshal([]byte("{\"d\":1,\"c\":1,\"b\":1,\"a\":1}"), new(Config)))] = true
@@ -155,13 +168,18 @@ func print(value any) {
 	}
 	run("vet", ".")
 	lines := strings.Split(strings.TrimSpace(run("run", ".")), "\n")
-	if len(lines) != len(values)+5 {
+	written := []string{
+		`{"tags":[],"labels":{},"maybe":null,"odd":{}}`, `[]`, `{}`, `{"note":"s","x":2}`,
+		`{"matrix":[[],[1]],"named":{"a":[{}],"b":[]},"cube":[[],[null,[[]]]],"odd":[{}],"more":[]}`, `{"matrix":[],"named":{}}`, `[[]]`, `null`,
+		`2`,
+	}
+	if len(lines) != len(values)+len(written) {
 		t.Fatalf("%d lines\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 	for i, v := range values {
 		v.came(t, lines[i])
 	}
-	for i, want := range []string{`{"tags":[],"labels":{},"maybe":null,"odd":{}}`, `[]`, `{}`, `{"note":"s","x":2}`, `2`} {
+	for i, want := range written {
 		sameJSON(t, lines[len(values)+i], want)
 	}
 }
@@ -200,6 +218,7 @@ var values = []value{
 	{"other", `null`, ""},
 	{"other", `{"other":"x","more":1}`, ""},
 	{"another", `"text"`, ""},
+	{"fill", `{"matrix":[[],[0.1]],"named":{"x":[]},"cube":[[null,[[9007199254740993]]]],"more":["a"]}`, ""},
 	{"ring", `{"stones":[{"ring":{"stone":{"carat":1}}}],"stone":{"ring":{"stone":{}}}}`, ""},
 }
 
@@ -340,6 +359,7 @@ fn main() {
                 "merged" => again::<types::MergeOutput>(&text),
                 "keep" => again::<types::KeepInput>(&text),
                 "other" => again::<types::Keep2Input>(&text),
+                "fill" => again::<types::FillInput>(&text),
                 "ring" => again::<types::RingInput>(&text),
                 _ => again::<types::Keep22Input>(&text),
             }

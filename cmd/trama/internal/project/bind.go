@@ -28,7 +28,8 @@ func (p program) bindCommand() *cobra.Command {
 settings, or those of a channel with it, from the JSON Schemas of its manifest:
 a project's directory (the present one), a manifest (.json or .yaml) or a plugin
 (.wasm). What a schema says that the language has no type for comes as JSON, with a
-comment. They go to stdout, or into a file, which changes only if they do.`,
+comment; a number is the language's own, which keeps whole numbers up to 2^53, so
+in Go and Rust give those beyond it the type integer. They go to stdout, or into a file, which changes only if they do.`,
 		Example: "  trama plugin bind --lang go --out types.go",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
