@@ -200,6 +200,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 	}
 	h.runs = run.New(run.Config{Ended: h.ran, Subscribers: h.webhooks, Store: h.store, Catalog: h.Catalog, Plugins: own, Env: s.Env, Secret: h.secret, Poke: poke, Log: config.Log,
 		Check:     func(route string, r *engine.Respond) error { return h.gateway.Broken(route, r) },
+		Place:     func(ctx context.Context, route string) (func(), bool) { return h.gateway.Place(ctx, route) },
 		Able:      func(channel string) fallback.Adapter { return h.channels.Able(channel) },
 		Addresses: func(channel string) []abi.AddressForm { return h.channels.Addresses(channel) },
 		Fetch: func(ctx context.Context, channel string, who contact.Key, m abi.Message) (abi.Message, error) {

@@ -37,7 +37,7 @@ type Route struct {
 	Response *RouteResponse `json:"response,omitempty"`
 	// BodyLimit is the most bytes of a request's body; MaxBody if not set.
 	BodyLimit grant.Size `json:"body_limit,omitzero"`
-	// Concurrency is how many runs there are at once; as many as the host
+	// Concurrency is how many runs are at work at once; as many as the host
 	// takes if not set.
 	Concurrency int `json:"concurrency,omitempty"`
 	// CORS, if it is set, stands in place of that of all routes.

@@ -206,15 +206,14 @@ func withOwn(methods []string) (all []string) {
 
 // enter counts the call in, unless the route has as many as it takes.
 func (g *Gateway) enter(q *call) (bool, error) {
-	most := int64(q.route.Concurrency)
+	most := q.route.Concurrency
 	if most == 0 {
 		return false, nil
 	}
-	if q.route.calls.Add(1) > most {
-		q.route.calls.Add(-1)
-		return false, problem.Busy("concurrency", fmt.Sprintf("the route answers %d calls at once, and has as many; nothing was started", most), time.Second)
+	if !q.route.places.take(most) {
+		return false, problem.Busy("concurrency", fmt.Sprintf("the route has %d runs at once, and takes no more; nothing was started", most), time.Second)
 	}
-	q.leave = func() { q.route.calls.Add(-1) }
+	q.leave = g.leave(q.route)
 	return false, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ type rig struct {
 	known   []access.Client
 	plugin  *slow
 	log     *logBuffer
+	places  atomic.Int32 // that runs asked for
 
 	mu  sync.Mutex
 	now time.Time // guarded by mu
@@ -109,6 +111,10 @@ func (r *rig) start() {
 		Store: s, Catalog: func() *catalog.Catalog { return r.catalog }, Plugins: r.plugin, Log: log,
 		Poke:  func() { dispatcher.Poke() },
 		Check: func(route string, a *engine.Respond) error { return r.gateway.Broken(route, a) },
+		Place: func(ctx context.Context, route string) (func(), bool) {
+			r.places.Add(1)
+			return r.gateway.Place(ctx, route)
+		},
 	})
 	r.gateway = gateway.New(gateway.Config{Runs: r.runs, Guard: guard, Now: r.clock, Log: log})
 	dispatcher = dispatch.New(s, log, map[string]dispatch.Handler{run.PrefixRun: r.runs.Alone})
@@ -197,6 +203,8 @@ edges: [{from: start, to: over}]`),
 type slow struct {
 	mu    sync.Mutex
 	calls int           // guarded by mu
+	now   int           // calls that have not ended; guarded by mu
+	top   int           // the most of them; guarded by mu
 	held  chan struct{} // closed when calls may end; nil: they may; guarded by mu
 }
 
@@ -213,11 +221,17 @@ func (s *slow) release() {
 
 func (s *slow) count() int { s.mu.Lock(); defer s.mu.Unlock(); return s.calls }
 
+// most is how many calls there were at once.
+func (s *slow) most() int { s.mu.Lock(); defer s.mu.Unlock(); return s.top }
+
 func (s *slow) Call(ctx context.Context, _ plugin.Call) (json.RawMessage, plugin.Usage, *abi.Error) {
 	s.mu.Lock()
 	s.calls++
+	s.now++
+	s.top = max(s.top, s.now)
 	n, held := s.calls, s.held
 	s.mu.Unlock()
+	defer func() { s.mu.Lock(); s.now--; s.mu.Unlock() }()
 	if held != nil {
 		select {
 		case <-held:

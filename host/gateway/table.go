@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/trama-run/trama/host/access"
@@ -43,8 +42,8 @@ type route struct {
 	open              bool            // the security lets anyone call
 	request, response *schema.Schema  // nil: anything
 	// unfit says why a schema can't be read that once could; empty: nothing.
-	unfit string
-	calls *atomic.Int64 // that are being answered, over changes of the route
+	unfit  string
+	places *places // of its runs, over changes of the route
 }
 
 // newTable makes the table of a snapshot's routes. before is the one that it
@@ -58,7 +57,7 @@ func newTable(s *catalog.Snapshot, before *table) *table {
 			was = before.named[made.name]
 		}
 		if was != nil {
-			made.calls = was.calls
+			made.places = was.places
 		}
 		made.compile(was)
 		t.named[made.name] = made
@@ -68,7 +67,7 @@ func newTable(s *catalog.Snapshot, before *table) *table {
 }
 
 func newRoute(s *catalog.Snapshot, r catalog.Route) *route {
-	made := &route{Route: r, name: r.Name(), params: r.Params(), cors: r.CORS, calls: &atomic.Int64{}}
+	made := &route{Route: r, name: r.Name(), params: r.Params(), cors: r.CORS, places: &places{}}
 	owner, security := s.Security(r)
 	made.ask(owner, security)
 	if made.cors == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/cause"
 	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/engine"
 	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
@@ -48,15 +49,15 @@ var ErrBusy = errors.New("too many runs at once")
 // answer, no longer than ctx: then the context's error comes back with the
 // run's id, and the run goes on. The event must not be changed afterwards. over
 // is called once, when nobody waits and the run does nothing any more: it ended,
-// sleeps, or was not started. What a run does that has slept without its caller
-// is told nobody.
+// sleeps, or was not started. A run that goes on after that takes a place
+// itself, see Config.Place.
 func (r *Runner) Gateway(ctx context.Context, route string, f catalog.Flow, trigger string, event map[string]any, over func()) (Answer, error) {
 	g, err := r.called(f, trigger, event)
 	if err != nil {
 		over()
 		return Answer{}, err
 	}
-	g.route = route
+	g.session.Route = route
 	return g.waited(ctx, trigger, over)
 }
 
@@ -176,12 +177,30 @@ func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 	if held := r.held(g.programs, g.session.Pins); held != nil {
 		return r.now().Add(HeldPause(r.now().Sub(g.session.since()))), nil
 	}
-	defer r.over(key)
+	leave, ok := r.place(ctx, g)
+	if !ok {
+		return r.now().Add(HeldPause(r.now().Sub(g.session.since()))), ctx.Err()
+	}
+	defer leave()
 	bounded, cancel := context.WithTimeout(ctx, maxGatewayRun)
 	defer cancel()
 	again, err := g.alone(bounded)
 	again, err = g.giveUp(bounded, again, err)
 	return r.contended(key, again, err)
+}
+
+// place takes a place for a run among those of its route, unless it has the one
+// that its call took.
+func (r *Runner) place(ctx context.Context, g *gatewayRun) (leave func(), ok bool) {
+	r.mu.Lock()
+	_, counted := r.later[g.key]
+	r.mu.Unlock()
+	route := g.session.route()
+	if counted || route == "" || r.config.Place == nil {
+		return func() { r.over(g.key) }, true
+	}
+	defer dispatch.Aside(ctx)()
+	return r.config.Place(ctx, route)
 }
 
 // alone does what there is to do now.
@@ -226,7 +245,6 @@ func (r *Runner) lone(key string) *gatewayRun {
 // gatewayRun is a journey without a contact; it may have a caller.
 type gatewayRun struct {
 	journey
-	route    string      // that was called; empty: none
 	answered chan Answer // takes the first answer
 	until    time.Time   // the caller waits no longer
 	done     bool        // an answer was given
@@ -344,10 +362,7 @@ func (g *gatewayRun) respond(effect engine.Effect) error {
 // checked is the answer that a response is: a failure, if it is not what its
 // route promises.
 func (g *gatewayRun) checked(effect engine.Effect) Answer {
-	route := g.route
-	if g.session.Keep != nil {
-		route = g.session.Keep.Route
-	}
+	route := g.session.route()
 	if route == "" || g.runner.config.Check == nil {
 		return Answer{Response: effect.Respond}
 	}

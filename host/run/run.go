@@ -67,6 +67,10 @@ type Config struct {
 	Secret func(name string) error
 	// Check says why a response is not what its route promises. nil: all are.
 	Check func(route string, r *engine.Respond) error
+	// Place waits for a place among the runs of a route that are at work, no
+	// longer than ctx; not ok: there is none for now. leave gives it back. nil:
+	// there is one always.
+	Place func(ctx context.Context, route string) (leave func(), ok bool)
 	// Fetch gets the medium of a contact's message before its flow sees it; nil:
 	// messages are as they came. While it answers ErrLater, the contact's work
 	// waits, and nobody else's.

@@ -37,6 +37,8 @@ type session struct {
 	Done string `json:"done,omitempty"`
 	// Retry is set while a failed session is stored that is to go on.
 	Retry bool `json:"retry,omitempty"`
+	// Route is that whose call began the session, unless Keep has it.
+	Route string `json:"route,omitempty"`
 	// Keep is set if the answer is kept, and Told once it is.
 	Keep *Keep `json:"keep,omitempty"`
 	Told bool  `json:"told,omitempty"`
@@ -76,6 +78,15 @@ func (r *Runner) newSession(id string, f catalog.Flow) (session, engine.Programs
 		}
 	}
 	return s, programs
+}
+
+// route gives the name of the route whose call began the session; empty: none
+// did.
+func (s *session) route() string {
+	if s.Keep != nil {
+		return s.Keep.Route
+	}
+	return s.Route
 }
 
 // since gives when the session came to where it stands.
