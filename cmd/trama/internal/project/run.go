@@ -56,7 +56,7 @@ request that had no answer is not added.`,
 			if len(args) == 0 {
 				return cli.Usage("name the operation of " + of + " to call")
 			}
-			if flags.record != "" && !slices.Contains(caseFiles, "*"+filepath.Ext(flags.record)) {
+			if flags.record != "" && !isCases(flags.record) {
 				return cli.Usage("--record " + flags.record + ": the name of a file of cases ends with .yaml, .yml or .json")
 			}
 			if u, err := url.Parse(flags.connection); flags.connection != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {

@@ -26,10 +26,10 @@ func (p program) testCommand() *cobra.Command {
 		Use:   "test [DIR|FILE.wasm]",
 		Short: "Try a plugin by the examples of its manifest and the cases of its author",
 		Long: `Try a plugin, without a server: each example of its manifest, and each case in
-the files cases/*.yaml of its project. The default is the project in this
-directory, which is built. The plugin runs in the
-sandbox of a server, with all that its manifest asks for granted, and nothing
-outside is reached: a case answers its requests.
+the files (.yaml, .yml or .json) in its project's directory cases and in those
+below it. The default is the project in this directory, which is built. The plugin
+runs in the sandbox of a server, with all that its manifest asks for granted, and
+nothing outside is reached: a case answers its requests.
 
 A file is a list of cases:
 
@@ -159,29 +159,32 @@ func casesDir(arg string) string {
 	return filepath.Join(dir, "cases")
 }
 
-// caseFiles are the names that files of cases have.
-var caseFiles = []string{"*.yaml", "*.yml", "*.json"}
+// isCases says whether a file has the name of a file of cases.
+func isCases(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
+}
 
-// casesOf reads the cases of a project. Those of a file with mistakes are left
-// out: it gives the mistakes.
+// casesOf reads the cases of a project, those of subdirectories too. Those of a
+// file with mistakes are left out: it gives the mistakes.
 func casesOf(tested *plugintest.Plugin, arg string) (cases []plugintest.Case, problems source.Problems, err error) {
-	dir := casesDir(arg) // which is no pattern, whatever is in its name
-	for _, pattern := range caseFiles {
-		names, err := fs.Glob(os.DirFS(dir), pattern)
+	dir := casesDir(arg)
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !isCases(name) {
+			return err
+		}
+		file := filepath.Join(dir, name)
+		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		for _, name := range names {
-			file := filepath.Join(dir, name)
-			data, err := os.ReadFile(file)
-			if err != nil {
-				return nil, nil, err
-			}
-			found, wrong := plugintest.Parse(file, data, tested.Manifest)
-			if problems = append(problems, wrong...); len(wrong) == 0 {
-				cases = append(cases, found...)
-			}
+		found, wrong := plugintest.Parse(file, data, tested.Manifest)
+		if problems = append(problems, wrong...); len(wrong) == 0 {
+			cases = append(cases, found...)
 		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) { // it may have none
+		err = nil
 	}
-	return cases, problems, nil
+	return cases, problems, err
 }
