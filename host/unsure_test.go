@@ -19,7 +19,8 @@ import (
 // TestUnsureSends: a message whose answer is cut off is sent again under the same
 // effect id, by which a double is known. One that gets an answer which is none of
 // WhatsApp's own is not: it is a dead letter with the code unknown, and goes
-// again, under that id too, when an operator says so.
+// again, under that id too, when an operator says so, unless WhatsApp says what
+// became of it.
 func TestUnsureSends(t *testing.T) {
 	t.Parallel()
 	const number, secret, token = "106540352242923", "wa-app-secret-8e22", "wa-token-EAAB-4a44"
@@ -137,4 +138,24 @@ func TestUnsureSends(t *testing.T) {
 	if got := twice(2); got != letter.EffectID {
 		t.Errorf("it was sent as %s, want %s", got, letter.EffectID)
 	}
+
+	// WhatsApp has it, and says so later: nobody has to look.
+	set("502")
+	comes("wamid.UNSURE3")
+	letter = i.dead(1)[0]
+	messages, _ := graph.Messages()
+	body, header, err := graph.Status(secret, messages[len(messages)-1], "delivered", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.call("POST", "/hooks/wa", string(body), "Content-Type", "application/json", "X-Hub-Signature-256", header.Get("X-Hub-Signature-256")).want(200); err != nil {
+		t.Fatal(err)
+	}
+	i.eventually("the news of it", func() error {
+		if d := delivery(letter.EffectID); d.State != "delivered" || d.MessageID != messages[len(messages)-1].ID {
+			return fmt.Errorf("what became of it is %+v", d)
+		}
+		return nil
+	})
+	i.dead(0)
 }

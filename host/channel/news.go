@@ -52,11 +52,20 @@ var ranks = map[string]int{outbox.StateSent: 1, stateDelivered: 2, "read": 3, st
 // News of unknown messages is dropped otherwise: another system may send from
 // the same number.
 func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Channel, s abi.Status) error {
+	if len(s.Ref) > store.MaxName || strings.ContainsRune(s.Ref, 0) || s.MessageID == "" {
+		s.Ref = "" // it is no effect id, or there is nothing to find by it
+	}
 	// Asked before the look into the store: a send that ends in between is
 	// found there.
 	sending := c.config.Sending(endpointOf(ch.ID))
 	message := messageID(ch.ID, s.MessageID)
 	effect, err := c.config.Store.Load(ctx, message)
+	if errors.Is(err, store.ErrNotFound) && s.Ref != "" {
+		if err := c.found(ctx, ch, s); err != nil {
+			return err
+		}
+		effect, err = c.config.Store.Load(ctx, message)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		if !sending {
 			return nil
@@ -66,7 +75,7 @@ func (c *Channels) news(ctx context.Context, batch *store.Batch, ch catalog.Chan
 	if err != nil {
 		return err
 	}
-	id := store.ID{Kind: outbox.KindDelivery, Key: string(effect.Value)}
+	id := deliveryID(string(effect.Value))
 	var known outbox.Delivery
 	if _, err := c.known(ctx, batch, id, &known); err != nil {
 		return err
@@ -118,8 +127,9 @@ func (c *Channels) keepEarly(ctx context.Context, batch *store.Batch, ch catalog
 		short.Message, short.Detail = fmt.Sprintf("%.*s", maxNews, short.Message), nil
 		s.Error = &short
 	}
-	if !slices.ContainsFunc(batch.Expect, func(e store.Expect) bool { return e.ID == message }) {
-		batch.Expect = append(batch.Expect, store.Expect{ID: message})
+	expect(batch, store.Expect{ID: message})
+	if err := c.keepRef(ctx, batch, ch, s); err != nil {
+		return err
 	}
 	return setPut(batch, id, s, earlyTTL)
 }
@@ -172,6 +182,13 @@ func (c *Channels) known(ctx context.Context, batch *store.Batch, id store.ID, i
 		return false, fmt.Errorf("%s %s: %w", id.Kind, id.Key, err)
 	}
 	return false, nil
+}
+
+// expect adds a precondition to a batch, once.
+func expect(batch *store.Batch, e store.Expect) {
+	if !slices.Contains(batch.Expect, e) {
+		batch.Expect = append(batch.Expect, e)
+	}
 }
 
 // setPut sets what a batch puts under an id.

@@ -73,7 +73,11 @@ func (s sender) Send(ctx context.Context, item outbox.Item) (outbox.Outcome, *ab
 	}
 	sent, failure := c.deliver(ctx, c.config.Catalog().Snapshot().Channels[channel], to, out, who.Heard[at])
 	if failure != nil || sent.MessageID == "" {
-		return outbox.Outcome{Rest: rest(failure)}, failure
+		out := outbox.Outcome{Rest: rest(failure)}
+		if unsure(failure) {
+			out.Settle = c.toldEarly(at, item)
+		}
+		return out, failure
 	}
 	return c.outcome(at, item, sent.MessageID, c.others(who, at, sent.Also)), nil
 }

@@ -76,6 +76,7 @@ func (c *Channels) givenUp(ctx context.Context, batch *store.Batch, effectID str
 		return setPut(batch, takenID(effectID), t, takenTTL)
 	}
 	through(batch, effectID)
+	d.Letter = deadletter.ID(t.Position)
 	c.config.Log.Error("a dead letter: the service took a message and gave it up", "queue", t.Queue, "run", d.RunID, "effect", effectID, "error", reason)
 	return deadletter.Bury(batch, t.Position, deadletter.Letter{
 		Queue: t.Queue, Channel: outbox.Channel(t.Queue), EffectID: effectID, RunID: d.RunID, Reason: reason, At: d.At, Value: t.Value,

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,11 +61,23 @@ type Try struct {
 	Message string    `json:"message"`
 }
 
+// ID is the id of the letter whose item had a position in its queue.
+func ID(position store.Position) string { return fmt.Sprintf("%016x", position) }
+
+// Position is the one that the letter's item had in its queue.
+func (l Letter) Position() (store.Position, error) {
+	n, err := strconv.ParseUint(l.ID, 16, 64)
+	if err != nil {
+		return 0, fmt.Errorf("dead letter %s: its id is no position: %w", l.ID, err)
+	}
+	return store.Position(n), nil
+}
+
 // Bury adds a dead letter to the batch that takes its item out of the queue.
 // The letter's id is made of the item's position, which no other item has and
 // which grows.
 func Bury(batch *store.Batch, position store.Position, l Letter) error {
-	l.ID = fmt.Sprintf("%016x", position)
+	l.ID = ID(position)
 	item := l.Value
 	l.Value = nil
 	l.Reason = Cut(l.Reason)

@@ -71,6 +71,8 @@ type Delivery struct {
 	State     string     `json:"state"`
 	At        time.Time  `json:"at"`
 	Error     *abi.Error `json:"error,omitempty"`
+	// Letter is the id of the dead letter that it became.
+	Letter string `json:"letter,omitempty"`
 }
 
 // Item is the first of a queue.
@@ -103,7 +105,7 @@ type Sender interface {
 }
 
 // Outcome is what a sender knows of an item that was taken; of one that was not,
-// Rest alone counts.
+// Rest and Settle alone count.
 type Outcome struct {
 	MessageID string // the other side's id, if it gives one
 	State     string // "": StateSent; StateCancelled: nothing was tried
@@ -111,8 +113,9 @@ type Outcome struct {
 	// has said so.
 	Rest time.Duration
 	// Settle, if not nil, adds what belongs into the commit that ends the
-	// item, and may change what is said of it. If the commit conflicts with
-	// another, it is called again with a new batch.
+	// item, and may change what is said of it: of one that would be a dead letter,
+	// that the other side has it after all. If the commit conflicts with another,
+	// it is called again with a new batch.
 	Settle func(ctx context.Context, batch *store.Batch, d *Delivery) error
 }
 
@@ -346,17 +349,20 @@ func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state at
 			d.State = outcome.State
 		}
 		if failure != nil {
-			d.State = StateDead
+			d.State, d.Letter = StateDead, deadletter.ID(stored.Position)
+		}
+		if outcome.Settle != nil {
+			if err := outcome.Settle(ctx, &batch, &d); err != nil {
+				return err
+			}
+		}
+		if d.State == StateDead {
 			o.config.Log.Error("a dead letter", "queue", item.Queue, "run", item.RunID, "effect", item.EffectID, "error", failure)
 			letter := deadletter.Letter{
 				Queue: item.Queue, Channel: Channel(item.Queue), EffectID: item.EffectID, RunID: item.RunID,
 				Reason: *failure, Tries: state.Tries, At: d.At, Value: stored.Value,
 			}
 			if err := deadletter.Bury(&batch, stored.Position, letter); err != nil {
-				return err
-			}
-		} else if outcome.Settle != nil {
-			if err := outcome.Settle(ctx, &batch, &d); err != nil {
 				return err
 			}
 		}
@@ -374,8 +380,10 @@ func (o *Outbox) end(ctx context.Context, stored store.Item, item Item, state at
 		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
 			continue
 		}
-		if failure == nil && (errors.Is(err, store.ErrTooBig) || errors.Is(err, store.ErrInvalid)) {
-			failure = &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("what follows from the send can't be stored: %v", err)}
+		if (failure == nil || outcome.Settle != nil) && (errors.Is(err, store.ErrTooBig) || errors.Is(err, store.ErrInvalid)) {
+			if outcome.Settle = nil; failure == nil {
+				failure = &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("what follows from the send can't be stored: %v", err)}
+			}
 			continue
 		}
 		if err == nil && len(batch.Wake) > 0 {

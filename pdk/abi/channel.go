@@ -72,6 +72,10 @@ type Status struct {
 	MessageID string `json:"message_id"`
 	State     string `json:"state"` // sent, delivered, read, failed
 	Error     *Error `json:"error,omitempty"`
+	// Ref is the effect id of the message, where the service gives back what was
+	// sent with it: by it the host finds a message of which nobody knew whether
+	// it was sent.
+	Ref string `json:"ref,omitempty"`
 }
 
 // Send is the input of a channel adapter's "send".

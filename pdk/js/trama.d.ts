@@ -207,7 +207,7 @@ declare module "trama" {
     message?: Message;
     /** The contact has blocked us or left ("out"), or has taken that back ("in"): no message and no status then. */
     opt?: "in" | "out";
-    status?: { message_id: string; state: "sent" | "delivered" | "read" | "failed"; error?: { code: string; message: string } };
+    status?: { message_id: string; state: "sent" | "delivered" | "read" | "failed"; error?: { code: string; message: string }; /** The effect_id of the message, where the service gives it back. */ ref?: string };
   }
 
   export interface Received {

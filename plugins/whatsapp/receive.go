@@ -73,6 +73,7 @@ type status struct {
 	Recipient     id           `json:"recipient_id"`
 	RecipientUser id           `json:"recipient_user_id"`
 	Errors        []graphError `json:"errors"`
+	Callback      any          `json:"biz_opaque_callback_data"` // see compose; of what others send it is theirs
 }
 
 type receiver struct {
@@ -226,10 +227,11 @@ func (s status) unit() (abi.Unit, error) {
 	if s.ID == "" || s.Status == "" {
 		return abi.Unit{}, fmt.Errorf("it has no id or no status")
 	}
+	ref, _ := s.Callback.(string)
 	unit := abi.Unit{
 		ID:         string(s.ID) + ":" + s.Status,
 		TimeMillis: s.Timestamp.millis(),
-		Status:     &abi.Status{MessageID: string(s.ID), State: s.Status},
+		Status:     &abi.Status{MessageID: string(s.ID), State: s.Status, Ref: ref},
 	}
 	if path := cmp.Or(s.Recipient, s.RecipientUser); path != "" {
 		unit.From = abi.Address{Scheme: scheme, Path: string(path)}

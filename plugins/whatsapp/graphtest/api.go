@@ -286,12 +286,29 @@ func (a *API) Webhook(secret, from, name, id string, at time.Time, message map[s
 	for field, value := range message {
 		m[field] = value
 	}
-	body, err = json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "102290129340398", "changes": []any{map[string]any{"field": "messages", "value": map[string]any{
-		"messaging_product": "whatsapp",
-		"metadata":          map[string]any{"display_phone_number": "551140000000", "phone_number_id": a.number},
-		"contacts":          []any{map[string]any{"profile": map[string]any{"name": name}, "wa_id": from}},
-		"messages":          []any{m},
-	}}}}}})
+	return a.notice(secret, map[string]any{
+		"contacts": []any{map[string]any{"profile": map[string]any{"name": name}, "wa_id": from}},
+		"messages": []any{m},
+	})
+}
+
+// Status gives the body and the headers of a webhook that says what became of a
+// message that was sent, with what was sent along with it.
+func (a *API) Status(secret string, m Message, state string, at time.Time) (body []byte, header http.Header, err error) {
+	s := map[string]any{"id": m.ID, "status": state, "timestamp": strconv.FormatInt(at.Unix(), 10), "recipient_id": m.To}
+	if callback, ok := m.Body["biz_opaque_callback_data"]; ok {
+		s["biz_opaque_callback_data"] = callback
+	}
+	return a.notice(secret, map[string]any{"statuses": []any{s}})
+}
+
+// notice gives a webhook, signed as Meta signs.
+func (a *API) notice(secret string, value map[string]any) (body []byte, header http.Header, err error) {
+	value["messaging_product"] = "whatsapp"
+	value["metadata"] = map[string]any{"display_phone_number": "551140000000", "phone_number_id": a.number}
+	body, err = json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{
+		map[string]any{"id": "102290129340398", "changes": []any{map[string]any{"field": "messages", "value": value}}},
+	}})
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	return body, http.Header{"Content-Type": {"application/json"}, "X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(mac.Sum(nil))}}, err

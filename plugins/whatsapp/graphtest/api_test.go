@@ -157,4 +157,9 @@ func TestWebhook(t *testing.T) {
 	if err != nil || !bytes.Contains(body, []byte(`"id":"wamid.A"`)) || !strings.HasPrefix(header.Get("X-Hub-Signature-256"), "sha256=") {
 		t.Errorf("%s, %v, %v", body, header, err)
 	}
+	m := Message{ID: "wamid.B", To: "5511987654321", Body: map[string]any{"biz_opaque_callback_data": "effect-1"}}
+	body, header, err = fresh(t).Status("secret", m, "delivered", time.Unix(1700000000, 0))
+	if err != nil || !bytes.Contains(body, []byte(`"biz_opaque_callback_data":"effect-1"`)) || !bytes.Contains(body, []byte(`"status":"delivered"`)) || !strings.HasPrefix(header.Get("X-Hub-Signature-256"), "sha256=") {
+		t.Errorf("%s, %v, %v", body, header, err)
+	}
 }
