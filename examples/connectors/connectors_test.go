@@ -42,7 +42,7 @@ func TestConnectors(t *testing.T) {
 		{"huge", "GET", "/contacts/x@acme.example", "", &strict.Answer{Body: strings.Repeat("x", 20<<20)}, 502, `"code":"limit"`},
 		{"slow", "GET", "/contacts/x@acme.example", "", &strict.Answer{Wait: 20 * time.Second}, 502, `"code":"timeout"`},
 		{"every operation of RD Station", "POST", "/rd", deal, nil, 200,
-			`{"deal":"65f0a1b2c3d4e5f600000000","won":true,"contact":"Ana","stage":"Lead","listed":1,"deleted":true,"event":"830eacff-6cc7-4bd9-a5d0-c4e15a8b4aa7"}`},
+			`{"deal":"65f0a1b2c3d4e5f600000000","won":true,"contact":"Ana","stage":"Lead","listed":1,"noted":"Ligou","event":"830eacff-6cc7-4bd9-a5d0-c4e15a8b4aa7"}`},
 		{"a deal of rows", "POST", "/deals", deal, nil, 200, `"name":"Site novo"`},
 		{"RD Station refuses", "POST", "/deals", deal, &strict.Answer{Status: 422, Text: `{"errors":{"name":["já existe"]}}`}, 502, `name: já existe`},
 		{"RD Station's token is wrong", "POST", "/deals", deal, &strict.Answer{Status: 401, Text: `{"error":"Token inválido"}`}, 502, `"code":"unauthorized"`},

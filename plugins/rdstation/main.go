@@ -35,9 +35,6 @@ func list() int32 { return pdk.Handle(account().list) }
 //go:wasmexport update
 func update() int32 { return pdk.Handle(account().update) }
 
-//go:wasmexport delete
-func deleteRecord() int32 { return pdk.Handle(account().delete) }
-
 //go:wasmexport convert
 func convert() int32 { return pdk.Handle(account().convert) }
 

@@ -93,7 +93,7 @@ func (r rdstation) create(in Create) (Record, error) {
 	return r.write(version, rest.Call{Method: "POST", Path: address, Body: map[string]any{found.wrapper: in.Record}, Once: true})
 }
 
-// Key names a record. It is the input of get and delete.
+// Key names a record. It is the input of get.
 type Key struct {
 	API
 	Object string `json:"object"`
@@ -128,28 +128,6 @@ func (r rdstation) update(in Update) (Record, error) {
 		return Record{}, err
 	}
 	return r.write(version, rest.Call{Method: "PUT", Path: address, Body: map[string]any{found.wrapper: in.Record}})
-}
-
-// Deleted is the output of delete.
-type Deleted struct {
-	ID string `json:"id"`
-	// Found is false if there was nothing to delete.
-	Found bool `json:"found"`
-}
-
-// delete removes a record. One that is gone is as good, so that it may be said
-// again.
-func (r rdstation) delete(in Key) (Deleted, error) {
-	_, found, err := in.API.find(in.Object, "delete")
-	if err != nil {
-		return Deleted{}, err
-	}
-	address, err := in.address(found, in.ID)
-	if err != nil {
-		return Deleted{}, err
-	}
-	answer, err := r.Do(rest.Call{Method: "DELETE", Path: address, Good: []int{404}})
-	return Deleted{in.ID, answer.Status != 404}, err
 }
 
 // List is the input of list.

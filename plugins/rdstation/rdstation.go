@@ -104,8 +104,10 @@ func text(value json.RawMessage) string {
 type API struct {
 	// API is "v1" or "v2"; empty means v1.
 	API string `json:"api"`
-	// Pipeline is the id of that which the stages of v2 are of.
+	// Pipeline is the id of that which the stages of v2 are of, and Deal that of
+	// the one which its activities are of.
 	Pipeline string `json:"pipeline"`
+	Deal     string `json:"deal"`
 }
 
 func (a API) version() (string, error) {
@@ -120,7 +122,7 @@ func (a API) version() (string, error) {
 
 // resource is what one version has of a type of record.
 type resource struct {
-	path    string // {pipeline} is the id of one
+	path    string // {pipeline} and {deal} are the ids of one
 	wrapper string // the member of a body that holds the record
 	list    string // the member of a listing that holds the records
 	verbs   string
@@ -130,7 +132,8 @@ type resource struct {
 //
 // Source: RD Station, reference of CRM v1 and v2,
 // https://developers.rdstation.com/reference/crm-v1-introduction and
-// https://developers.rdstation.com/reference/crm-v2-introduction
+// https://developers.rdstation.com/reference/crm-v2-introduction, whose pages
+// delete none of these
 var resources = map[string]map[string]resource{
 	"v1": {
 		"deals":         {"deals", "deal", "deals", "create get list update"},
@@ -143,12 +146,15 @@ var resources = map[string]map[string]resource{
 		"stages":        {"deal_stages", "deal_stage", "deal_stages", "create get list update"},
 	},
 	"v2": {
-		"deals":         {"deals", "data", "data", "create get list update delete"},
-		"contacts":      {"contacts", "data", "data", "create get list update delete"},
-		"organizations": {"organizations", "data", "data", "create get list update delete"},
-		"products":      {"products", "data", "data", "create get list update delete"},
-		"tasks":         {"tasks", "data", "data", "create get list update delete"},
-		"pipelines":     {"pipelines", "data", "data", "create get list update delete"},
+		"deals":         {"deals", "data", "data", "create get list update"},
+		"contacts":      {"contacts", "data", "data", "create get list update"},
+		"organizations": {"organizations", "data", "data", "create get list update"},
+		"products":      {"products", "data", "data", "create get list update"},
+		"tasks":         {"tasks", "data", "data", "create get list update"},
+		"pipelines":     {"pipelines", "data", "data", "create get list update"},
+		// Its activities are called notes:
+		// https://developers.rdstation.com/reference/crm-v2-create-note-to-deal
+		"activities": {"deals/{deal}/notes", "data", "data", "create list"},
 		// https://developers.rdstation.com/reference/crm-v2-pipelines: its stages
 		// have an endpoint of their own.
 		"stages": {"pipelines/{pipeline}/stages", "data", "data", "create get list update"},
@@ -168,11 +174,16 @@ func (a API) find(object, verb string) (version string, found resource, err erro
 	case !slices.Contains(strings.Fields(found.verbs), verb):
 		return "", found, pdk.Errorf(abi.CodeInvalid, "RD Station CRM %s can't %s %s; it can %s", version, verb, object, strings.ReplaceAll(found.verbs, " ", ", "))
 	}
-	switch within := strings.Contains(found.path, "{pipeline}"); {
-	case within && a.Pipeline == "":
-		return "", found, pdk.Errorf(abi.CodeInvalid, "pipeline: %s of RD Station CRM %s are those of a pipeline: give its id", object, version)
-	case !within && a.Pipeline != "":
-		return "", found, pdk.Errorf(abi.CodeInvalid, "pipeline: it is for the stages of v2; in v1 their pipeline is deal_pipeline_id of the record or the query")
+	for _, of := range []struct{ name, id, objects, v1 string }{
+		{"pipeline", a.Pipeline, "stages", "deal_pipeline_id"},
+		{"deal", a.Deal, "activities", "deal_id"},
+	} {
+		switch within := strings.Contains(found.path, "{"+of.name+"}"); {
+		case within && of.id == "":
+			return "", found, pdk.Errorf(abi.CodeInvalid, "%s: %s of RD Station CRM %s are those of a %[1]s: give its id", of.name, object, version)
+		case !within && of.id != "":
+			return "", found, pdk.Errorf(abi.CodeInvalid, "%s: it is for the %s of v2; in v1 their %[1]s is %s of the record or the query", of.name, of.objects, of.v1)
+		}
 	}
 	return version, found, nil
 }
@@ -181,8 +192,11 @@ func (a API) find(object, verb string) (version string, found resource, err erro
 func (a API) address(of resource, ids ...string) (string, error) {
 	segments := strings.Split(of.path, "/")
 	for i, segment := range segments {
-		if segment == "{pipeline}" {
+		switch segment {
+		case "{pipeline}":
 			segments[i] = a.Pipeline
+		case "{deal}":
+			segments[i] = a.Deal
 		}
 	}
 	return rest.Path(append(segments, ids...)...)

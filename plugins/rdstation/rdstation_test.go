@@ -20,7 +20,7 @@ func handlers(send func(abi.HTTPRequest) (abi.HTTPResponse, error)) map[string]p
 	r := open(send, noon)
 	return map[string]pdktest.Handler{
 		"create_deal": pdktest.Handle(r.createDeal), "create": pdktest.Handle(r.create), "get": pdktest.Handle(r.get),
-		"list": pdktest.Handle(r.list), "update": pdktest.Handle(r.update), "delete": pdktest.Handle(r.delete),
+		"list": pdktest.Handle(r.list), "update": pdktest.Handle(r.update),
 		"convert": pdktest.Handle(r.convert),
 	}
 }
@@ -152,11 +152,42 @@ func TestStages(t *testing.T) {
 	}
 	sent := len(stub.Requests())
 	for _, wrong := range [][2]string{
-		{"delete", `{"api":"v2","object":"stages","pipeline":"x","id":"` + made.ID + `"}`},
 		{"get", `{"api":"v2","object":"stages","id":"` + made.ID + `"}`},
 		{"get", `{"api":"v2","object":"stages","pipeline":"..","id":"` + made.ID + `"}`},
 		{"list", `{"api":"v2","object":"deals","pipeline":"x"}`},
 		{"list", `{"object":"stages","pipeline":"x"}`},
+	} {
+		if output, failure := all[wrong[0]]([]byte(wrong[1])); failure == nil || failure.Code != abi.CodeInvalid {
+			t.Errorf("%s %s: %s, %v", wrong[0], wrong[1], output, failure)
+		}
+	}
+	if len(stub.Requests()) != sent {
+		t.Error("something was sent")
+	}
+}
+
+// TestActivities makes an activity of a deal of v2, which calls it a note, and
+// lists it; what has no place there is refused before anything is sent.
+func TestActivities(t *testing.T) {
+	stub := stubbed(t)
+	all := handlers(connected(stub, []byte(`{"api":"v2"}`), false))
+	in := func(more string) []byte {
+		return []byte(`{"api":"v2","object":"activities","deal":"65f0a1b2c3d4e5f600000000"` + more + `}`)
+	}
+	if output, failure := all["create"](in(`,"record":{"description":"Ligou"}`)); failure != nil {
+		t.Fatalf("%s, %v", output, failure)
+	}
+	if output, failure := all["list"](in("")); failure != nil || !strings.Contains(string(output), `"Ligou"`) {
+		t.Errorf("%s, %v", output, failure)
+	}
+	sent := len(stub.Requests())
+	for _, wrong := range [][2]string{
+		{"get", string(in(`,"id":"x"`))},
+		{"update", string(in(`,"id":"x","record":{}`))},
+		{"list", `{"api":"v2","object":"activities"}`},
+		{"list", `{"api":"v2","object":"activities","deal":"..","pipeline":"x"}`},
+		{"list", `{"api":"v2","object":"deals","deal":"x"}`},
+		{"list", `{"object":"activities","deal":"x"}`},
 	} {
 		if output, failure := all[wrong[0]]([]byte(wrong[1])); failure == nil || failure.Code != abi.CodeInvalid {
 			t.Errorf("%s %s: %s, %v", wrong[0], wrong[1], output, failure)

@@ -102,7 +102,11 @@ var v1 = []struct{ path, wrapper, schema, more, example, query, verbs string }{
 	{"deal_stages", "deal_stage", fields(`"name"`, `"name": {"type": "string"}, "order": {"type": "integer"}, "deal_pipeline_id": {"type": "string"}, "nickname": {"type": "string"}`), "", `{"deal_stage": {"name": "Proposta"}}`, "deal_pipeline_id", "create get list update"},
 }
 
-// v2 is the same of version 2, whose bodies are all in "data".
+const notes = "deals/{deal}/notes"
+
+// v2 is the same of version 2, whose bodies are all in "data". Of its pages, by
+// https://developers.rdstation.com/reference/crm-v2-introduction, none deletes one
+// of these.
 var v2 = []struct{ path, schema, example string }{
 	{"deals", fields(`"name"`, `"name": {"type": "string"}, "pipeline_id": {"type": "string"}, "stage_id": {"type": "string"}, "owner_id": {"type": "string"}, "organization_id": {"type": "string"}, "contact_ids": {"type": "array", "items": {"type": "string"}}, "one_time_price": {"type": "number"}, "recurrence_price": {"type": "number"}, "rating": {"type": "integer"}, "status": {"type": "string", "enum": ["ongoing", "won", "lost", "paused"]}, "expected_close_date": {"type": "string"}, "custom_fields": {"type": "object"}`), `{"data": {"name": "Site novo", "stage_id": "` + Stage + `", "contact_ids": ["65f0"]}}`},
 	{"contacts", fields(`"name"`, contactBase+`, "job_title": {"type": "string"}, "organization_id": {"type": "string"}, "custom_fields": {"type": "object"}`), `{"data": {"name": "Ana", "emails": [{"email": "ana@acme.example"}]}}`},
@@ -110,8 +114,11 @@ var v2 = []struct{ path, schema, example string }{
 	{"products", fields(`"name"`, `"name": {"type": "string"}, "description": {"type": "string"}, "price": {"type": "number"}, "visible": {"type": "boolean"}`), `{"data": {"name": "Site"}}`},
 	{"tasks", fields(`"name", "type", "deal_id"`, `"name": {"type": "string"}, "type": {"type": "string"}, "deal_id": {"type": "string"}, "description": {"type": "string"}, "due_date": {"type": "string"}, "owner_ids": {"type": "array"}`), `{"data": {"name": "Ligar", "type": "call", "deal_id": "65f0"}}`},
 	{"pipelines", fields(`"name"`, `"name": {"type": "string"}, "order": {"type": "integer"}`), `{"data": {"name": "Vendas"}}`},
+	// The pages crm-v2-list-notes-from-deal and -create-note-to-deal: there is no
+	// more of them.
+	{notes, fields(`"description"`, `"description": {"type": "string", "minLength": 1}, "user_id": {"type": "string"}`), `{"data": {"description": "Ligou"}}`},
 	// The pages crm-v2-list-stages-from-pipeline, -get-stage-from-pipeline,
-	// -create-stage-to-pipeline and -update-stage-from-pipeline: none deletes.
+	// -create-stage-to-pipeline and -update-stage-from-pipeline.
 	{"pipelines/{pipeline}/stages", fields(`"name"`, `"name": {"type": "string"}, "description": {"type": "string"}, "objective": {"type": "string"}, "order": {"type": "integer"}`), `{"data": {"name": "Proposta"}}`},
 }
 
@@ -141,8 +148,10 @@ func (s *Stub) contract() strict.Contract {
 	headers := map[string]strict.Param{"Authorization": bearer}
 	for _, one := range v2 {
 		item, all := map[string]strict.Param{"id": id}, map[string]strict.Param{}
-		stages := strings.Contains(one.path, "{pipeline}")
-		if stages { // those of the one pipeline that the account begins with
+		switch {
+		case one.path == notes:
+			all["deal"] = id
+		case strings.Contains(one.path, "{pipeline}"): // the one that the account begins with
 			item["pipeline"] = strict.Param{Pattern: Pipeline, Example: Pipeline}
 			all["pipeline"] = item["pipeline"]
 		}
@@ -151,13 +160,13 @@ func (s *Stub) contract() strict.Contract {
 		listing := map[string]strict.Param{"page[number]": {Pattern: `[1-9]\d*`, Example: "1"}, "page[size]": {Pattern: `[1-9]\d?|100`, Example: "25"}, "filter": {Example: "name:x"}}
 		contract.Rules = append(contract.Rules,
 			strict.Rule{Method: "POST", Path: path, Params: all, Headers: headers, Body: body, Example: one.example, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.create(r, key, "data") }},
-			strict.Rule{Method: "GET", Path: path, Params: all, Headers: headers, Query: listing, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.listV2(r, key) }},
+			strict.Rule{Method: "GET", Path: path, Params: all, Headers: headers, Query: listing, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.listV2(r, key) }})
+		if one.path == notes {
+			continue
+		}
+		contract.Rules = append(contract.Rules,
 			strict.Rule{Method: "GET", Path: path + "/{id}", Params: item, Headers: headers, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.get(r, key, true) }},
 			strict.Rule{Method: "PUT", Path: path + "/{id}", Params: item, Headers: headers, Body: strings.Replace(body, `"required": ["name"], `, "", 1), Example: one.example, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.update(r, key, "data", true) }})
-		if !stages {
-			contract.Rules = append(contract.Rules,
-				strict.Rule{Method: "DELETE", Path: path + "/{id}", Params: item, Headers: headers, Source: pageV2, Answer: func(r *strict.Request) strict.Answer { return s.delete(r, key) }})
-		}
 	}
 	conversion := `{"type": "object", "additionalProperties": false, "required": ["event_type", "event_family", "payload"], "properties": {"event_type": {"type": "string", "enum": ["CONVERSION"]}, "event_family": {"type": "string", "enum": ["CDP"]}, "payload": {"type": "object", "required": ["conversion_identifier", "email"], "properties": {"conversion_identifier": {"type": "string", "minLength": 1}, "email": {"type": "string", "pattern": "^[^@ ]+@[^@ ]+$"}}}}}`
 	example := `{"event_type": "CONVERSION", "event_family": "CDP", "payload": {"conversion_identifier": "site", "email": "ana@acme.example"}}`
@@ -253,18 +262,6 @@ func (s *Stub) update(r *strict.Request, key, wrapper string, inData bool) stric
 		maps.Copy(found, body[wrapper].(map[string]any))
 	}
 	return shown(found, inData)
-}
-
-func (s *Stub) delete(r *strict.Request, key string) strict.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, one := range s.records[key] {
-		if one["id"] == r.Params["id"] {
-			s.records[key] = append(s.records[key][:i:i], s.records[key][i+1:]...)
-			return strict.Answer{Status: 204}
-		}
-	}
-	return shown(nil, true)
 }
 
 func (s *Stub) page(key, number, size string, otherwise int) (items []any, total int, more bool) {
