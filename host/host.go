@@ -233,6 +233,7 @@ func New(ctx context.Context, config Config) (_ *Host, err error) {
 		outbox.PrefixAlert:     h.outbox.Work,
 		webhook.PrefixEvents:   h.webhooks.FanOut,
 		webhook.PrefixDelivery: h.outbox.Work,
+		webhook.PrefixFailing:  h.webhooks.Failing,
 		run.PrefixRun:          h.runs.Alone,
 		run.PrefixSchedule:     h.runs.Schedule,
 	})

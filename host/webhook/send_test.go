@@ -561,6 +561,80 @@ func TestDisabledAfterDays(t *testing.T) {
 	}
 }
 
+// TestDisabledInTime: notices and the end come when they are due, though the
+// next try is hours away.
+func TestDisabledInTime(t *testing.T) {
+	s := &status{code: 500}
+	r := newReceiver(t, s.answer)
+	w := newWorld(t, near, sub("crm", r.URL, ""))
+	const day = 24 * time.Hour
+	w.tell("event:a", nil)
+	for _, c := range []struct {
+		day     time.Duration
+		notices int
+	}{{1, 1}, {4, 2}, {6, 3}} {
+		w.work(begin.Add(c.day*day - time.Second).Sub(w.now()))
+		if n := w.state("crm").Notices; n != c.notices-1 {
+			t.Errorf("before day %d: %d notices", c.day, n)
+		}
+		w.work(begin.Add(c.day * day).Sub(w.now()))
+		if n := w.state("crm").Notices; n != c.notices {
+			t.Errorf("day %d: %d notices, want %d", c.day, n, c.notices)
+		}
+		if c.day == 4 {
+			w.tell("event:b", nil) // the first is a dead letter: without another it would be quiet
+		}
+	}
+	w.work(begin.Add(7 * day).Sub(w.now()))
+	if st := w.state("crm"); st.Disabled == nil || !st.Disabled.At.Equal(begin.Add(7*day)) || w.now().Equal(st.Attempts[0].At) {
+		t.Errorf("%+v", st)
+	}
+	w.work(day) // the try that is left is none
+	if letters := w.letters(); len(letters) != 2 || letters[0].Reason.Code != CodeDisabled {
+		t.Errorf("%+v", letters)
+	}
+	if wakes, err := w.store.Wakes(t.Context(), "", "", 10); err != nil || len(wakes) != 0 {
+		t.Errorf("%v, %v", wakes, err)
+	}
+}
+
+// TestDisabledByTries: neither days in which the host was down nor tries of
+// another URL disable a subscription.
+func TestDisabledByTries(t *testing.T) {
+	for name, mend := range map[string]func(w *world, s *status, good string){
+		"down": func(w *world, s *status, _ string) {
+			w.pass(begin.Add(190 * time.Hour).Sub(w.now())) // both a try and the end are overdue
+			s.set(200, "")
+			w.open()
+		},
+		"moved":   func(w *world, _ *status, good string) { w.apply(sub("crm", good, "")) },
+		"removed": func(w *world, _ *status, _ string) { w.apply() },
+		"off":     func(w *world, _ *status, good string) { w.apply(sub("crm", good, "enabled: false")) },
+	} {
+		s := &status{code: 500}
+		r, good := newReceiver(t, s.answer), newReceiver(t, nil)
+		w := newWorld(t, near, sub("crm", r.URL, ""))
+		w.tell("event:a", nil)
+		w.work(4 * 24 * time.Hour)
+		w.tell("event:b", nil) // is tried for three days
+		w.work(begin.Add(156 * time.Hour).Sub(w.now())) // six days and a half
+		if st := w.state("crm"); st.Notices != 3 {
+			t.Fatalf("%s: %+v", name, st)
+		}
+		mend(w, s, good.URL)
+		w.work(2 * 24 * time.Hour)
+		if strings.Contains(w.logged(), "was disabled") {
+			t.Errorf("%s: %s", name, w.logged())
+		}
+		if w.webhooks.index.Load().all["crm"] == nil {
+			continue
+		}
+		if st := w.state("crm"); st.Disabled != nil || name == "down" && !st.Failing.IsZero() {
+			t.Errorf("%s: %+v", name, st)
+		}
+	}
+}
+
 // TestHiccupAfterSilence: a failure that comes long after the last try says
 // nothing of the days between them.
 func TestHiccupAfterSilence(t *testing.T) {

@@ -35,7 +35,8 @@ type State struct {
 	// Failing is since when every try has failed, without a silence; zero: the
 	// last one was taken, or there was none.
 	Failing time.Time `json:"failing_since,omitzero"`
-	Failed  int       `json:"failed,omitempty"` // tries since then; 0: nothing could be sent
+	Where   string    `json:"failing_url,omitempty"` // that fails
+	Failed  int       `json:"failed,omitempty"`      // tries since then; 0: nothing could be sent
 	Taken   time.Time `json:"last_taken,omitzero"`
 	// Disabled is set once it was disabled for its failures.
 	Disabled *Disabled `json:"disabled,omitempty"`
@@ -133,10 +134,6 @@ func (w *Webhooks) lock(ctx context.Context, id string) (*kept, error) {
 	return k, nil
 }
 
-// notices are the parts of the time until a subscription is disabled at which
-// that is said.
-var notices = [...]float64{1. / 7, 4. / 7, 6. / 7}
-
 // note takes in a try: whether its subscription turns, and is disabled. gone:
 // the receiver has said that it takes no more.
 func (w *Webhooks) note(ctx context.Context, s *subscription, a Attempt, gone bool) (disabled bool, err error) {
@@ -149,8 +146,7 @@ func (w *Webhooks) note(ctx context.Context, s *subscription, a Attempt, gone bo
 		return false, nil // it says nothing of what the subscription is now
 	}
 	before, now := k.state, w.now()
-	last := k.state.Attempts
-	silent := len(last) > 0 && now.Sub(last[0].At) > silence
+	last, silent := k.state.Attempts, k.state.silent(now)
 	if a.Unsent && len(last) > 0 && last[0].Unsent { // one stands for all that wait
 		last = last[1:]
 	}
@@ -159,26 +155,29 @@ func (w *Webhooks) note(ctx context.Context, s *subscription, a Attempt, gone bo
 	turned := false
 	if a.Error == "" {
 		turned = !k.state.Failing.IsZero()
-		k.state.Failing, k.state.Failed, k.state.Notices, k.state.Taken = time.Time{}, 0, 0, now
+		k.state.healthy()
+		k.state.Taken = now
 		if turned {
 			w.config.Log.Info("a subscription's deliveries are taken again", "subscription", s.ID)
 		}
 	} else {
-		if turned = k.state.Failing.IsZero() || silent; turned {
-			k.state.Failing, k.state.Failed, k.state.Notices = now, 0, 0
+		if turned = k.state.Failing.IsZero() || silent || k.state.Where != s.URL; turned {
+			k.state.Failing, k.state.Where, k.state.Failed, k.state.Notices = now, s.URL, 0, 0
 		}
 		if !a.Unsent {
 			k.state.Failed++
 		}
-		if notice, critical := w.judge(s, &k.state, gone); notice != "" {
-			turned = true
-			w.config.Log.Warn("subscription", "subscription", s.ID, "notice", notice)
-			w.alert(&batch, s, notice, critical)
-		}
+		turned = w.judge(&batch, s, &k.state, gone) || turned
 	}
 	if !turned && now.Sub(k.written) < writeEvery {
 		return false, nil
 	}
+	return w.turn(ctx, s, k, before, batch)
+}
+
+// turn stores a state that was another before, and disables its subscription if
+// it says so now.
+func (w *Webhooks) turn(ctx context.Context, s *subscription, k *kept, before State, batch store.Batch) (disabled bool, err error) {
 	if err := w.write(ctx, s.ID, k, batch); err != nil {
 		k.state = before // it turns with the next try
 		return false, err
@@ -188,45 +187,6 @@ func (w *Webhooks) note(ctx context.Context, s *subscription, a Attempt, gone bo
 	}
 	w.switchOff(s.ID, k.state.Disabled.URL)
 	return true, nil
-}
-
-// failures tells of those since the last delivery that was taken.
-func (s State) failures() string {
-	last := ""
-	if len(s.Attempts) > 0 {
-		last = s.Attempts[0].Error
-	}
-	since := s.Failing.UTC().Format(time.RFC3339)
-	if s.Failed == 0 {
-		return fmt.Sprintf("nothing could be sent since %s: %s", since, last)
-	}
-	return fmt.Sprintf("all of its %d tries since %s have failed, the last with: %s", s.Failed, since, last)
-}
-
-// judge says what is to be told of a subscription whose try has failed, and
-// disables it if it is time.
-func (w *Webhooks) judge(s *subscription, state *State, gone bool) (notice string, critical bool) {
-	if state.Disabled != nil {
-		return "", false
-	}
-	now, failing := w.now(), w.now().Sub(state.Failing)
-	since := state.failures()
-	remedy := fmt.Sprintf("when its receiver is mended, run: trama subscription enable %s", s.ID)
-	switch {
-	case gone:
-		state.Missed = 0
-		state.Disabled = &Disabled{now, "its receiver answered 410, which says that it takes no more", s.URL}
-	case failing >= w.config.Rules.DisableAfter:
-		state.Missed = 0
-		state.Disabled = &Disabled{now, since, s.URL}
-	default:
-		for state.Notices < len(notices) && failing >= time.Duration(notices[state.Notices]*float64(w.config.Rules.DisableAfter)) {
-			state.Notices++
-			notice = fmt.Sprintf("subscription %s: %s; unless one is taken, it will be disabled at %s", s.ID, since, state.Failing.Add(w.config.Rules.DisableAfter).UTC().Format(time.RFC3339))
-		}
-		return notice, false
-	}
-	return fmt.Sprintf("subscription %s was disabled: %s; %s", s.ID, state.Disabled.Reason, remedy), true
 }
 
 // alert tells the operators, if there is an alert for what names none.
@@ -259,11 +219,12 @@ func (w *Webhooks) write(ctx context.Context, id string, k *kept, batch store.Ba
 		return err
 	}
 	batch.Put = append(batch.Put, store.Put{ID: stateID(id), Value: value})
+	batch.Wake = append(batch.Wake, store.Wake{Key: PrefixFailing + ":" + id, At: w.due(k.state)})
 	if _, err := w.config.Store.Commit(ctx, &batch); err != nil {
 		return fmt.Errorf("subscription %s: %w", id, err)
 	}
 	k.written = w.now()
-	if len(batch.Wake) > 0 {
+	if len(batch.Append) > 0 {
 		w.config.Poke()
 	}
 	return nil
@@ -375,7 +336,8 @@ func (w *Webhooks) Enable(ctx context.Context, id string) error {
 		return err
 	}
 	defer k.mu.Unlock()
-	k.state.Disabled, k.state.Failing, k.state.Failed, k.state.Notices = nil, time.Time{}, 0, 0
+	k.state.healthy()
+	k.state.Disabled = nil
 	if err := w.write(ctx, id, k, store.Batch{}); err != nil {
 		return err
 	}
@@ -429,7 +391,7 @@ func (w *Webhooks) Findings() (list []Finding) {
 				fmt.Sprintf("mend its receiver, then: trama subscription enable %s, and: trama subscription replay %s", id, id)})
 		case !state.Failing.IsZero() && !waiting[id]:
 			list = append(list, Finding{"failing", id, state.failures(),
-				fmt.Sprintf("mend its receiver; unless one is taken, it is disabled at %s", state.Failing.Add(w.config.Rules.DisableAfter).UTC().Format(time.RFC3339))})
+				fmt.Sprintf("mend its receiver; unless one is taken, it is disabled at %s", w.at(state, notices).UTC().Format(time.RFC3339))})
 		}
 	}
 	slices.SortFunc(list, func(a, b Finding) int { return strings.Compare(a.ID, b.ID) })

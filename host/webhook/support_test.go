@@ -268,6 +268,8 @@ func (w *world) work(patience time.Duration) (pieces int) {
 			next, err = w.webhooks.FanOut(w.t.Context(), wake.Key)
 		} else if prefix == PrefixDelivery {
 			next, err = w.outbox.Work(w.t.Context(), wake.Key)
+		} else if prefix == PrefixFailing {
+			next, err = w.webhooks.Failing(w.t.Context(), wake.Key)
 		}
 		if err != nil {
 			w.t.Fatalf("%s: %v", wake.Key, err)

@@ -49,6 +49,9 @@ const (
 	// "webhook:<subscription>/<type>/<event>", so that what fails holds nothing
 	// else, or "webhook:<subscription>/" for one that wants its events in order.
 	PrefixDelivery = "webhook"
+	// PrefixFailing begins the keys of subscriptions whose tries fail:
+	// "failing:<subscription>". Their wakes are when that is told.
+	PrefixFailing = "failing"
 )
 
 // keyEvents is the queue of events, and the key of its wake.
@@ -97,6 +100,7 @@ type Webhooks struct {
 	seldom *seldom.Log       // of what strikes with each event
 	method *signature.Method // of Standard Webhooks
 	index  atomic.Pointer[index]
+	opened time.Time
 
 	mu         sync.Mutex
 	configured map[string]catalog.Subscription // guarded by mu
@@ -117,6 +121,7 @@ func Open(ctx context.Context, config Config) (*Webhooks, error) {
 	}
 	w := &Webhooks{config: config, method: signature.Standard(), off: map[string]string{}, states: map[string]*kept{}}
 	w.seldom = seldom.New(config.Log, config.Now)
+	w.opened = w.now()
 	w.tokens = tokens{webhooks: w, held: map[string]*token{}}
 	w.index.Store(&index{})
 	return w, w.readStates(ctx)
