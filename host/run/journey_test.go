@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/trama-run/trama/host/engine"
@@ -47,14 +48,15 @@ func cutShort(ctx context.Context, _ string) *abi.Error {
 
 func succeed(context.Context, string) *abi.Error { return nil }
 
-// overdrive drives the one run that is due for too long.
+// overdrive drives the one run that is due for too long: until nothing but its
+// calls goes on, since the clock of a bubble, in which it must be, stands before.
 func (r *rig) overdrive() {
 	r.Helper()
 	wakes, err := r.store.Due(r.Context(), store.Wake{}, r.now, 1)
 	if err != nil || len(wakes) != 1 {
 		r.Fatal(wakes, err)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond) // stands for maxGatewayRun
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second) // stands for maxGatewayRun
 	defer cancel()
 	w := wakes[0]
 	if w.At, err = r.runner.Alone(ctx, w.Key); err != nil {
@@ -78,33 +80,36 @@ func TestACallThatIsCutShort(t *testing.T) {
 		abi.EffectPure: abi.CodeTimeout, abi.EffectIdempotent: abi.CodeTimeout, abi.EffectUnsafe: abi.CodeUnknown,
 	} {
 		t.Run(string(effect), func(t *testing.T) {
-			r := newRig(t, ordering)
-			p := &calls{plugins: (*plugins)(r), effect: effect, give: cutShort}
-			r.runner.config.Plugins = p
-			s, err := r.runner.Emit(t.Context(), Event{Name: "tick"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.overdrive()
-			record := r.records()[0]
-			if record.Status != engine.Failed || record.Error.Code != code || len(record.Steps) != 1 || record.Steps[0].Error.Code != code {
-				t.Errorf("%s: %+v, steps %+v", record.Status, record.Error, record.Steps)
-			}
-			p.give = succeed
-			if _, err := r.runner.Retry(t.Context(), s.Runs["order"], false); err != nil {
-				t.Fatal(err)
-			}
-			r.work()
-			if record := r.records()[0]; record.Status != engine.Done || len(p.ids) != 2 || p.ids[0] != p.ids[1] {
-				t.Errorf("%s, calls %q", record.Status, p.ids)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, ordering)
+				p := &calls{plugins: (*plugins)(r), effect: effect, give: cutShort}
+				r.runner.config.Plugins = p
+				s, err := r.runner.Emit(t.Context(), Event{Name: "tick"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.overdrive()
+				record := r.records()[0]
+				if record.Status != engine.Failed || record.Error.Code != code || len(record.Steps) != 1 || record.Steps[0].Error.Code != code {
+					t.Errorf("%s: %+v, steps %+v", record.Status, record.Error, record.Steps)
+				}
+				p.give = succeed
+				if _, err := r.runner.Retry(t.Context(), s.Runs["order"], false); err != nil {
+					t.Fatal(err)
+				}
+				r.work()
+				if record := r.records()[0]; record.Status != engine.Done || len(p.ids) != 2 || p.ids[0] != p.ids[1] {
+					t.Errorf("%s, calls %q", record.Status, p.ids)
+				}
+			})
 		})
 	}
 }
 
 // TestACallThatIsCutShortHasItsErrorPort, and what comes of it is kept.
 func TestACallThatIsCutShortHasItsErrorPort(t *testing.T) {
-	r := newRig(t, `schema: 1
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, `schema: 1
 id: order
 triggers: [{id: e, type: event, event: tick}]
 nodes:
@@ -118,21 +123,23 @@ triggers: [{id: e, type: event, event: failed}]
 nodes: [{id: end, type: end}]
 edges: [{from: e, to: end}]
 `)
-	r.runner.config.Plugins = &calls{plugins: (*plugins)(r), effect: abi.EffectUnsafe, give: cutShort}
-	if _, err := r.runner.Emit(t.Context(), Event{Name: "tick"}); err != nil {
-		t.Fatal(err)
-	}
-	r.overdrive()
-	r.work()
-	records := r.records()
-	if len(records) != 2 || records[0].Status != engine.Done || fmt.Sprint(records[0].Result) != abi.CodeUnknown {
-		t.Errorf("%d runs, the first %s with %v", len(records), records[0].Status, records[0].Result)
-	}
+		r.runner.config.Plugins = &calls{plugins: (*plugins)(r), effect: abi.EffectUnsafe, give: cutShort}
+		if _, err := r.runner.Emit(t.Context(), Event{Name: "tick"}); err != nil {
+			t.Fatal(err)
+		}
+		r.overdrive()
+		r.work()
+		records := r.records()
+		if len(records) != 2 || records[0].Status != engine.Done || fmt.Sprint(records[0].Result) != abi.CodeUnknown {
+			t.Errorf("%d runs, the first %s with %v", len(records), records[0].Status, records[0].Result)
+		}
+	})
 }
 
 // TestCallsThatAreCutShortTogether: each of them has its result.
 func TestCallsThatAreCutShortTogether(t *testing.T) {
-	r := newRig(t, `schema: 1
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, `schema: 1
 id: order
 triggers: [{id: e, type: event, event: tick}]
 nodes:
@@ -140,27 +147,29 @@ nodes:
   - {id: call, type: slow.go, with: {}}
 edges: [{from: e, to: each}, {from: each, port: each, to: call}]
 `)
-	r.runner.config.Plugins = &calls{plugins: (*plugins)(r), effect: abi.EffectUnsafe, give: cutShort}
-	if _, err := r.runner.Emit(t.Context(), Event{Name: "tick"}); err != nil {
-		t.Fatal(err)
-	}
-	r.overdrive()
-	record := r.records()[0]
-	unknown := 0
-	for _, step := range record.Steps {
-		if step.Error != nil && step.Error.Code == abi.CodeUnknown {
-			unknown++
+		r.runner.config.Plugins = &calls{plugins: (*plugins)(r), effect: abi.EffectUnsafe, give: cutShort}
+		if _, err := r.runner.Emit(t.Context(), Event{Name: "tick"}); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if record.Status != engine.Done || unknown != 3 {
-		t.Errorf("%s, %d calls of unknown outcome: %+v", record.Status, unknown, record.Error)
-	}
+		r.overdrive()
+		record := r.records()[0]
+		unknown := 0
+		for _, step := range record.Steps {
+			if step.Error != nil && step.Error.Code == abi.CodeUnknown {
+				unknown++
+			}
+		}
+		if record.Status != engine.Done || unknown != 3 {
+			t.Errorf("%s, %d calls of unknown outcome: %+v", record.Status, unknown, record.Error)
+		}
+	})
 }
 
 // TestSubRunsGoOnAfterARetry: the items of a group that was driven for too long
 // are not done again.
 func TestSubRunsGoOnAfterARetry(t *testing.T) {
-	r := newRig(t, `schema: 1
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, `schema: 1
 id: order
 triggers: [{id: e, type: event, event: tick}]
 nodes:
@@ -169,29 +178,30 @@ nodes:
   - {id: end, type: end, with: {result: "{{ nodes.each.failed }}"}}
 edges: [{from: e, to: each}, {from: each, port: each, to: call}, {from: each, to: end}]
 `)
-	p := &calls{plugins: (*plugins)(r), effect: abi.EffectIdempotent}
-	p.give = func(ctx context.Context, node string) *abi.Error {
-		if len(p.ids) == 2 {
-			return cutShort(ctx, node)
+		p := &calls{plugins: (*plugins)(r), effect: abi.EffectIdempotent}
+		p.give = func(ctx context.Context, node string) *abi.Error {
+			if len(p.ids) == 2 {
+				return cutShort(ctx, node)
+			}
+			return nil
 		}
-		return nil
-	}
-	r.runner.config.Plugins = p
-	s, err := r.runner.Emit(t.Context(), Event{Name: "tick"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.overdrive()
-	if record := r.records()[0]; record.Status != engine.Failed || record.Error.Code != abi.CodeTimeout {
-		t.Fatalf("%s: %+v", record.Status, record.Error)
-	}
-	if _, err := r.runner.Retry(t.Context(), s.Runs["order"], false); err != nil {
-		t.Fatal(err)
-	}
-	r.work()
-	if record := r.records()[0]; record.Status != engine.Done || fmt.Sprint(record.Result) != "1" || len(slices.Compact(p.ids)) != 4 {
-		t.Errorf("%s with %v failed: %+v, calls %q", record.Status, record.Result, record.Error, p.ids)
-	}
+		r.runner.config.Plugins = p
+		s, err := r.runner.Emit(t.Context(), Event{Name: "tick"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.overdrive()
+		if record := r.records()[0]; record.Status != engine.Failed || record.Error.Code != abi.CodeTimeout {
+			t.Fatalf("%s: %+v", record.Status, record.Error)
+		}
+		if _, err := r.runner.Retry(t.Context(), s.Runs["order"], false); err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+		if record := r.records()[0]; record.Status != engine.Done || fmt.Sprint(record.Result) != "1" || len(slices.Compact(p.ids)) != 4 {
+			t.Errorf("%s with %v failed: %+v, calls %q", record.Status, record.Result, record.Error, p.ids)
+		}
+	})
 }
 
 // TestManyEffectsOfOneRun: more than a commit takes.
