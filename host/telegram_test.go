@@ -109,8 +109,11 @@ func TestTelegram(t *testing.T) {
 		t.Errorf("the question is %s", asJSON(t, question.Params))
 	}
 
-	i.told(`{"update_id":2,"callback_query":{"id":"777","chat_instance":"1","from":{"id":5511223344,"first_name":"Ana"},"data":"yes",
-		"message":{"message_id":1,"date":1749416383,"chat":{"id":5511223344,"type":"private"},"reply_markup":` + string(question.Params["reply_markup"]) + `}}}`)
+	press := func(update int, id string) string {
+		return fmt.Sprintf(`{"update_id":%d,"callback_query":{"id":%q,"chat_instance":"1","from":{"id":5511223344,"first_name":"Ana"},"data":"yes",
+		"message":{"message_id":1,"date":1749416383,"chat":{"id":5511223344,"type":"private"},"reply_markup":%s}}}`, update, id, question.Params["reply_markup"])
+	}
+	i.told(press(2, "777"))
 	answered, n := i.asked(api, n, "answerCallbackQuery")
 	if answered.Text("callback_query_id") != "777" {
 		t.Errorf("answered %s", asJSON(t, answered.Params))
@@ -118,6 +121,11 @@ func TestTelegram(t *testing.T) {
 	chosen, n := i.asked(api, n, "sendMessage")
 	if chosen.Text("text") != "You chose yes (Sim)" || chosen.Params["reply_parameters"] != nil {
 		t.Errorf("after the press: %s", asJSON(t, chosen.Params))
+	}
+
+	i.told(press(4, "778")) // once more: Telegram gets its answer, and no conversation begins
+	if answered, n = i.asked(api, n, "answerCallbackQuery"); answered.Text("callback_query_id") != "778" {
+		t.Errorf("answered %s", asJSON(t, answered.Params))
 	}
 
 	picture := "\x89PNG\r\n\x1a\n" + strings.Repeat("picture", 1000)
@@ -131,7 +139,7 @@ func TestTelegram(t *testing.T) {
 	for _, c := range api.Calls() {
 		methods = append(methods, c.Method)
 	}
-	if want := []string{"sendMessage", "answerCallbackQuery", "sendMessage", "getFile", "sendPhoto"}; !slices.Equal(methods, want) || n != len(want) {
+	if want := []string{"sendMessage", "answerCallbackQuery", "sendMessage", "answerCallbackQuery", "getFile", "sendPhoto"}; !slices.Equal(methods, want) || n != len(want) {
 		t.Errorf("the calls were %q, want %q", methods, want)
 	}
 	if faults := api.Faults(); len(faults) > 0 {

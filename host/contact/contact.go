@@ -122,6 +122,10 @@ type Contact struct {
 	// Choices are what was last asked, with something to choose from; nil:
 	// nothing was.
 	Choices *fallback.Choices `json:"choices,omitempty"`
+	// Pressed are marks of the messages with questions of runs that the contact
+	// has answered by a press, the latest last: pressed again, they say nothing
+	// new.
+	Pressed []string `json:"pressed,omitempty"`
 	// Later are the starts of flows that wait for the present run to end, without
 	// their values.
 	Later []Start `json:"later,omitempty"`

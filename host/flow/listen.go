@@ -62,6 +62,10 @@ func (l *Listener) On(channel string) (on, named bool) {
 
 // Heard is a message, prepared to be compared with many triggers.
 type Heard struct {
+	// Again says that it is a press which says nothing new: it starts what asks
+	// for it, and not what takes any message.
+	Again bool
+
 	message abi.Message
 	folded  []string // its text, and the payload of a button
 }
@@ -119,6 +123,8 @@ func (l *Listener) Fit(h Heard) int {
 		return 0
 	case len(t.Types) > 0:
 		return fitType
+	case h.Again:
+		return 0
 	}
 	return fitAny
 }

@@ -62,6 +62,21 @@ func TestFit(t *testing.T) {
 			t.Errorf("%s: fit %d, want %d", c.name, got, c.fit)
 		}
 	}
+	again := flow.Hear(abi.Message{Type: abi.MessageButtonReply, Text: "Sim", Payload: "yes"})
+	again.Again = true
+	for _, c := range []struct {
+		trigger flow.Trigger
+		fit     int
+	}{
+		{flow.Trigger{Type: flow.TriggerMessage}, no},
+		{flow.Trigger{Type: flow.TriggerMessage, Types: flow.Texts{"button_reply"}}, typed},
+		{flow.Trigger{Type: flow.TriggerMessage, Pattern: "^yes"}, pattern},
+		{keyword("", "yes"), word},
+	} {
+		if l, ok := c.trigger.Listener(); !ok || l.Fit(again) != c.fit {
+			t.Errorf("a press that says nothing new: the fit of %+v is not %d", c.trigger, c.fit)
+		}
+	}
 	if _, ok := (flow.Trigger{Type: flow.TriggerEvent}).Listener(); ok {
 		t.Error("an event trigger takes messages")
 	}

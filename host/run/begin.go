@@ -46,7 +46,7 @@ func (c *conversation) idle(ctx context.Context, j *journey, letters []letter) (
 			}
 			return c.open(ctx, j, by, before, l, never)
 		}
-		by, ok := c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, len(before) > 0)
+		by, ok := c.taker(l, len(before) > 0)
 		held := c.unheard(c.channelOf(l))
 		if ok {
 			held = c.held(by.Flow, c.channelOf(l))

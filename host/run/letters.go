@@ -34,12 +34,14 @@ type letter struct {
 	value    []byte // as it is stored
 	broken   error  // why it can't be read
 	answers  bool   // what the contact was last asked
+	pressed  string // mark of the message whose button or row it presses; see pressMark
 }
 
 // readLetter takes an item apart.
 func readLetter(item store.Item) letter {
 	l := letter{position: item.Position, value: item.Value}
 	l.Letter, l.broken = mail.Read(item)
+	l.pressed = pressMark(l.Letter)
 	return l
 }
 

@@ -71,6 +71,7 @@ func (c *conversation) wait(ctx context.Context, j *journey, letters []letter, h
 		}
 		return earlier(again, c.hold(held, since)), nil
 	case listens && len(mine) > 0:
+		c.press(j, mine[0])
 		c.consume(j, mine[0])
 		j.session.At, j.session.Heard = c.place, true
 		value, err := c.heard(ctx, mine[0])
@@ -120,7 +121,7 @@ func (c *conversation) interrupts(l letter) (trigger.Candidate, bool) {
 	if l.Unit.Message == nil {
 		return trigger.Candidate{}, false
 	}
-	return c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, true)
+	return c.taker(l, true)
 }
 
 // aside says whether the contact says nothing new by a letter, as by a reaction,
@@ -136,7 +137,7 @@ func (c *conversation) aside(l letter, s *session, waits bool) bool {
 	if at := s.Listener(); at != nil && slices.Contains(at.Wait.Also, kind) {
 		return false
 	}
-	_, asked := c.runner.published.Now().Message(c.channelOf(l), *l.Unit.Message, waits)
+	_, asked := c.taker(l, waits)
 	return !asked
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/flow"
-	"github.com/trama-run/trama/pdk/abi"
 )
 
 // Candidate is a trigger of a published flow.
@@ -93,8 +92,7 @@ func (t *Triggers) Schedules() []string { return slices.Sorted(maps.Keys(t.sched
 // it fits best, then one that names the channel before one that takes any,
 // then the first. If interrupting is set, only triggers that interrupt are
 // looked at.
-func (t *Triggers) Message(channel string, m abi.Message, interrupting bool) (found Candidate, ok bool) {
-	heard := flow.Hear(m)
+func (t *Triggers) Message(channel string, heard flow.Heard, interrupting bool) (found Candidate, ok bool) {
 	best, bestNamed := 0, false
 	for _, l := range t.listeners {
 		on, named := l.On(channel)
