@@ -35,6 +35,7 @@ func TestClean(t *testing.T) {
 		"a secret, encoded":          {asked("", base64.StdEncoding.EncodeToString([]byte(hidden))), Part{Body: redact.Mark + "=", Bytes: 28}},
 		"members that are secret":    {asked("", `{"user": "ana", "Password" : "a\"b", "access_token":"t", "n": {"client_secret": "x"}, "tokens": 3}`), Part{Body: `{"user": "ana", "Password" : "[redacted]", "access_token":"[redacted]", "n": {"client_secret": "[redacted]"}, "tokens": "[redacted]"}`, Bytes: 98}},
 		"a form":                     {asked("Content-Type: application/x-www-form-urlencoded\r\n", "user=ana&password=a%20b&tok%65n=1"), Part{Headers: map[string]string{"content-type": "application/x-www-form-urlencoded"}, Body: "user=ana&password=[redacted]&tok%65n=[redacted]", Bytes: 33}},
+		"rows of a form":             {asked("", `[{"key":"deal[name]","value":"x"},{"key":"deal[pin]","value":"x"}]`), Part{Body: `[{"key":"deal[name]","value":"x"},{"key":"deal[pin]","value":"[redacted]"}]`, Bytes: 66}},
 		"no text":                    {asked("", "\xff\x00"), Part{BodyBase64: "/wA=", Bytes: 2}},
 		"no text, with a secret":     {asked("", "\xff"+hidden), Part{BodyBase64: base64.StdEncoding.EncodeToString([]byte("\xff" + redact.Mark)), Bytes: 21}},
 		"long":                       {asked("", strings.Repeat("a", maxBody+5)), Part{Body: strings.Repeat("a", maxBody), Bytes: maxBody + 5, Cut: true}},

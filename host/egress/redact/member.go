@@ -15,11 +15,16 @@ const (
 // texts, numbers, lists and objects as a whole. It looks into texts that are
 // JSON themselves, and takes JSON that is cut off, or stands in other text.
 //
+// Of a row of a form, {"key": "deal[name]", "value": "x"}, the key is a name: it
+// says whether the value is to be taken out (see [Row]).
+//
 // A quote in a text of JSON has a backslash before it, one in a text of that
 // has three, and so on: these tell which JSON it belongs to.
 func Members(text string) string {
 	var out strings.Builder
 	copied := 0
+	rows := strings.Contains(text, "key") && strings.Contains(text, "value")
+	var of row
 	for at := 0; ; {
 		next := strings.IndexByte(text[at:], '"')
 		if next < 0 {
@@ -41,7 +46,15 @@ func Members(text string) string {
 		}
 		value := afterSpace(text, colon+1, level)
 		end := value
-		if IsSecretMember(unescaped(text[open+1 : name])) {
+		called := unescaped(text[open+1 : name])
+		if rows && begins(text, open, level) {
+			of = rowAt(text, open+1, level)
+		}
+		secret, told := of.member(called, open)
+		if !told {
+			secret = IsSecretMember(called)
+		}
+		if secret {
 			end = valueEnd(text, value, level)
 		}
 		at = max(value, end)
@@ -57,6 +70,23 @@ func Members(text string) string {
 	}
 	out.WriteString(text[copied:])
 	return out.String()
+}
+
+// begins says whether the quote of a level at an offset is that of an object's
+// first member.
+func begins(text string, open, level int) bool {
+	for at := open - (1<<level - 1); at > 0; at-- {
+		switch b := text[at-1]; {
+		case isSpace(b):
+		case level > 0 && strings.IndexByte("nrt", b) >= 0 && at > 1 && text[at-2] == '\\': // \n, as it looks in a text
+			for at > 1 && text[at-2] == '\\' {
+				at--
+			}
+		default:
+			return b == '{'
+		}
+	}
+	return false
 }
 
 // quote gives the level of the quote at an offset, by the backslashes before

@@ -4,7 +4,6 @@ package encode
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,18 +112,13 @@ func isSecret(of, name string, object map[string]any) bool {
 		return false
 	}
 	if name == "key" || name == "value" {
-		if key, isRow := row(object); isRow && name == "value" {
-			return redact.IsSecretMember(key)
-		} else if isRow && rowKey.MatchString(key) {
-			return false
+		if key, isRow := row(object); isRow {
+			isName, secret := redact.Row(key)
+			return name == "value" && secret || name == "key" && !isName
 		}
 	}
 	return redact.IsSecretMember(name)
 }
-
-// rowKey is the key of a row of a form, such as deal[name]: without brackets it
-// may be one that opens something.
-var rowKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*(\[[A-Za-z0-9_.-]*\])+$`)
 
 // row gives the key of an object that is a row {key, value}: it names the value.
 func row(object map[string]any) (key string, isRow bool) {
