@@ -110,6 +110,7 @@ func newCrash(t *testing.T, mutant string) *crash {
 	for path, text := range flows {
 		files[path] = string(text)
 	}
+	delete(files, "flows/tick.yaml")
 	post, acme := guest(t, "post", "1.0.0"), guest(t, "acme", "1.0.0")
 	c.installation = install(t, nil, join(files, map[string]string{
 		"plugins/post.wasm": post, "plugins/acme.wasm": acme,
@@ -393,7 +394,7 @@ func (c *crash) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.history.Add(e)
 	c.reached(false)
-	id, good := fmt.Sprintf("m%d", c.sent.Add(1)), !c.fails(e.Effect)
+	id, good := fmt.Sprintf("m%d", c.sent.Add(1)), !c.fails(e)
 	if !good { // whether the host lives to see a good answer is not known here
 		c.history.Add(simulation.Event{What: simulation.Answered, Name: e.Name, Effect: e.Effect})
 		w.WriteHeader(503)
@@ -410,13 +411,16 @@ func (c *crash) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // fails says whether a request gets a bad answer: some do, once, since the
 // pauses between many tries would be longer than all else.
-func (c *crash) fails(effectID string) bool {
+func (c *crash) fails(e simulation.Event) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed[effectID] || rand.IntN(20) != 0 {
+	if simulation.Stubborn(e.Name) {
+		return rand.IntN(3) != 0
+	}
+	if c.failed[e.Effect] || rand.IntN(20) != 0 {
 		return false
 	}
-	c.failed[effectID] = true
+	c.failed[e.Effect] = true
 	return true
 }
 

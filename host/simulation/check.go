@@ -21,10 +21,14 @@ func Check(events []Event, final Final, slack time.Duration) []string {
 	j.units()
 	j.effects()
 	j.order()
+	j.turns()
 	for _, unit := range slices.Sorted(maps.Keys(j.words)) {
 		j.plan(unit)
 	}
 	j.timers()
+	j.schedules()
+	j.silence()
+	j.moves()
 	j.outcomes()
 	for _, left := range final.Left {
 		j.wrong("unfinished", "%s", left)
@@ -50,6 +54,8 @@ type judge struct {
 	seen    map[string][]int  // indices of what the peer saw, by name
 	replies map[string]bool   // units that answered a question
 	faults  []int             // indices
+	taken   map[string][]care // by contact
+	ticks   []tick
 
 	problems []string
 }
@@ -84,6 +90,8 @@ func (j *judge) read() {
 			j.faults = append(j.faults, i)
 		}
 	}
+	j.readCare()
+	j.readTicks()
 	for unit, word := range maps.Clone(j.words) {
 		if word == "emit" && len(j.seen["emit|"+unit]) > 0 { // its commit had the events
 			j.words[unit+suffixLone], j.words[unit+suffixAfter] = WordLone, WordAfter
@@ -111,7 +119,7 @@ func (j *judge) units() {
 		}
 	}
 	for _, unit := range slices.Sorted(maps.Keys(j.acked)) {
-		if _, consumed := place[unit]; !consumed && j.owners[unit] != "" {
+		if _, consumed := place[unit]; !consumed && j.owners[unit] != "" && !j.attended(unit) && !j.passed(unit) {
 			j.wrong("lost", "%s (%s) was acknowledged and not consumed", unit, j.words[unit])
 		}
 	}
@@ -121,6 +129,24 @@ func (j *judge) units() {
 			return !known || j.ref(unit)
 		}))
 	}
+}
+
+// passed says whether a unit may have waited in a run that did not listen, or
+// in what it gathered, when another unit interrupted that.
+func (j *judge) passed(unit string) bool {
+	if j.ref(unit) {
+		return false // it waits on
+	}
+	for _, other := range j.final.Seen[j.owners[unit]] {
+		acked, known := j.acked[other]
+		switch {
+		case interrupts(j.words[other]) && !(known && acked < j.offered[unit]):
+			return true
+		case !j.ref(other) && j.acked[unit] < j.offered[other]:
+			return false // which came after it and had its turn
+		}
+	}
+	return false
 }
 
 // arrival: units of one contact are consumed in the order in which they were
@@ -141,7 +167,7 @@ func (j *judge) arrival(units []string) {
 // ref says whether something is not a unit of a webhook.
 func (j *judge) ref(name string) bool {
 	switch j.words[name] {
-	case WordLone, WordAfter, WordGateway:
+	case WordLone, WordAfter, WordHalted, WordGateway, WordTick:
 		return true
 	}
 	return false
@@ -173,7 +199,37 @@ func (j *judge) effects() {
 				j.wrong("repeat", "%s was done, and without any fault again %s later", name, j.events[i].At.Sub(j.events[all[n-1]].At))
 			}
 		}
+		if of, retried := retries[step]; retried {
+			j.tries(name, all, of)
+		}
 	}
+}
+
+// tries: a call that fails is tried as often as its node says, and with pauses.
+func (j *judge) tries(name string, all []int, of repeated) {
+	tries := 1
+	for n, i := range all[1:] {
+		if j.fault(all[n], i) {
+			continue // it may be the same try
+		}
+		tries++
+		if pause := j.events[i].At.Sub(j.events[all[n]].At); pause < of.backoff*4/5 { // give or take a fifth
+			j.wrong("retry", "%s was tried again after %s, and its node waits for %s", name, pause, of.backoff)
+		}
+	}
+	last := j.final.Calls[name]
+	if tries > of.attempts || last.Attempt > of.attempts {
+		j.wrong("retry", "%s was tried %d times, recorded as %d, and its node tries %d times", name, tries, last.Attempt, of.attempts)
+	}
+	if _, unit, _ := strings.Cut(name, "|"); last.Error != nil && last.Error.Retryable && last.Attempt < of.attempts && !j.cut(j.owners[unit], unit) {
+		j.wrong("retry", "%s was given up after %d of %d attempts", name, last.Attempt, of.attempts)
+	}
+}
+
+// fault says whether there was a fault between two events.
+func (j *judge) fault(first, last int) bool {
+	n, _ := slices.BinarySearch(j.faults, first)
+	return n < len(j.faults) && j.faults[n] < last
 }
 
 // reason says whether something happened for which an effect is repeated: a bad
@@ -188,8 +244,7 @@ func (j *judge) reason(first, again int) bool {
 			since = i
 		}
 	}
-	n, _ := slices.BinarySearch(j.faults, since)
-	return n < len(j.faults) && j.faults[n] < again
+	return j.fault(since, again)
 }
 
 // again says whether a call was made again for the host's own reasons: it has
@@ -224,6 +279,31 @@ func (j *judge) order() {
 	}
 }
 
+// turns: runs of a contact go on one at a time, so one that was interrupted does
+// nothing any more: no call of a unit comes after one of a later unit.
+func (j *judge) turns() {
+	place, last := map[string]int{}, map[string]string{}
+	for who, units := range j.final.Seen {
+		for i, unit := range units {
+			if !j.replies[unit] && j.owners[unit] == who {
+				place[unit] = i
+			}
+		}
+	}
+	for _, e := range j.events {
+		_, unit, _ := strings.Cut(e.Name, "|")
+		at, began := place[unit]
+		if e.What != Seen || e.Contact != "" || !began || j.final.Calls[e.Name].Late() {
+			continue
+		}
+		who := j.owners[unit]
+		if before := last[who]; before != "" && at < place[before] {
+			j.wrong("turns", "%s came for %s, which had begun the run of %s", e.Name, who, before)
+		}
+		last[who] = unit
+	}
+}
+
 // plan: what is to come of a unit came, and no part of it after a later one.
 func (j *judge) plan(unit string) {
 	word, who := j.words[unit], j.owners[unit]
@@ -251,7 +331,7 @@ func (j *judge) plan(unit string) {
 					came = true
 				}
 			}
-			optional := m.unsafe || word == WordLoud && m.send && !j.isLast(who, unit)
+			optional := m.unsafe || m.rest && j.cut(who, unit)
 			if begun && !came && !optional {
 				j.wrong("lost", "%s (%s) has begun, and %s never came; it was recorded as %+v", unit, word, m.step, j.final.Calls[m.names(unit)[0]])
 			}
@@ -263,9 +343,16 @@ func (j *judge) plan(unit string) {
 	}
 }
 
-func (j *judge) isLast(who, unit string) bool {
+// cut says whether the run of a unit may have been interrupted: what began next
+// interrupts.
+func (j *judge) cut(who, unit string) bool {
 	all := j.final.Seen[who]
-	return len(all) > 0 && all[len(all)-1] == unit
+	for _, next := range all[slices.Index(all, unit)+1:] {
+		if !j.replies[next] {
+			return interrupts(j.words[next])
+		}
+	}
+	return false
 }
 
 // timers: none is early, or late without a fault.
@@ -294,6 +381,12 @@ func (j *judge) timers() {
 		for _, i := range j.faults {
 			if f := j.events[i].At; f.Before(at.Add(time.Millisecond)) && f.After(due) { // instants are cut to the millisecond
 				due = f
+			}
+		}
+		_, unit, _ := strings.Cut(name, "|")
+		for _, c := range j.taken[j.owners[unit]] { // what the contact wrote meanwhile may set it back
+			if c.given.Before(at.Add(time.Millisecond)) && c.given.Add(wait).After(due) {
+				due = c.given.Add(wait)
 			}
 		}
 		if at.Sub(due) > j.slack {

@@ -21,7 +21,7 @@ var flows embed.FS
 // Flows gives the files of the flows, by their paths in a workspace. They need
 // the channels of [Hooks], the channels post and loud over the adapter post,
 // the connector acme (see host/testdata) and the connection peer; order.yaml
-// needs a route.
+// needs a route. A store has no end of work while tick.yaml is published.
 func Flows() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	err := fs.WalkDir(flows, "flows", func(path string, entry fs.DirEntry, err error) error {

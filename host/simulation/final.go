@@ -42,8 +42,13 @@ type Called struct {
 // Late says that a call took longer than the host gives it.
 func (c Called) Late() bool { return c.Error != nil && c.Error.Code == abi.CodeTimeout }
 
-// kindSession is host/run's kind of the sessions that are not over.
-const kindSession store.Kind = "session"
+// Kinds of host/run's records: of the sessions that are not over, of runs that
+// are to begin, and of schedules.
+const (
+	kindSession  store.Kind = "session"
+	kindQueued   store.Kind = "queued"
+	kindSchedule store.Kind = "schedule"
+)
 
 // everything is more than a store of these tests holds of one kind.
 const everything = 100_000
@@ -64,10 +69,14 @@ func Look(ctx context.Context, s store.Store, contacts []string) (Final, error) 
 				N    int      `json:"n"`
 				Seen []string `json:"seen"`
 			} `json:"vars"`
-			Later []contact.Start `json:"later"`
+			Later     []contact.Start `json:"later"`
+			WithHuman bool            `json:"with_human"`
 		}
 		if err := json.Unmarshal(record.Value, &c); err != nil {
 			return f, fmt.Errorf("contact %s: %w", who, err)
+		}
+		if c.WithHuman {
+			f.Left = append(f.Left, who+": a person attends to it")
 		}
 		f.Seen[who], f.Count[who] = c.Vars.Seen, c.Vars.N
 		for _, later := range c.Later {
@@ -125,7 +134,7 @@ func (f *Final) left(ctx context.Context, s store.Store, contacts []string) erro
 		queues = append(queues, channel.PrefixIntake+":"+id)
 	}
 	for _, who := range contacts {
-		queues = append(queues, mail.Key(contact.Key(who)), outbox.ContactKey(contact.Key(who)))
+		queues = append(queues, mail.Key(contact.Key(who)), mail.Later(contact.Key(who)), outbox.ContactKey(contact.Key(who)))
 	}
 	for _, queue := range queues {
 		items, err := s.Read(ctx, queue, 0, 100)
@@ -136,10 +145,14 @@ func (f *Final) left(ctx context.Context, s store.Store, contacts []string) erro
 			f.Left = append(f.Left, fmt.Sprintf("in the queue %s: %.200s", queue, item.Value))
 		}
 	}
-	return each(ctx, s, kindSession, func(r store.Record) error {
-		f.Left = append(f.Left, fmt.Sprintf("the session %s: %.300s", r.ID.Key, r.Value))
-		return nil
-	})
+	var errs []error
+	for _, kind := range []store.Kind{kindSession, kindQueued, kindSchedule} {
+		errs = append(errs, each(ctx, s, kind, func(r store.Record) error {
+			f.Left = append(f.Left, fmt.Sprintf("the %s %s: %.300s", kind, r.ID.Key, r.Value))
+			return nil
+		}))
+	}
+	return errors.Join(errs...)
 }
 
 // each visits the records of a kind.

@@ -15,6 +15,8 @@ const (
 	Seen     = "seen"     // the peer was asked to do something
 	Answered = "answered" // the peer has answered that, well or not
 	Told     = "told"     // the host took a status of a message from the service
+	Moved    = "moved"    // the host said that it moved a run to the next version of its flow
+	Ticks    = "ticks"    // the schedules are published from now on, or not any more
 	Fault    = "fault"    // the host was stopped, or a commit failed
 )
 
@@ -23,16 +25,17 @@ type Event struct {
 	At   time.Time
 	What string
 	// Name is the unit, the ref, "<step>|<unit>" of what was asked, the
-	// service's id of a message, or the kind of a fault.
+	// service's id of a message, a run, or the kind of a fault.
 	Name string
 	// Contact is the key of the contact to whom it belongs; empty: none.
 	Contact string
-	// Word is what an offered unit says, the kind of a ref, or a status.
+	// Word is what an offered unit says, the kind of a ref, a status, or the
+	// node at which a moved run stood.
 	Word string
 	// With is the delivery that a unit came in.
 	With string
 	// Effect is the effect id, Text the message that was sent; Good says that
-	// an answer was not an error.
+	// an answer was not an error, or that there are schedules.
 	Effect, Text string
 	Good         bool
 }

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/dispatch"
 	"github.com/trama-run/trama/host/outbox"
@@ -28,6 +27,7 @@ type life struct {
 	dispatch *dispatch.Dispatcher
 	outbox   *outbox.Outbox
 
+	news   chan struct{} // other flows are published
 	down   chan struct{} // closed when it ends
 	ending sync.Once
 	dead   atomic.Bool // it crashed: nothing that it does counts
@@ -39,14 +39,15 @@ const grace = 20 * time.Second
 
 // begin starts a process.
 func (w *world) begin() *life {
-	l := &life{world: w, down: make(chan struct{})}
+	l := &life{world: w, news: make(chan struct{}, 1), down: make(chan struct{})}
+	l.changed()
 	l.store = memory.Open(w.disk, nil)
 	var s store.Store = &sick{l.store, l}
 	if w.mutant != nil {
 		s = w.mutant.Wrap(s)
 	}
 	log := slog.New(slog.DiscardHandler)
-	find := func() *catalog.Catalog { return w.catalog }
+	find := w.catalog
 	plugins := &plugins{l}
 	poke := func() { l.dispatch.Poke() }
 	l.runs = run.New(run.Config{Store: s, Catalog: find, Plugins: plugins, Secret: func(string) error { return nil }, Poke: poke, ID: w.id, Log: log})
@@ -60,6 +61,7 @@ func (w *world) begin() *life {
 		channel.PrefixIntake: l.channels.Intake,
 		mail.Prefix:          l.runs.Contact,
 		run.PrefixRun:        l.runs.Alone,
+		run.PrefixSchedule:   l.runs.Schedule,
 		outbox.PrefixContact: l.outbox.Work,
 	})
 	return l
@@ -80,14 +82,45 @@ func (l *life) live() {
 		l.outbox.Run(ctx) //nolint:errcheck // it has none
 		close(woken)
 	}()
+	scheduled := make(chan struct{})
+	go func() {
+		l.schedules(ctx)
+		close(scheduled)
+	}()
 	<-l.down
 	cancel()
 	<-ended
 	<-woken
+	<-scheduled
 	waiting, done := context.WithTimeout(context.Background(), l.patience())
 	l.runs.Close(waiting)
 	done()
 	l.store.Close() //nolint:errcheck // it has nothing to lose
+}
+
+// changed says that other flows are published.
+func (l *life) changed() {
+	select {
+	case l.news <- struct{}{}:
+	default: // said already
+	}
+}
+
+// schedules keeps the schedules those of the published flows, as host does.
+func (l *life) schedules(ctx context.Context) {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		case <-l.news:
+		}
+		again = nil
+		if err := l.runs.SetSchedules(ctx); err != nil && ctx.Err() == nil {
+			again = time.After(10 * time.Second)
+		}
+	}
 }
 
 // patience is how long work in progress may go on. The dispatcher is told at

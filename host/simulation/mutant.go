@@ -8,15 +8,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/trama-run/trama/host/channel"
 	"github.com/trama-run/trama/host/outbox"
+	"github.com/trama-run/trama/host/run"
 	"github.com/trama-run/trama/host/run/mail"
+	"github.com/trama-run/trama/host/run/record"
 	"github.com/trama-run/trama/host/store"
 )
 
 // Mutant is a store that breaks a promise, around one that keeps it.
 type Mutant struct {
 	Name string
+	// Rule begins what the checker says of it, among other things.
+	Rule string
 	Wrap func(store.Store) store.Store
 }
 
@@ -24,14 +27,35 @@ type Mutant struct {
 // the process.
 func Mutants() []Mutant {
 	return []Mutant{
-		{"acknowledged before it is stored", func(s store.Store) store.Store { return early{s} }},
-		{"marks are ignored", func(s store.Store) store.Store { return unmarked{s} }},
-		{"intents are not stored", func(s store.Store) store.Store { return careless{s} }},
-		{"timers are in memory", func(s store.Store) store.Store { return &forgetful{Store: s, timers: map[string]store.Wake{}} }},
-		{"mailboxes are out of order", func(s store.Store) store.Store { return shuffled{s} }},
-		{"results are lost", func(s store.Store) store.Store { return lossy{s} }},
-		{"sends are not noted", func(s store.Store) store.Store { return &resending{Store: s, left: map[store.ItemRef]bool{}} }},
-		{"wakes come early", func(s store.Store) store.Store { return hasty{s} }},
+		{"acknowledged before it is stored", "lost", func(s store.Store) store.Store { return early{s} }},
+		{"marks are ignored", "once", func(s store.Store) store.Store { return unmarked{s} }},
+		{"intents are not stored", "unsafe", func(s store.Store) store.Store { return careless{s} }},
+		{"timers are in memory", "unfinished", func(s store.Store) store.Store { return &forgetful{Store: s, timers: map[string]store.Wake{}} }},
+		{"mailboxes are out of order", "order", func(s store.Store) store.Store { return shuffled{s} }},
+		{"results are lost", "effect id", func(s store.Store) store.Store { return without{s, isIntent, kindSession} }},
+		{"sends are not noted", "repeat", func(s store.Store) store.Store { return &resending{Store: s, left: map[store.ItemRef]bool{}} }},
+		{"wakes come early", "timers", func(s store.Store) store.Store { return hasty{s} }},
+		{"instants are not noted", "schedule", func(s store.Store) store.Store { return without{s, isFiring, kindSchedule} }},
+		{"instants start nothing", "schedule", func(s store.Store) store.Store { return without{s, isFiring, kindSession} }},
+		{"what interrupts is lost", "lost", func(s store.Store) store.Store { return without{s, isInterrupt, kindSession} }},
+		{"what was interrupted goes on", "turns", func(s store.Store) store.Store {
+			return &lingering{Store: s, read: map[string][]byte{}, left: map[string][]byte{}}
+		}},
+		{"nobody attends to a contact", "silence", func(s store.Store) store.Store {
+			return edited{s, isAny, run.KindContact, strings.NewReplacer(`,"with_human":true`, "")}
+		}},
+		{"a contact is not given back", "unfinished", func(s store.Store) store.Store { return keeping{s} }},
+		{"tries are not counted", "retry", func(s store.Store) store.Store {
+			return edited{s, isAny, kindSession, strings.NewReplacer(`"attempt":2`, `"attempt":1`)}
+		}},
+		{"tries have effect ids of their own", "effect id", func(s store.Store) store.Store {
+			return edited{s, isAny, kindSession, strings.NewReplacer(`"effect_id":"`, `"effect_id":"again `)}
+		}},
+		{"tries come at once", "retry", func(s store.Store) store.Store {
+			return edited{s, isAny, kindSession, strings.NewReplacer(`"not_before":"2`, `"not_before":"1`)}
+		}},
+		{"moves are lost", "move", func(s store.Store) store.Store { return without{s, isMove, kindSession} }},
+		{"nodes are not mapped", "move", func(s store.Store) store.Store { return edited{s, isMove, kindSession, unmapped()} }},
 	}
 }
 
@@ -165,22 +189,6 @@ func (m shuffled) Read(ctx context.Context, queue string, after store.Position, 
 	return items, err
 }
 
-// lossy says that a session with a call is stored, and stores all but the
-// session.
-type lossy struct{ store.Store }
-
-func (m lossy) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
-	i := slices.IndexFunc(b.Put, func(p store.Put) bool { return p.ID.Kind == kindSession })
-	if i < 0 || len(b.Expect) != 1 || b.Expect[0].Revision == 0 || Point(b) != PointIntent {
-		return m.Store.Commit(ctx, b)
-	}
-	changed := *b
-	changed.Put = slices.Delete(slices.Clone(b.Put), i, i+1)
-	result, err := m.Store.Commit(ctx, &changed)
-	result.Revision = b.Expect[0].Revision
-	return result, err
-}
-
 // resending says that a sent message has left the outbox, once for each.
 type resending struct {
 	store.Store
@@ -223,56 +231,136 @@ func (m hasty) Due(ctx context.Context, after store.Wake, until time.Time, max i
 	return wakes, err
 }
 
-// Points of a commit, by what it is for.
-const (
-	PointIntake = "intake" // a webhook
-	PointDeal   = "deal"   // units go to their mailboxes
-	PointStart  = "start"  // an operator lets a run begin
-	PointIntent = "intent" // a call that changes something is about to be made
-	PointResult = "result" // a session that makes no such call: results, waits
-	PointEnd    = "end"    // of a session
-	PointSent   = "sent"   // what became of a message
-	PointTimer  = "timer"  // a wake is moved
-	PointOther  = "other"
-)
+// without says that batches of one sort are stored, and stores all but what
+// they put of a kind.
+type without struct {
+	store.Store
+	is   func(*store.Batch) bool
+	kind store.Kind
+}
 
-// Points lists those that webhooks and calls lead to.
-var Points = [...]string{PointIntake, PointDeal, PointIntent, PointResult, PointEnd, PointSent, PointTimer}
+func (m without) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	if !m.is(b) {
+		return m.Store.Commit(ctx, b)
+	}
+	changed := *b
+	changed.Put = slices.DeleteFunc(slices.Clone(b.Put), func(p store.Put) bool { return p.ID.Kind == m.kind })
+	result, err := m.Store.Commit(ctx, &changed)
+	result.Revision = b.Expect[0].Revision
+	return result, err
+}
 
-// Point says what a batch is for.
-func Point(b *store.Batch) string {
-	intake := channel.PrefixIntake + ":"
-	for _, a := range b.Append {
-		if strings.HasPrefix(a.Queue, intake) {
-			return PointIntake
+func puts(b *store.Batch, kind store.Kind) bool {
+	return slices.ContainsFunc(b.Put, func(p store.Put) bool { return p.ID.Kind == kind })
+}
+
+// isIntent: a session that is known is about to make a call.
+func isIntent(b *store.Batch) bool {
+	return puts(b, kindSession) && len(b.Expect) == 1 && b.Expect[0].Revision != 0 && Point(b) == PointIntent
+}
+
+// isFiring: a schedule starts runs.
+func isFiring(b *store.Batch) bool { return Point(b) == PointFire && puts(b, kindSession) }
+
+// isMove: a session moves to another version.
+func isMove(b *store.Batch) bool { return Point(b) == PointMove }
+
+// isInterrupt: a run takes the place of another one.
+func isInterrupt(b *store.Batch) bool {
+	return puts(b, kindSession) && slices.ContainsFunc(b.Put, func(p store.Put) bool {
+		return p.ID.Kind == record.Kind && strings.Contains(string(p.Value), `"status":"cancelled"`)
+	})
+}
+
+// lingering brings the session that was interrupted back when the one that
+// interrupted it ends.
+type lingering struct {
+	store.Store
+	mu         sync.Mutex
+	read, left map[string][]byte // by key; guarded by mu
+}
+
+func (m *lingering) Load(ctx context.Context, id store.ID) (store.Record, error) {
+	r, err := m.Store.Load(ctx, id)
+	if err == nil && id.Kind == kindSession {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.read[id.Key] = r.Value
+	}
+	return r, err
+}
+
+func (m *lingering) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	changed := *b
+	at := slices.IndexFunc(b.Delete, func(id store.ID) bool { return id.Kind == kindSession })
+	if at >= 0 {
+		id := b.Delete[at]
+		m.mu.Lock()
+		old := m.left[id.Key]
+		m.mu.Unlock()
+		if old == nil {
+			return m.Store.Commit(ctx, b)
+		}
+		changed.Delete = slices.Delete(slices.Clone(b.Delete), at, at+1)
+		changed.Put = append(slices.Clip(b.Put), store.Put{ID: id, Value: old})
+		changed.Wake = append(slices.Clip(b.Wake), store.Wake{Key: id.Key, At: time.Now()})
+	}
+	result, err := m.Store.Commit(ctx, &changed)
+	if err != nil {
+		return result, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at >= 0 {
+		delete(m.left, b.Delete[at].Key)
+	}
+	if isInterrupt(b) {
+		key := b.Expect[0].ID.Key
+		m.left[key] = m.read[key]
+	}
+	return result, nil
+}
+
+// keeping forgets that a contact is given back.
+type keeping struct{ store.Store }
+
+func (m keeping) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	changed := *b
+	changed.Append = slices.DeleteFunc(slices.Clone(b.Append), func(a store.Append) bool {
+		return strings.Contains(string(a.Value), `"with_human":false`)
+	})
+	return m.Store.Commit(ctx, &changed)
+}
+
+// edited stores other texts in what batches of one sort put of a kind.
+type edited struct {
+	store.Store
+	is   func(*store.Batch) bool
+	kind store.Kind
+	as   *strings.Replacer
+}
+
+func (m edited) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	if !m.is(b) {
+		return m.Store.Commit(ctx, b)
+	}
+	changed := *b
+	changed.Put = slices.Clone(b.Put)
+	for i, p := range b.Put {
+		if p.ID.Kind == m.kind {
+			changed.Put[i].Value = []byte(m.as.Replace(string(p.Value)))
 		}
 	}
-	for _, r := range b.Remove {
-		switch {
-		case strings.HasPrefix(r.Queue, intake):
-			return PointDeal
-		case strings.HasPrefix(r.Queue, outbox.PrefixContact+":"):
-			return PointSent
-		}
+	return m.Store.Commit(ctx, &changed)
+}
+
+func isAny(*store.Batch) bool { return true }
+
+// unmapped gives the nodes at which a session stands the names that they had.
+func unmapped() *strings.Replacer {
+	var pairs []string
+	for old, name := range Renamed {
+		pairs = append(pairs, `"node":"`+name+`"`, `"node":"`+old+`"`)
 	}
-	if b.Intake {
-		return PointStart
-	}
-	for _, p := range b.Put {
-		if p.ID.Kind == kindSession {
-			if strings.Contains(string(p.Value), `"intents":["`) {
-				return PointIntent
-			}
-			return PointResult
-		}
-	}
-	for _, id := range b.Delete {
-		if id.Kind == kindSession {
-			return PointEnd
-		}
-	}
-	if len(b.Put)+len(b.Append)+len(b.Delete)+len(b.Remove) == 0 {
-		return PointTimer
-	}
-	return PointOther
+	return strings.NewReplacer(pairs...)
 }

@@ -11,6 +11,7 @@ type mark struct {
 	step   string
 	send   bool // a message, which may come later than the calls after it
 	unsafe bool // a call that is made once or, if a crash is near it, never
+	rest   bool // what comes after a wait, in which the run may be interrupted
 }
 
 // plan is what comes of a unit or a ref, in order; what is in one group may
@@ -21,18 +22,26 @@ type plan [][]mark
 const (
 	WordLone    = "lone"    // an event for lone.yaml
 	WordAfter   = "after"   // an event or an activation for after.yaml
+	WordHalted  = "halted"  // an event for halt.yaml
+	WordTick    = "tick"    // an instant of a schedule of tick.yaml
 	WordGateway = "gateway" // a call of order.yaml
 	WordLoud    = "loud"    // any message on the channel loud
+	WordTaken   = "taken"   // a person takes a contact over from the flows
+	WordGiven   = "given"   // and gives it back
 )
 
 // Words are those that a contact on the channel post may write.
-var Words = [...]string{"echo", "order", "fan", "par", "jump", "nap", "ask", "bounce", "quiet", "retry", "emit"}
+var Words = [...]string{"echo", "order", "fan", "par", "jump", "nap", "ask", "bounce", "quiet", "retry", "tries", "emit", "halt"}
+
+// interrupts says whether what says a word takes the place of a run that waits.
+func interrupts(word string) bool { return word == "halt" || word == WordHalted || word == WordLoud }
 
 // planOf gives the plan of a word.
 func planOf(word string) plan {
 	call := func(step string) mark { return mark{step: step} }
 	send := func(step string) mark { return mark{step: step, send: true} }
 	once := func(step string) mark { return mark{step: step, unsafe: true} }
+	rest := func(step string) mark { return mark{step: step, send: true, rest: true} }
 	switch word {
 	case "order":
 		return plan{{call("o1")}, {once("o2")}, {send("order")}}
@@ -43,15 +52,17 @@ func planOf(word string) plan {
 	case "jump":
 		return plan{{call("j1")}, {send("jump")}}
 	case "nap":
-		return plan{{send("nap")}}
+		return plan{{rest("nap")}}
 	case "ask":
-		return plan{{send("ask")}, {send("answer/late")}}
+		return plan{{send("ask")}, {rest("answer/late")}}
 	case "bounce":
-		return plan{{send("answer/late")}}
+		return plan{{rest("answer/late")}}
 	case "quiet":
-		return plan{{send("answer/quiet")}}
+		return plan{{rest("answer/quiet")}}
 	case "retry":
-		return plan{{call("r1")}, {send("retry")}}
+		return plan{{call("r1")}, {rest("retry")}}
+	case "tries":
+		return plan{{call("t1")}, {rest("tries")}}
 	case "emit":
 		return plan{{send("emit")}}
 	case WordLone:
@@ -61,7 +72,11 @@ func planOf(word string) plan {
 	case WordGateway:
 		return plan{{call("g1")}, {once("g2")}}
 	case WordLoud:
-		return plan{{call("u1")}, {send("loud")}}
+		return plan{{call("u1")}, {rest("loud")}}
+	case "halt", WordHalted:
+		return plan{{call("h1")}, {send("halt")}}
+	case WordTick:
+		return plan{{call("s1")}}
 	}
 	return plan{{send("echo")}}
 }
@@ -81,6 +96,18 @@ func unsafe(step string) bool {
 
 // pure says whether a step may be made as often as it likes.
 func pure(step string) bool { return step == "o0" || step == "o3" || step == "g0" }
+
+// repeated is how often a node tries a call, and its pause after the first try.
+type repeated struct {
+	attempts int
+	backoff  time.Duration
+}
+
+// retries are the steps that are tried again, as their nodes say.
+var retries = map[string]repeated{"r1": {5, 2 * time.Second}, "t1": {3, 4 * time.Second}}
+
+// Stubborn says whether the peer may be busy for longer than a call is tried.
+func Stubborn(name string) bool { return strings.HasPrefix(name, "t1|") }
 
 // spans are how long the steps that a timer starts were waited for.
 func span(step string) (time.Duration, bool) {

@@ -134,8 +134,12 @@ func (p *plugins) outside(ctx context.Context, e Event, effect abi.Effect) *abi.
 	if refused {
 		return &abi.Error{Code: Refused, Message: "the peer refuses it for good"}
 	}
-	if !w.calm() && w.tries(e.Name) <= 3 {
-		switch w.pick("answer", e.Name, w.odds.busy, w.odds.lost) {
+	most, busy := uint64(3), w.odds.busy
+	if Stubborn(e.Name) {
+		most, busy = 12, max(busy, 0.8)
+	}
+	if !w.calm() && w.tries(e.Name) <= most {
+		switch w.pick("answer", e.Name, busy, w.odds.lost) {
 		case 0:
 			return &abi.Error{Code: "busy", Message: "the peer is busy", Retryable: true}
 		case 1:

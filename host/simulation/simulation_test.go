@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -34,33 +35,47 @@ const slack = 80 * time.Second
 // longest is how long, by the virtual clock, work may take to end.
 const longest = 8 * time.Hour
 
-// prepare makes the catalog, which all worlds share.
-func prepare(t testing.TB) *catalog.Catalog {
+// prepare makes the catalogs, which all worlds share: of the flows as they are
+// at first, of their next versions, and of those without schedules.
+func prepare(t testing.TB) []*catalog.Catalog {
 	t.Helper()
-	files, err := Flows()
+	first, err := Flows()
 	if err != nil {
 		t.Fatal(err)
 	}
-	files["channels.yaml"] = []byte("- {id: post, adapter: post, connection: peer}\n- {id: loud, adapter: post, connection: peer}\n" + Hooks)
-	files["connections.yaml"] = []byte("- {id: peer, base_url: \"http://127.0.0.1:1\"}\n")
-	set, problems := workspace.Parse(files)
-	if len(problems) > 0 {
-		t.Fatal(problems)
-	}
-	c, err := catalog.Open(t.Context(), memory.Open(memory.NewDisk(), nil), func(*catalog.Snapshot) {})
+	next, err := NextFlows()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Apply(t.Context(), set, true); err != nil {
-		t.Fatal(err)
+	last := maps.Clone(next)
+	delete(last, "flows/"+flowTick+".yaml")
+	editions := []map[string][]byte{first, next, last}
+	var catalogs []*catalog.Catalog
+	for n := range editions {
+		c, err := catalog.Open(t.Context(), memory.Open(memory.NewDisk(), nil), func(*catalog.Snapshot) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, files := range editions[:n+1] {
+			files["channels.yaml"] = []byte("- {id: post, adapter: post, connection: peer}\n- {id: loud, adapter: post, connection: peer}\n" + Hooks)
+			files["connections.yaml"] = []byte("- {id: peer, base_url: \"http://127.0.0.1:1\"}\n")
+			set, problems := workspace.Parse(files)
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			if _, err := c.Apply(t.Context(), set, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		catalogs = append(catalogs, c)
 	}
-	return c
+	return catalogs
 }
 
 // play plays a seed and gives what was wrong, and what happened.
-func play(t *testing.T, c *catalog.Catalog, seed uint64, mutant *Mutant) (problems []string, events []Event) {
+func play(t *testing.T, editions []*catalog.Catalog, seed uint64, mutant *Mutant) (problems []string, events []Event) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{seed: seed, mutant: mutant, catalog: c, disk: memory.NewDisk(), history: NewHistory(time.Now), asked: map[string]uint64{}}
+		w := &world{seed: seed, mutant: mutant, editions: editions, disk: memory.NewDisk(), history: NewHistory(time.Now), asked: map[string]uint64{}}
 		random := rand.New(rand.NewPCG(seed, 1))
 		level := func(most float64) float64 { // often none at all
 			if random.IntN(3) == 0 {
@@ -82,16 +97,23 @@ func play(t *testing.T, c *catalog.Catalog, seed uint64, mutant *Mutant) (proble
 			w.people = append(w.people, string(contact.KeyOf(channelID, abi.Address{Scheme: "post", Path: person})))
 			writers = append(writers, func() { w.write(channelID, person, own) })
 		}
+		w.publish(0, true)
 		end, ended := make(chan struct{}), make(chan struct{})
 		go func() { w.live(end); close(ended) }()
 		for _, write := range writers {
 			w.clients.Go(write)
 		}
 		w.clients.Go(func() { w.call(rand.New(rand.NewPCG(seed, 2))) })
+		for n, who := range w.people {
+			w.clients.Go(func() { w.attend(who, rand.New(rand.NewPCG(seed, uint64(20+n)))) })
+		}
+		w.clients.Go(func() { w.migrate(rand.New(rand.NewPCG(seed, 4))) })
 		w.clients.Go(func() { w.trouble(rand.New(rand.NewPCG(seed, 3))) })
 		time.Sleep(4 * time.Minute)
 		w.quiet.Store(true)
 		w.clients.Wait()
+		w.until("a process", func(context.Context, *life) bool { return true })
+		w.publish(2, false)
 		for began, pause := time.Now(), time.Second; time.Since(began) < longest; {
 			time.Sleep(pause)
 			pause = min(pause*2, 10*time.Minute)
@@ -187,18 +209,20 @@ func TestSameSeedSameHistory(t *testing.T) {
 	}
 }
 
-// TestMutants: the checker catches each store that breaks a promise.
+// TestMutants: the checker catches each store that breaks a promise, by the rule
+// that is of the promise.
 func TestMutants(t *testing.T) {
 	c := prepare(t)
 	for _, m := range Mutants() {
 		t.Run(m.Name, func(t *testing.T) {
 			for seed := uint64(1); seed <= 500; seed++ {
-				if problems, _ := play(t, c, seed, &m); len(problems) > 0 {
-					t.Logf("caught with seed %d: %.300s", seed, strings.Join(problems, "; "))
+				problems, _ := play(t, c, seed, &m)
+				if i := slices.IndexFunc(problems, func(p string) bool { return strings.HasPrefix(p, m.Rule+":") }); i >= 0 {
+					t.Logf("caught with seed %d: %.300s", seed, problems[i])
 					return
 				}
 			}
-			t.Error("not caught with 500 seeds")
+			t.Errorf("not caught by the rule %q with 500 seeds", m.Rule)
 		})
 	}
 }

@@ -23,18 +23,19 @@ import (
 // and the history. All that happens by chance is decided by the seed and by
 // what it happens to, not by the order in which goroutines ask.
 type world struct {
-	seed    uint64
-	odds    odds
-	mutant  *Mutant
-	catalog *catalog.Catalog
-	disk    *memory.Disk
-	history *History
+	seed     uint64
+	odds     odds
+	mutant   *Mutant
+	editions []*catalog.Catalog
+	disk     *memory.Disk
+	history  *History
 
 	mu     sync.Mutex
 	asked  map[string]uint64 // how often a chance was asked for; guarded by mu
 	now    *life             // nil: no process runs; guarded by mu
 	people []string          // keys of contacts
 
+	edition              atomic.Int64 // that is published
 	runs, messages, refs atomic.Int64
 	telling              atomic.Int64 // news that is on its way
 	quiet                atomic.Bool  // there are no more faults
@@ -105,6 +106,9 @@ func (w *world) calm() bool { return w.quiet.Load() }
 
 // id names runs.
 func (w *world) id() (string, error) { return fmt.Sprintf("run%06d", w.runs.Add(1)), nil }
+
+// catalog is what is published now.
+func (w *world) catalog() *catalog.Catalog { return w.editions[w.edition.Load()] }
 
 // up is the process that takes events; nil: none.
 func (w *world) up() *life {
@@ -241,9 +245,9 @@ func (w *world) call(random *rand.Rand) {
 		time.Sleep(time.Duration(random.Int64N(int64(30 * time.Second))))
 		ref := fmt.Sprintf("ref%d", w.refs.Add(1))
 		who := w.people[random.IntN(len(w.people))]
-		kind, owner := random.IntN(6), ""
-		word := [...]string{WordGateway, WordAfter, WordLone, WordAfter, WordLone, WordAfter}[kind]
-		if word == WordAfter {
+		kind, owner := random.IntN(7), ""
+		word := [...]string{WordGateway, WordAfter, WordLone, WordAfter, WordHalted, WordLone, WordAfter}[kind]
+		if word == WordAfter || word == WordHalted {
 			owner = who
 		}
 		w.history.Add(Event{What: Offered, Name: ref, Contact: owner, Word: word})
@@ -252,14 +256,15 @@ func (w *world) call(random *rand.Rand) {
 			switch kind {
 			case 0:
 				var answer run.Answer
-				answer, err = l.runs.Gateway(ctx, "", w.catalog.Snapshot().Flows["order"], "start", map[string]any{"body": map[string]any{"ref": ref}}, func() {})
+				answer, err = l.runs.Gateway(ctx, "", w.catalog().Snapshot().Flows["order"], "start", map[string]any{"body": map[string]any{"ref": ref}}, func() {})
 				return err == nil && answer.Response != nil
 			case 1:
 				_, err = l.runs.Activate(ctx, run.Activation{Flow: "after", Contacts: []string{who}, Variables: map[string]any{"ref": ref}})
 			case 2:
 				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: "sim.lone", Data: map[string]any{"ref": ref}})
-			case 3:
-				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: "sim.after", Data: map[string]any{"ref": ref}, Contact: who})
+			case 3, 4:
+				name := map[string]string{WordAfter: "sim.after", WordHalted: "sim.halt"}[word]
+				_, err = l.runs.Emit(ctx, run.Event{ID: ref, Name: name, Data: map[string]any{"ref": ref}, Contact: who})
 			default:
 				return hook(ctx, l, word, "", fmt.Appendf(nil, `{"ref": %q, "contact": %q}`, ref, who))
 			}
