@@ -33,9 +33,6 @@ const (
 // Words are those that a contact on the channel post may write.
 var Words = [...]string{"echo", "order", "fan", "par", "jump", "nap", "ask", "bounce", "quiet", "retry", "tries", "emit", "halt"}
 
-// interrupts says whether what says a word takes the place of a run that waits.
-func interrupts(word string) bool { return word == "halt" || word == WordHalted || word == WordLoud }
-
 // planOf gives the plan of a word.
 func planOf(word string) plan {
 	call := func(step string) mark { return mark{step: step} }
