@@ -99,6 +99,7 @@ type Channels struct {
 	samples  samples
 	fetching fetching
 	pace     pace
+	room     room
 }
 
 // New returns the channels of a catalog.

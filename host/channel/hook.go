@@ -105,13 +105,11 @@ type raw struct {
 	Stale *bool `json:"stale,omitempty"`
 	// Sample is the mark of a request by which the host tries the channel out.
 	Sample string `json:"sample,omitempty"`
-
-	json document
 }
 
 // request is the part of the request that is left.
 func (r *raw) request() Request {
-	return Request{Method: r.Method, Headers: r.Headers, Query: r.Query, Body: r.Body, json: &r.json}
+	return Request{Method: r.Method, Headers: r.Headers, Query: r.Query, Body: r.Body}
 }
 
 // Hook takes one webhook request: a challenge is answered, a delivery is

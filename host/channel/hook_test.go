@@ -37,12 +37,9 @@ func TestMessageIDs(t *testing.T) {
 // TestBodyIsReadOnce: however often its values are asked for.
 func TestBodyIsReadOnce(t *testing.T) {
 	q := Request{Body: []byte(`{"b": 2}`), json: &document{}}
-	stored := raw{Body: []byte(`{"b": 2}`)}
-	for _, ask := range []func() Request{func() Request { return q }, stored.request} {
-		before, err := ask().parsed()
-		copy(ask().Body, "not JSON")
-		if after, _ := ask().parsed(); err != nil || fmt.Sprint(before) != "map[b:2]" || fmt.Sprint(after) != "map[b:2]" {
-			t.Errorf("read %v (%v), then %v", before, err, after)
-		}
+	before, err := q.parsed()
+	copy(q.Body, "not JSON")
+	if after, _ := q.parsed(); err != nil || fmt.Sprint(before) != "map[b:2]" || fmt.Sprint(after) != "map[b:2]" {
+		t.Errorf("read %v (%v), then %v", before, err, after)
 	}
 }

@@ -148,6 +148,7 @@ func (c *Channels) event(ctx context.Context, ch catalog.Channel, item store.Ite
 		return c.bury(ctx, ch, item, abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("stored request: %v", err)})
 	}
 	if stored.Sample != "" {
+		defer c.room.hold(stored.Body)()
 		e, err := eventOf(ch, p, &stored)
 		got := reading{event: &e}
 		if err != nil {
@@ -173,6 +174,7 @@ func (c *Channels) event(ctx context.Context, ch catalog.Channel, item store.Ite
 // its queue, and gives the ids of their runs; done is a key that is woken when
 // they end. What can't start anything is a dead letter, without an error.
 func (c *Channels) begin(ctx context.Context, batch *store.Batch, ch catalog.Channel, p *prepared, item store.Item, stored raw, done string) (map[string]string, error) {
+	defer c.room.hold(stored.Body)()
 	e, err := eventOf(ch, p, &stored)
 	e.Done = done
 	e.From = &contact.Origin{Channel: ch.ID, Request: stored.Request, Delivery: stored.ID}
@@ -184,6 +186,9 @@ func (c *Channels) begin(ctx context.Context, batch *store.Batch, ch catalog.Cha
 		err = fmt.Errorf("event %q: %w: publish one, then replay this", e.Name, run.ErrNoFlow)
 	}
 	reason := abi.Error{Code: abi.CodeUnavailable}
+	if errors.Is(err, expr.ErrNoRoom) {
+		reason.Code = abi.CodeLimit
+	}
 	if err == nil && done != "" {
 		err = running(batch, done, runs)
 	}
@@ -232,14 +237,17 @@ func (c *Channels) Runs(ctx context.Context, delivery string) (runs []string, er
 
 // eventOf makes an event of a stored request. Its body is read as JSON if it is
 // JSON, whatever its Content-Type says: services forget it, and some send
-// another once they are given headers of one's own.
+// another once they are given headers of one's own. One that holds so many values
+// that they would take more than bodyRoom is an error.
 func eventOf(ch catalog.Channel, p *prepared, stored *raw) (run.Event, error) {
 	data := map[string]any{"channel": ch.ID, "method": stored.Method, "headers": texts(stored.Headers), "query": texts(stored.Query)}
 	q := stored.request()
-	body, err := q.parsed()
+	body, err := expr.ParseWithin(stored.Body, bodyRoom)
 	switch {
 	case err == nil:
 		data["body"] = body
+	case errors.Is(err, expr.ErrNoRoom):
+		return run.Event{}, fmt.Errorf("channel %q: the body holds so many values that they would take more than %d MiB: have its sender send fewer at once: %w", ch.ID, bodyRoom>>20, err)
 	case utf8.Valid(stored.Body):
 		data["body"] = string(stored.Body)
 	default:

@@ -67,6 +67,33 @@ type passed struct{}
 
 func (*passed) UnmarshalJSON([]byte) error { return nil }
 
+// deepByte is what a byte of JSON may take that is nested deeper than MaxDepth:
+// the library, which is left to read it, holds it twice.
+const deepByte = 120
+
+// ParseWithin is [ParseJSON] for a value that may take so many bytes of memory;
+// for more, the error is ErrNoRoom.
+func ParseWithin(data []byte, bytes int) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, errNotUTF8
+	}
+	left := bytes
+	r := reader{data: data, room: func(more int) bool { left -= more; return left >= 0 }}
+	if v, ok := r.all(); ok {
+		return v, nil
+	}
+	if r.full {
+		return nil, ErrNoRoom
+	}
+	if err := json.Unmarshal(data, &passed{}); err != nil {
+		return nil, err
+	}
+	if deepByte*len(data) > bytes {
+		return nil, ErrNoRoom
+	}
+	return parseSlowly(data)
+}
+
 // Inexact is a place of a JSON value that can't be kept as it is.
 type Inexact struct {
 	Path   []string // names of members, and indexes
