@@ -105,6 +105,7 @@ func (c *Channels) Check(ctx context.Context, id string, body []byte) []Stage {
 func (k *checking) setUp() (ch catalog.Channel, manifest abi.Manifest, ok bool) {
 	snapshot := k.config.Catalog().Snapshot()
 	ch, known := snapshot.Channels[k.id]
+	notes := []string{"adapter " + ch.Adapter}
 	if !known {
 		k.failed(fmt.Sprintf("there is no channel %q", k.id), "add it to channels.yaml")
 		return ch, manifest, false
@@ -132,11 +133,13 @@ func (k *checking) setUp() (ch catalog.Channel, manifest abi.Manifest, ok bool) 
 			k.failed("config: "+wrong, "change it in channels.yaml: trama plugin inspect shows what "+ch.Adapter+" takes")
 			return ch, manifest, false
 		}
-	} else if _, held := k.prepare(ch); held != nil {
+	} else if p, held := k.prepare(ch); held != nil {
 		k.failed(held.Message, "")
 		return ch, manifest, false
+	} else if doubt := p.again(); doubt != "" {
+		notes = append(notes, doubt)
 	}
-	k.ok("adapter " + ch.Adapter)
+	k.ok(strings.Join(notes, "; "))
 	if ch.Adapter == catalog.AdapterWebhook || ch.Adapter == catalog.AdapterAPIChat {
 		k.add(StageSkipped, "the host takes these webhooks itself", "")
 	} else if held := k.granted(ch, manifest); held != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/trama-run/trama/host/catalog"
+	"github.com/trama-run/trama/host/grant"
 	"github.com/trama-run/trama/pdk/abi"
 )
 
@@ -40,6 +41,37 @@ func TestLacks(t *testing.T) {
 		}
 	}
 }
+
+// TestSentAgain: a channel whose requests can be sent again by others says so.
+func TestSentAgain(t *testing.T) {
+	for _, c := range []struct{ config, says string }{
+		{`signature: github, id: "header:X-GitHub-Delivery"`, "with another X-GitHub-Delivery"},
+		{`signature: github`, "as it was"},
+		{`signature: github, id: body`, ""},
+		{`signature: github, id: "json:/id"`, ""},
+		{`signature: {preset: github, signed: "{header:X-Id}.{body}"}, id: "header:x-id"`, ""},
+		{`signature: {preset: github, signed: "{header:X-Id}.{body}"}`, "as it was"},
+		{`signature: slack`, ""},
+		{`signature: standard`, ""},
+		{`token: "header:X-Token"`, ""},
+	} {
+		h := newHooks(t, `[{id: x, adapter: webhook, config: {event: x, `+c.config+`}, secrets: {secret: a}}]`)
+		k := &checking{Channels: h.Channels, id: "x"}
+		k.config.Plugins = noPlugins{}
+		if _, _, ok := k.setUp(); !ok {
+			t.Fatalf("%s: %+v", c.config, k.list)
+		}
+		says := k.list[0].Detail
+		if c.says == "" && says != "adapter webhook" || c.says != "" && (!strings.Contains(says, c.says) || !strings.Contains(says, "write id: body")) {
+			t.Errorf("%s: %q, want %q", c.config, says, c.says)
+		}
+	}
+}
+
+// noPlugins are none.
+type noPlugins struct{ Plugins }
+
+func (noPlugins) Grant(string) grant.Grant { return grant.Grant{} }
 
 // TestLevelOf: what an adapter logs has the level that it says.
 func TestLevelOf(t *testing.T) {

@@ -34,6 +34,26 @@ type prepared struct {
 	challenge catalog.Challenge
 }
 
+// again says how requests that somebody got hold of can be sent again as others;
+// empty: they can't.
+func (p *prepared) again() string {
+	if p.method == nil || p.ID == "body_sha256" || strings.HasPrefix(p.ID, "json:") {
+		return ""
+	}
+	if _, timed := p.method.Timed(); timed {
+		return ""
+	}
+	id := headerIn(p.ID)
+	if id != "" && slices.ContainsFunc(p.method.Headers(), func(signed string) bool { return strings.EqualFold(signed, id) }) {
+		return ""
+	}
+	how := "as it was"
+	if id != "" {
+		how = "with another " + id
+	}
+	return fmt.Sprintf("its signature covers neither a time nor an id: who has got hold of a request can send it again, %s, and it is another event; if no two events have the same body, write id: body", how)
+}
+
 // preparations keeps what was read of one snapshot of the catalog, by channel.
 type preparations struct {
 	mu       sync.Mutex
