@@ -102,7 +102,7 @@ func newCrash(t *testing.T, mutant string) *crash {
 	c := &crash{history: simulation.NewHistory(time.Now), mutant: mutant, done: make(chan struct{}), ended: make(chan struct{}), hit: map[string]int{}, people: map[string]string{}, failed: map[string]bool{}}
 	c.peer = httptest.NewServer(c)
 	t.Cleanup(func() { c.peer.CloseClientConnections(); c.peer.Close() })
-	flows, err := simulation.Flows()
+	flows, err := simulation.Flows(crashTerms.Beat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,6 @@ func newCrash(t *testing.T, mutant string) *crash {
 	for path, text := range flows {
 		files[path] = string(text)
 	}
-	delete(files, "flows/tick.yaml")
 	post, acme := guest(t, "post", "1.0.0"), guest(t, "acme", "1.0.0")
 	c.installation = install(t, nil, join(files, map[string]string{
 		"plugins/post.wasm": post, "plugins/acme.wasm": acme,
@@ -134,6 +133,7 @@ func (c *crash) run(kills int) {
 	}
 	c.clients.Go(func() { c.write("loud", 4) })
 	c.clients.Go(c.call)
+	c.history.Add(simulation.Event{What: simulation.Ticks, Good: true})
 	for n := range kills {
 		where, s := "at random", childStore{Mutant: c.mutant}
 		arm, wait := 0, 15*time.Second
@@ -167,6 +167,8 @@ func (c *crash) run(kills int) {
 		c.history.Add(simulation.Event{What: simulation.Fault, Name: "killed " + where})
 	}
 	close(c.done)
+	c.history.Add(simulation.Event{What: simulation.Ticks})
+	c.remove(simulation.PathTick)
 	c.host.Store(c.launch(childStore{Mutant: c.mutant, Watch: true}))
 	c.clients.Wait()
 }
@@ -185,11 +187,11 @@ func (c *crash) killer(h *child, n int, after bool) func(bool) {
 // timer of the flows is as long.
 const stalled = time.Minute
 
-// catchUp is how late a timer may be after the last kill: hosts that live for
-// half a second leave more work behind than they do, and a busy machine takes
-// minutes for that of a thousand. The simulation, whose clock waits for the
-// work, knows the bound.
-const catchUp = 5 * time.Minute
+// crashTerms say how late a timer may be after the last kill: hosts that live
+// for half a second leave more work behind than they do, and a busy machine
+// takes minutes for that of a thousand. The simulation, whose clock waits for
+// the work, knows the bound.
+var crashTerms = simulation.Terms{Beat: time.Second, Slack: 5 * time.Minute}
 
 // judge waits until all work has ended, or until none is done any more, and
 // gives what is wrong.
@@ -229,7 +231,7 @@ func (c *crash) judge() []string {
 			c.late++
 		}
 	}
-	return simulation.Check(c.history.Events(), final, catchUp)
+	return simulation.Check(c.history.Events(), final, crashTerms)
 }
 
 // report tells what happened.
@@ -347,9 +349,9 @@ func (c *crash) write(channel string, n int) {
 func (c *crash) call() {
 	for n := 0; !c.over(time.Duration(100+rand.IntN(200)) * time.Millisecond); n++ {
 		ref := fmt.Sprintf("ref%d", n)
-		kind := [...]string{simulation.WordGateway, simulation.WordLone, simulation.WordAfter}[rand.IntN(3)]
+		kind := [...]string{simulation.WordGateway, simulation.WordLone, simulation.WordAfter, simulation.WordHalted}[rand.IntN(4)]
 		owner := ""
-		if kind == simulation.WordAfter {
+		if kind == simulation.WordAfter || kind == simulation.WordHalted {
 			c.mu.Lock()
 			owner = c.writer[n%len(c.writer)]
 			c.mu.Unlock()

@@ -12,11 +12,16 @@ import (
 	"github.com/trama-run/trama/host/outbox"
 )
 
+// Terms are what a history was made with.
+type Terms struct {
+	Beat  time.Duration // of [Flows]
+	Slack time.Duration // how late a timer may be after its instant or after the last fault
+}
+
 // Check judges a history and what is left in the end, when all work had the
-// time to end. It gives what is wrong; nothing if all promises were kept. A
-// timer may be late by slack after its instant or after the last fault.
-func Check(events []Event, final Final, slack time.Duration) []string {
-	j := judge{events: events, final: final, slack: slack}
+// time to end. It gives what is wrong; nothing if all promises were kept.
+func Check(events []Event, final Final, terms Terms) []string {
+	j := judge{events: events, final: final, Terms: terms}
 	j.read()
 	j.units()
 	j.effects()
@@ -45,7 +50,7 @@ func Check(events []Event, final Final, slack time.Duration) []string {
 type judge struct {
 	events []Event
 	final  Final
-	slack  time.Duration
+	Terms
 
 	offered map[string]int    // index of the first offer, by unit or ref
 	acked   map[string]int    // and of the first acknowledgement
@@ -334,7 +339,7 @@ func (j *judge) timers() {
 				due = c.given.Add(wait)
 			}
 		}
-		if at.Sub(due) > j.slack {
+		if at.Sub(due) > j.Slack {
 			j.wrong("timers", "%s came %s late", name, at.Sub(due))
 		}
 	}

@@ -130,7 +130,7 @@ func (f *Final) left(ctx context.Context, s store.Store, contacts []string) erro
 		f.Left = append(f.Left, fmt.Sprintf("the wake of %s at %s", w.Key, w.At.Format(time.RFC3339Nano)))
 	}
 	var queues []string
-	for _, id := range []string{"post", "loud", "lone", "after"} {
+	for _, id := range []string{"post", "loud", "lone", "after", "halted"} {
 		queues = append(queues, channel.PrefixIntake+":"+id)
 	}
 	for _, who := range contacts {

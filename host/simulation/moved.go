@@ -1,42 +1,43 @@
 package simulation
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/trama-run/trama/host/run/record"
 )
 
-// Renamed are the nodes that have another name in the next versions of the
-// flows [Next], some that of another node: a session that waits goes astray if
+// renamed are the nodes that have another name in the next versions of the
+// flows renewed, some that of another node: a session that waits goes astray if
 // its node is not mapped.
-var Renamed = map[string]string{
+var renamed = map[string]string{
 	"nap": "doze", "reply": "listen", "listen": "gather", "gather": "reply", "arm": "guard", "keep": "note",
 }
 
-// Next are the flows that have a second version, whose sessions are moved.
-var Next = [...]string{"talk", "lone"}
+// renewed are the flows that have a next version, to which sessions are moved.
+var renewed = [...]string{"talk", "lone"}
 
-// NextFlows gives the flows of [Flows] as they are in their next versions.
-func NextFlows() (map[string][]byte, error) {
-	files, err := Flows()
+// next gives the files of [Flows] with the next versions.
+func next(first map[string][]byte) map[string][]byte {
+	files := maps.Clone(first)
 	var pairs []string
-	for old, name := range Renamed {
+	for old, name := range renamed {
 		for _, place := range []string{"{id: ", "from: ", "to: "} {
 			pairs = append(pairs, place+old+",", place+name+",", place+old+"}", place+name+"}")
 		}
 	}
-	renamed := strings.NewReplacer(pairs...)
-	for _, flow := range Next {
+	rename := strings.NewReplacer(pairs...)
+	for _, flow := range renewed {
 		path := "flows/" + flow + ".yaml"
-		files[path] = []byte(renamed.Replace(string(files[path])))
+		files[path] = []byte(rename.Replace(string(files[path])))
 	}
-	return files, err
+	return files
 }
 
 // nodeNow gives the name of a node in the next version.
 func nodeNow(node string) string {
-	if name, ok := Renamed[node]; ok {
+	if name, ok := renamed[node]; ok {
 		return name
 	}
 	return node

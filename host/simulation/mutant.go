@@ -24,7 +24,7 @@ type Mutant struct {
 }
 
 // Mutants are what the checker must catch. What one has in memory is lost with
-// the process.
+// the process. None is of what an operator does.
 func Mutants() []Mutant {
 	return []Mutant{
 		{"acknowledged before it is stored", "lost", func(s store.Store) store.Store { return early{s} }},
@@ -41,10 +41,6 @@ func Mutants() []Mutant {
 		{"what was interrupted goes on", "turns", func(s store.Store) store.Store {
 			return &lingering{Store: s, read: map[string][]byte{}, left: map[string][]byte{}}
 		}},
-		{"nobody attends to a contact", "silence", func(s store.Store) store.Store {
-			return edited{s, isAny, run.KindContact, strings.NewReplacer(`,"with_human":true`, "")}
-		}},
-		{"a contact is not given back", "unfinished", func(s store.Store) store.Store { return keeping{s} }},
 		{"tries are not counted", "retry", func(s store.Store) store.Store {
 			return edited{s, isAny, kindSession, strings.NewReplacer(`"attempt":2`, `"attempt":1`)}
 		}},
@@ -54,6 +50,16 @@ func Mutants() []Mutant {
 		{"tries come at once", "retry", func(s store.Store) store.Store {
 			return edited{s, isAny, kindSession, strings.NewReplacer(`"not_before":"2`, `"not_before":"1`)}
 		}},
+	}
+}
+
+// operated are mutants of what an operator does.
+func operated() []Mutant {
+	return []Mutant{
+		{"nobody attends to a contact", "silence", func(s store.Store) store.Store {
+			return edited{s, isAny, run.KindContact, strings.NewReplacer(`,"with_human":true`, "")}
+		}},
+		{"a contact is not given back", "unfinished", func(s store.Store) store.Store { return keeping{s} }},
 		{"moves are lost", "move", func(s store.Store) store.Store { return without{s, isMove, kindSession} }},
 		{"nodes are not mapped", "move", func(s store.Store) store.Store { return edited{s, isMove, kindSession, unmapped()} }},
 	}
@@ -359,7 +365,7 @@ func isAny(*store.Batch) bool { return true }
 // unmapped gives the nodes at which a session stands the names that they had.
 func unmapped() *strings.Replacer {
 	var pairs []string
-	for old, name := range Renamed {
+	for old, name := range renamed {
 		pairs = append(pairs, `"node":"`+name+`"`, `"node":"`+old+`"`)
 	}
 	return strings.NewReplacer(pairs...)

@@ -41,9 +41,9 @@ func (w *world) migrate(random *rand.Rand) {
 	w.publish(1, true)
 	for range 1 + random.IntN(4) {
 		time.Sleep(time.Duration(random.Int64N(int64(pauses[random.IntN(3)]))))
-		for _, flow := range Next {
+		for _, flow := range renewed {
 			w.ask(func(ctx context.Context, l *life) bool {
-				list, err := l.runs.Migrate(ctx, run.Migration{Flow: flow, From: 1, To: 2, Map: Renamed})
+				list, err := l.runs.Migrate(ctx, run.Migration{Flow: flow, From: 1, To: 2, Map: renamed})
 				if err != nil || l.dead.Load() {
 					return false
 				}

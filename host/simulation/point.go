@@ -24,8 +24,8 @@ const (
 	PointOther  = "other"
 )
 
-// Points lists those that webhooks and calls lead to.
-var Points = [...]string{PointIntake, PointDeal, PointIntent, PointResult, PointEnd, PointSent, PointTimer}
+// Points lists those that webhooks, calls and schedules lead to.
+var Points = [...]string{PointIntake, PointDeal, PointIntent, PointResult, PointEnd, PointSent, PointTimer, PointFire}
 
 // Point says what a batch is for.
 func Point(b *store.Batch) string {

@@ -8,21 +8,22 @@ import (
 	"github.com/trama-run/trama/host/flow"
 )
 
-// scheduled is what tick.yaml says of a trigger: its instants are the multiples
-// of a span.
-type scheduled struct {
-	every  time.Duration
+// schedules are what tick.yaml says of its triggers: how many beats are between
+// their instants, and what becomes of those that are missed.
+var schedules = map[string]struct {
+	beats  int
 	missed string
-}
-
-var schedules = map[string]scheduled{
-	"once": {80 * time.Second, flow.MissedOnce},
-	"skip": {2 * time.Minute, flow.MissedSkip},
-	"all":  {5 * time.Minute, flow.MissedAll},
+}{
+	"once": {2, flow.MissedOnce},
+	"skip": {3, flow.MissedSkip},
+	"all":  {5, flow.MissedAll},
 }
 
 // flowTick is the flow that the schedules start.
 const flowTick = "tick"
+
+// PathTick is its file.
+const PathTick = "flows/" + flowTick + ".yaml"
 
 // onTime is how late an instant may start a flow that skips the missed ones.
 const onTime = time.Minute
@@ -76,34 +77,34 @@ func (j *judge) schedules() {
 		}
 	}
 	for name, of := range schedules {
-		last, first := began, true
+		every, last, first := time.Duration(of.beats)*j.Beat, began, true
 		for _, t := range j.ticks {
 			if t.trigger != name {
 				continue
 			}
-			between := of.between(last, t.at)
+			missed := between(last, t.at, every)
 			switch {
 			case t.at.Equal(last):
 				j.wrong("schedule", "%s started two runs at %s", name, t.at)
-			case !t.at.Equal(t.at.Truncate(of.every)) || t.fired.Before(t.at):
-				j.wrong("schedule", "%s is due at the multiples of %s, and ran for %s at %s", name, of.every, t.at, t.fired)
-			case len(between) < t.missed || len(between) > t.missed && !first:
+			case !t.at.Equal(t.at.Truncate(every)) || t.fired.Before(t.at):
+				j.wrong("schedule", "%s is due at the multiples of %s, and ran for %s at %s", name, every, t.at, t.fired)
+			case len(missed) < t.missed || len(missed) > t.missed && !first:
 				j.wrong("schedule", "%s ran for %s and then for %s, which says that it missed %d", name, last, t.at, t.missed)
 			case of.missed == flow.MissedAll && t.missed > 0:
 				j.wrong("schedule", "%s misses none, and ran for %s with %d missed", name, t.at, t.missed)
 			case of.missed == flow.MissedSkip && t.fired.Sub(t.at) > onTime:
 				j.wrong("schedule", "%s skips what is missed, and ran for %s at %s", name, t.at, t.fired)
 			}
-			j.excused(name, between, t.fired) // those before the first that it counts too: it began late
+			j.excused(name, missed, t.fired) // those before the first that it counts too: it began late
 			last, first = t.at, false
 		}
-		j.excused(name, of.between(last, ended), ended)
+		j.excused(name, between(last, ended, every), ended)
 	}
 }
 
 // between gives the instants after one and before another.
-func (s scheduled) between(after, before time.Time) (instants []time.Time) {
-	for at := after.Truncate(s.every).Add(s.every); at.Before(before); at = at.Add(s.every) {
+func between(after, before time.Time, every time.Duration) (instants []time.Time) {
+	for at := after.Truncate(every).Add(every); at.Before(before); at = at.Add(every) {
 		instants = append(instants, at)
 	}
 	return instants
@@ -115,7 +116,7 @@ func (j *judge) excused(name string, instants []time.Time, until time.Time) {
 	for _, at := range instants {
 		if !slices.ContainsFunc(j.faults, func(i int) bool {
 			f := j.events[i].At
-			return f.After(at.Add(-j.slack)) && f.Before(until.Add(time.Millisecond)) // instants are cut to the millisecond
+			return f.After(at.Add(-j.Slack)) && f.Before(until.Add(time.Millisecond)) // instants are cut to the millisecond
 		}) {
 			j.wrong("schedule", "%s did not run for %s, and nothing was in its way", name, at)
 		}

@@ -28,9 +28,9 @@ var (
 	seeds   = flag.Uint64("seeds", 300, "how many seeds are played")
 )
 
-// slack is how late a timer may be after its instant or after the last fault:
-// work that failed is tried again after a minute at most.
-const slack = 80 * time.Second
+// terms are those of all seeds: work that failed is tried again after a minute
+// at most.
+var terms = Terms{Beat: 40 * time.Second, Slack: 80 * time.Second}
 
 // longest is how long, by the virtual clock, work may take to end.
 const longest = 8 * time.Hour
@@ -39,17 +39,14 @@ const longest = 8 * time.Hour
 // at first, of their next versions, and of those without schedules.
 func prepare(t testing.TB) []*catalog.Catalog {
 	t.Helper()
-	first, err := Flows()
+	first, err := Flows(terms.Beat)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := NextFlows()
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := maps.Clone(next)
-	delete(last, "flows/"+flowTick+".yaml")
-	editions := []map[string][]byte{first, next, last}
+	second := next(first)
+	last := maps.Clone(second)
+	delete(last, PathTick)
+	editions := []map[string][]byte{first, second, last}
 	var catalogs []*catalog.Catalog
 	for n := range editions {
 		c, err := catalog.Open(t.Context(), memory.Open(memory.NewDisk(), nil), func(*catalog.Snapshot) {})
@@ -133,7 +130,7 @@ func play(t *testing.T, editions []*catalog.Catalog, seed uint64, mutant *Mutant
 			t.Fatal(err)
 		}
 		events = w.history.Events()
-		problems = Check(events, final, slack)
+		problems = Check(events, final, terms)
 	})
 	return problems, events
 }
@@ -213,7 +210,7 @@ func TestSameSeedSameHistory(t *testing.T) {
 // that is of the promise.
 func TestMutants(t *testing.T) {
 	c := prepare(t)
-	for _, m := range Mutants() {
+	for _, m := range append(Mutants(), operated()...) {
 		t.Run(m.Name, func(t *testing.T) {
 			for seed := uint64(1); seed <= 500; seed++ {
 				problems, _ := play(t, c, seed, &m)

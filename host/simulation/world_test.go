@@ -245,8 +245,8 @@ func (w *world) call(random *rand.Rand) {
 		time.Sleep(time.Duration(random.Int64N(int64(30 * time.Second))))
 		ref := fmt.Sprintf("ref%d", w.refs.Add(1))
 		who := w.people[random.IntN(len(w.people))]
-		kind, owner := random.IntN(7), ""
-		word := [...]string{WordGateway, WordAfter, WordLone, WordAfter, WordHalted, WordLone, WordAfter}[kind]
+		kind, owner := random.IntN(8), ""
+		word := [...]string{WordGateway, WordAfter, WordLone, WordAfter, WordHalted, WordLone, WordAfter, WordHalted}[kind]
 		if word == WordAfter || word == WordHalted {
 			owner = who
 		}
