@@ -95,10 +95,16 @@ func (b Build) Run(ctx context.Context) (Built, error) {
 func Replace(path string, data []byte) error { return ReplaceIf(path, 0o644, data, nil) }
 
 // ReplaceIf does so with a mode of the file's, and if accept, when there is one,
-// takes what is to be there: a file beside it, of another name and ending.
+// takes what is to be there: a file beside it, of another name and ending. A link
+// stays, and what it leads to is replaced.
 func ReplaceIf(path string, mode fs.FileMode, data []byte, accept func(temp string) error) (err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("write %s: it is a directory; name a file", path)
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	} else if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("write %s: it is a link to what is not there: name a file", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")       // not .wasm: a server may look at the directory
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok { // whose path is nobody's

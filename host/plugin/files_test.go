@@ -160,7 +160,7 @@ func TestNameClash(t *testing.T) {
 	w.put(t, "drei.yaml", []byte(sidecarText))
 	w.put(t, "drei.wasm", guest(t, "json", ""))
 	w.serves(t, old)
-	for _, name := range []string{"adder.wasm", "drei.wasm"} {
+	for _, name := range []string{"adder.wasm", "adder.yaml", "drei.wasm", "drei.yaml"} {
 		if err := os.Remove(filepath.Join(w.dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -169,6 +169,52 @@ func TestNameClash(t *testing.T) {
 	w.serves(t, second)
 	if got := states(); !slices.Equal(got, []string{"zwei.wasm ready", "adder.wasm retired"}) && !slices.Equal(got, []string{"zwei.wasm ready", "drei.wasm retired"}) {
 		t.Errorf("after the first is gone: %q", got)
+	}
+}
+
+// TestMisplaced: a file that is meant for a plugin and is none is listed with what
+// to do, until that is done.
+func TestMisplaced(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"README.md", "adder.yml", ".adder.yaml.swp"} { // anybody's
+		w.put(t, name, []byte(sidecarText))
+	}
+	if list := w.List(); len(list) != 0 {
+		t.Errorf("other files: %+v", list)
+	}
+	w.put(t, "adder.yaml", []byte(sidecarText))
+	want := Status{
+		Name: "adder", File: filepath.Join(w.dir, "adder.yaml"), State: StateBroken,
+		Reason: "adder.yaml is a manifest without a module: there is no adder.wasm beside it", Remedy: "put adder.wasm beside it, or remove it",
+	}
+	if s := w.status(t); s != want {
+		t.Errorf("a manifest alone: %+v", s)
+	}
+	w.put(t, "adder.Wasm", guest(t, "json", ""))
+	want = Status{
+		Name: "adder", File: filepath.Join(w.dir, "adder.Wasm"), State: StateBroken,
+		Reason: "the ending of adder.Wasm is not in lower case", Remedy: "rename it to adder.wasm, or remove it",
+	}
+	if list := w.List(); len(list) != 2 || list[0] != want {
+		t.Errorf("a module in capitals: %+v", list)
+	}
+	if _, err := w.total(t); err == nil || !strings.Contains(err.Message, "rename it to adder.wasm") {
+		t.Errorf("call: %v", err)
+	}
+	if err := os.Rename(want.File, filepath.Join(w.dir, "adder.wasm")); err != nil {
+		t.Fatal(err)
+	}
+	w.scan(t)
+	w.SetGrants(grantOf(w.status(t).Digest))
+	w.serves(t, w.status(t).Digest)
+	for _, file := range []string{"adder.WASM", "adder.wasm", "adder.yaml"} { // what a server watches
+		matches := func(pattern string) bool {
+			ok, err := filepath.Match(pattern, filepath.Join(w.dir, file))
+			return ok && err == nil
+		}
+		if !slices.ContainsFunc(w.Patterns(), matches) {
+			t.Errorf("%s is not watched: %q", file, w.Patterns())
+		}
 	}
 }
 

@@ -104,8 +104,10 @@ func TestSessionsEndOnTheirContent(t *testing.T) {
 		t.Errorf("granted again: %v", err)
 	}
 
-	if err := os.Remove(filepath.Join(w.dir, "adder.wasm")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"adder.wasm", "adder.yaml"} {
+		if err := os.Remove(filepath.Join(w.dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.scan(t)
 	for _, digest := range []string{old, now} {

@@ -142,7 +142,7 @@ func (r *Registry) SetGrants(grants []grant.Grant) {
 func (r *Registry) Patterns() []string {
 	var patterns []string
 	for _, dir := range r.config.Dirs {
-		patterns = append(patterns, filepath.Join(dir, "*.wasm"), filepath.Join(dir, "*.yaml"))
+		patterns = append(patterns, filepath.Join(dir, "*.[wW][aA][sS][mM]"), filepath.Join(dir, "*.yaml"))
 	}
 	return patterns
 }

@@ -160,8 +160,10 @@ func TestFromFileToCall(t *testing.T) {
 		t.Errorf("call beside a broken file: %s, %v", out, err)
 	}
 
-	if err := os.Remove(filepath.Join(w.dir, "adder.wasm")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"adder.wasm", "adder.yaml"} {
+		if err := os.Remove(filepath.Join(w.dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.scan(t)
 	if _, err := w.total(t); err == nil || !strings.Contains(err.Message, "not installed") {

@@ -40,8 +40,8 @@ func (r *Registry) Scan(ctx context.Context) error {
 			continue
 		}
 		for _, f := range files {
-			if strings.HasSuffix(f.Name(), ".wasm") && !f.IsDir() {
-				path := filepath.Join(dir, f.Name())
+			path := filepath.Join(dir, f.Name())
+			if !f.IsDir() && (strings.HasSuffix(path, ".wasm") || misplaced(path) != nil) {
 				found[path] = true
 				r.look(ctx, path)
 			}
@@ -72,7 +72,12 @@ func (r *Registry) look(ctx context.Context, path string) {
 	if same {
 		return
 	}
-	next, digest, size, err := r.load(ctx, path)
+	var next *generation
+	var digest string
+	var size int64
+	if err = misplaced(path); err == nil {
+		next, digest, size, err = r.load(ctx, path)
+	}
 	if after, _ := stampOf(path); after != stamp {
 		stamp = "" // it changed while it was read: the next scan reads it again
 	}
@@ -90,7 +95,7 @@ func (r *Registry) look(ctx context.Context, path string) {
 	case err != nil:
 		e.step(nil, r.mayServe(e.present))
 		e.refusal = &Status{
-			Name: strings.TrimSuffix(filepath.Base(path), ".wasm"), File: path, Digest: digest, Bytes: size,
+			Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), File: path, Digest: digest, Bytes: size,
 			State: StateBroken, Reason: err.Error(), Remedy: remedyOf(err, path),
 		}
 		if e.former != nil {
@@ -127,8 +132,34 @@ func (e *entry) step(next *generation, served bool) {
 	e.present = next
 }
 
+// misfit is a file that is no plugin, though its name says that it was meant to
+// be a part of one.
+type misfit struct{ reason, remedy string }
+
+func (m *misfit) Error() string { return m.reason }
+
+// misplaced says why a file of a plugin directory is passed over; nil: it is a
+// module, its manifest, or none of ours.
+func misplaced(path string) error {
+	ending := filepath.Ext(path)
+	name := strings.TrimSuffix(path, ending)
+	module := filepath.Base(name) + ".wasm"
+	switch {
+	case ending != ".wasm" && strings.EqualFold(ending, ".wasm"):
+		return &misfit{"the ending of " + filepath.Base(path) + " is not in lower case", "rename it to " + module + ", or remove it"}
+	case ending == ".yaml":
+		if _, err := os.Stat(name + ".wasm"); errors.Is(err, os.ErrNotExist) {
+			return &misfit{filepath.Base(path) + " is a manifest without a module: there is no " + module + " beside it", "put " + module + " beside it, or remove it"}
+		}
+	}
+	return nil
+}
+
 // remedyOf is what to do about a file that can't be used.
 func remedyOf(err error, path string) string {
+	if m, ok := errors.AsType[*misfit](err); ok {
+		return m.remedy
+	}
 	if errors.Is(err, errNoManifest) {
 		return "put its manifest beside it, as " + filepath.Base(sidecar(path)) + ", in the form of the manifest.json of a new project (trama plugin new), or remove the file"
 	}

@@ -56,6 +56,8 @@ type Seal struct {
 	// Fault says why what stands in the section can't be a signature of the
 	// file.
 	Fault string `json:"fault,omitempty"`
+	// Unread says why nobody can tell whether the file has one.
+	Unread string `json:"unread,omitempty"`
 }
 
 // State says what a signature is worth.
@@ -63,10 +65,11 @@ type State string
 
 // The states of a [Status].
 const (
-	Unsigned State = "unsigned"
-	Trusted  State = "trusted" // signed by a trusted key
-	Unknown  State = "unknown" // it names a key that is not trusted
-	Altered  State = "altered" // the content is not what was signed
+	Unsigned   State = "unsigned"
+	Trusted    State = "trusted"    // signed by a trusted key
+	Unknown    State = "unknown"    // it names a key that is not trusted
+	Altered    State = "altered"    // the content is not what was signed
+	Unreadable State = "unreadable" // it is no module, or one that is cut off
 )
 
 // Status is what a file's signature is worth to those who trust certain keys.
@@ -86,6 +89,8 @@ func (s Status) String() string {
 		return "signed by the unknown key " + s.Key
 	case Altered:
 		return "altered since it was signed"
+	case Unreadable:
+		return "unreadable as a WebAssembly module"
 	}
 	return "not signed"
 }
@@ -113,10 +118,12 @@ func message(sum []byte) []byte { return append([]byte(domain), sum...) }
 // one, or one with something after it.
 func Read(module []byte) Seal {
 	data, ok, err := wasm.Custom(module, Section)
-	if err != nil {
+	switch {
+	case err != nil && !ok:
+		return Seal{Unread: err.Error()}
+	case err != nil:
 		return Seal{Fault: err.Error()}
-	}
-	if !ok {
+	case !ok:
 		return Seal{}
 	}
 	seal, err := read(module, data)
@@ -171,6 +178,8 @@ func (s Seal) Status(trusted Keys) Status {
 	switch {
 	case s.Fault != "":
 		return Status{State: Altered, Reason: s.Fault}
+	case s.Unread != "":
+		return Status{State: Unreadable, Reason: s.Unread}
 	case s.Key == "":
 		return Status{State: Unsigned}
 	}

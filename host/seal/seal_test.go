@@ -145,25 +145,27 @@ func TestHostile(t *testing.T) {
 		state State
 		says  string
 	}{
-		"empty file":         {nil, Altered, "not WebAssembly"},
-		"not a module":       {[]byte("this is no module"), Altered, "not WebAssembly"},
-		"empty section":      {custom(plain, Section, ""), Altered, "it is no signature"},
-		"not JSON":           {custom(plain, Section, "ed25519"), Altered, "it is no signature"},
-		"null":               {custom(plain, Section, "null"), Altered, `the algorithm is ""`},
-		"a list":             {custom(plain, Section, "[]"), Altered, "it is no signature"},
-		"other algorithm":    {replace("ed25519", "none"), Altered, `the algorithm is "none"`},
-		"no key":             {replace(`"key"`, `"kex"`), Altered, "want a key's id of 16"},
-		"key in capitals":    {custom(plain, Section, strings.ToUpper(string(data))), Altered, "the algorithm is"},
-		"short signature":    {custom(plain, Section, `{"alg":"ed25519","key":"0123456789abcdef","signature":"AAAA"}`), Altered, "a signature of 64 bytes"},
-		"with a space":       {replace(",", ", "), Altered, "not as it is written"},
-		"with a field more":  {replace("}", `,"x":1}`), Altered, "not as it is written"},
-		"size in more bytes": {long, Altered, "not as it is written"},
-		"huge":               {custom(plain, Section, strings.Repeat(" ", 10<<20)+string(data)), Altered, "are more than a signature has"},
-		"twice":              {append(bytes.Clone(signed), tail...), Altered, "stands twice"},
-		"not last":           {custom(signed, "name", "x"), Altered, "not the last thing in the file"},
-		"cut off":            {signed[:len(signed)-1], Altered, "the file ends after"},
-		"of another content": {append(custom(plain, "other", "x"), tail...), Altered, "is not one of this content"},
-		"in another's name":  {replace(Read(signed).Key, two.ID()), Altered, "by other"},
+		"empty file":          {nil, Unreadable, "not WebAssembly"},
+		"not a module":        {[]byte("this is no module"), Unreadable, "not WebAssembly"},
+		"half of a module":    {plain[:len(plain)/2], Unreadable, "the file ends after"},
+		"with half a section": {append(bytes.Clone(signed), 0, 9), Altered, "the file ends after"},
+		"empty section":       {custom(plain, Section, ""), Altered, "it is no signature"},
+		"not JSON":            {custom(plain, Section, "ed25519"), Altered, "it is no signature"},
+		"null":                {custom(plain, Section, "null"), Altered, `the algorithm is ""`},
+		"a list":              {custom(plain, Section, "[]"), Altered, "it is no signature"},
+		"other algorithm":     {replace("ed25519", "none"), Altered, `the algorithm is "none"`},
+		"no key":              {replace(`"key"`, `"kex"`), Altered, "want a key's id of 16"},
+		"key in capitals":     {custom(plain, Section, strings.ToUpper(string(data))), Altered, "the algorithm is"},
+		"short signature":     {custom(plain, Section, `{"alg":"ed25519","key":"0123456789abcdef","signature":"AAAA"}`), Altered, "a signature of 64 bytes"},
+		"with a space":        {replace(",", ", "), Altered, "not as it is written"},
+		"with a field more":   {replace("}", `,"x":1}`), Altered, "not as it is written"},
+		"size in more bytes":  {long, Altered, "not as it is written"},
+		"huge":                {custom(plain, Section, strings.Repeat(" ", 10<<20)+string(data)), Altered, "are more than a signature has"},
+		"twice":               {append(bytes.Clone(signed), tail...), Altered, "stands twice"},
+		"not last":            {custom(signed, "name", "x"), Altered, "not the last thing in the file"},
+		"cut off":             {signed[:len(signed)-1], Unreadable, "the file ends after"},
+		"of another content":  {append(custom(plain, "other", "x"), tail...), Altered, "is not one of this content"},
+		"in another's name":   {replace(Read(signed).Key, two.ID()), Altered, "by other"},
 	} {
 		got := Read(c.file).Status(trusted())
 		if got.State != c.state || !strings.Contains(got.Reason, c.says) {
@@ -183,7 +185,7 @@ func FuzzRead(f *testing.F) {
 		if status := seal.Status(trusted()); status.State == Trusted && !bytes.Equal(file, signed) {
 			t.Errorf("%q is %+v", file, status)
 		}
-		if seal.Fault != "" && (seal.Key != "" || seal.Signature != nil) {
+		if seal.Fault+seal.Unread != "" && (seal.Key != "" || seal.Signature != nil) {
 			t.Errorf("a fault and a signature: %+v", seal)
 		}
 		private, public := keyOf(1)

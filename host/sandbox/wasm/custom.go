@@ -5,7 +5,8 @@ import "unicode/utf8"
 // Custom gives what the custom section of that name holds; ok is false if
 // there is none. What else the module has is passed over unread, so a module
 // that [Parse] refuses may have one too. Two sections of the name are an error:
-// readers would not agree on which one counts.
+// readers would not agree on which one counts. Beside an error, ok says whether one
+// stands before the fault.
 func Custom(wasm []byte, name string) (data []byte, ok bool, err error) {
 	err = sections(wasm, func(r *reader, s customSection) {
 		if s.name != name {
@@ -17,7 +18,7 @@ func Custom(wasm []byte, name string) (data []byte, ok bool, err error) {
 		data, ok = wasm[s.data:s.end:s.end], true
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, ok, err
 	}
 	return data, ok, nil
 }
