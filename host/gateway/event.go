@@ -164,9 +164,6 @@ func (g *Gateway) check(q *call) (bool, error) {
 	return false, refused
 }
 
-// maxPlace bounds the place in a body that is named to the caller.
-const maxPlace = 400
-
 // body puts a request's body into the event: parsed if it is JSON, as text if
 // it is text in a known charset, else as base64. What it puts there is no part of
 // data.
@@ -190,9 +187,6 @@ func body(event map[string]any, contentType string, data []byte, s *share) *prob
 		}
 		if inexact, ok := errors.AsType[*expr.Inexact](err); ok {
 			place := schema.Pointer(inexact.Path)
-			if len(place) > maxPlace {
-				place = place[:maxPlace] + "…"
-			}
 			refused := problem.New(400, "bad_json", fmt.Sprintf("the body, at %s: %s", place, inexact.Detail))
 			refused.Errors = []problem.Wrong{{Pointer: place, Detail: inexact.Detail}}
 			return refused

@@ -49,6 +49,7 @@ func bound(s *jsonschema.Schema, checks *checks, known map[*jsonschema.Schema]bo
 	for _, part := range parts(s) { // before they are taken out
 		bound(part, checks, known)
 	}
+	s.Format = shorter(s.Format)
 	m := &members{
 		checks: checks, ways: ways(s),
 		properties: s.Properties, patterns: s.PatternProperties, additional: s.AdditionalProperties, names: s.PropertyNames,
@@ -73,6 +74,23 @@ func bound(s *jsonschema.Schema, checks *checks, known map[*jsonschema.Schema]bo
 	s.Properties, s.PatternProperties, s.AdditionalProperties, s.PropertyNames = nil, nil, nil, nil
 	s.PrefixItems, s.Items2020, s.Items, s.AdditionalItems, s.Contains, s.UniqueItems = nil, nil, nil, nil, nil, false
 	s.Extensions = append(s.Extensions, m)
+}
+
+// maxRegex bounds a text that is to be a regular expression, in bytes: reading one
+// takes two hundred times its memory.
+const maxRegex = 1000
+
+// shorter bounds what a format takes.
+func shorter(f *jsonschema.Format) *jsonschema.Format {
+	if f == nil || f.Name != "regex" {
+		return f
+	}
+	return &jsonschema.Format{Name: f.Name, Validate: func(value any) error {
+		if text, _ := value.(string); len(text) > maxRegex {
+			return fmt.Errorf("it is longer than %d bytes", maxRegex)
+		}
+		return f.Validate(value)
+	}}
 }
 
 // Validate implements jsonschema.SchemaExt.

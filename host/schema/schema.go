@@ -183,13 +183,21 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
-// Pointer writes a JSON pointer as a URI fragment (RFC 6901, section 6).
+// maxPointer bounds what is told of a place, in bytes: names of members may be as
+// long as the value.
+const maxPointer = 400
+
+// Pointer writes a JSON pointer as a URI fragment (RFC 6901, section 6). The end
+// of a long one is left out.
 func Pointer(tokens []string) string {
 	var b strings.Builder
 	b.WriteByte('#')
 	for _, token := range tokens {
 		b.WriteByte('/')
 		for i := range len(token) {
+			if b.Len() >= maxPointer {
+				return b.String() + "…"
+			}
 			switch c := token[i]; {
 			case c == '~':
 				b.WriteString("~0")

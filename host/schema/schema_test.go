@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 func parse(t testing.TB, text string) (value any) {
@@ -214,4 +216,41 @@ func FuzzCheck(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestRegexIsShort: what a caller sends as a regular expression is not read if it
+// is long.
+func TestRegexIsShort(t *testing.T) {
+	s, err := Compile(parse(t, `{"items": {"format": "regex"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := s.Check([]any{"^a+$", strings.Repeat("a", maxRegex), int64(1)}); len(found) != 0 {
+		t.Errorf("%+v", found)
+	}
+	found := s.Check([]any{"(", strings.Repeat("(a)", maxRegex)})
+	if len(found) != 2 || found[1].Keyword != "format" {
+		t.Errorf("%+v", found)
+	}
+	if f := shorter(&jsonschema.Format{Name: "regex"}); f.Validate(strings.Repeat("a", maxRegex+1)) == nil {
+		t.Error("a long one was read")
+	}
+}
+
+// TestPlacesAreShort: what is told of a value is no longer than a page, however
+// long the names of its members are.
+func TestPlacesAreShort(t *testing.T) {
+	s, err := Compile(parse(t, `{"additionalProperties": {"items": {"type": "integer"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := s.Check(map[string]any{strings.Repeat("é", 1<<20): []any{"a", "b"}})
+	if len(found) != 2 {
+		t.Fatalf("%d violations", len(found))
+	}
+	for _, v := range found {
+		if len(v.Pointer) > maxPointer+10 || !strings.HasPrefix(v.Pointer, "#/%C3%A9%C3%A9") || !strings.HasSuffix(v.Pointer, "%C3%A9…") && !strings.HasSuffix(v.Pointer, "%C3…") {
+			t.Errorf("%d bytes: %.60s … %s", len(v.Pointer), v.Pointer, v.Pointer[max(0, len(v.Pointer)-20):])
+		}
+	}
 }
