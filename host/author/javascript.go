@@ -10,7 +10,8 @@ import (
 	"github.com/trama-run/trama/host/author/script"
 )
 
-// Both are bundled and given an engine by trama itself.
+// Both are bundled and given an engine by trama itself. The bundler leaves
+// types out: who wants them checked has the compiler in the project.
 
 const noTool = "nothing else"
 
@@ -28,8 +29,22 @@ func javascript() Language {
 func typescript() Language {
 	l := javascript()
 	l.Name, l.Title, l.Main, l.Marker = "ts", "TypeScript", "plugin.ts", []string{"plugin.ts"}
-	l.templates = "js/template-ts"
+	l.templates, l.compile = "js/template-ts", compileTyped
 	return l
+}
+
+// compileTyped makes the module before types are checked: what the bundler
+// refuses is told in fewer words.
+func compileTyped(j *job) error {
+	if err := compileScript(j); err != nil {
+		return err
+	}
+	tsc := j.candidates([]string{"./node_modules/.bin/tsc"})
+	if len(tsc) == 0 {
+		_, err := fmt.Fprintln(j.output, "note: types are not checked; to have builds do it, in the project: npm install -D typescript")
+		return err
+	}
+	return j.run(nil, tsc[0], "--noEmit", "--project", ".")
 }
 
 func compileScript(j *job) error {
