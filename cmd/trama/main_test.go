@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/trama-run/trama/cmd/trama/internal/cli"
+	"github.com/trama-run/trama/examples/guide"
 )
 
 func TestMain(m *testing.M) {
@@ -103,12 +102,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			addr, adminAddr, err := freeAddresses()
-			env.Setenv("ADDR", addr)
-			env.Setenv("ADMIN", adminAddr)
+			env.Setenv("ADDR", guide.Address(t))
+			env.Setenv("ADMIN", guide.Address(t))
 			env.Setenv("BUILD", filepath.Join(root, "build"))
 			env.Setenv("GUESTS", filepath.Join(root, "host", "sandbox", "testdata"))
-			return errors.Join(err, os.WriteFile(filepath.Join(env.WorkDir, "trap.wasm"), []byte(trapModule), 0o600))
+			return os.WriteFile(filepath.Join(env.WorkDir, "trap.wasm"), []byte(trapModule), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "take": take},
 	})
@@ -120,21 +118,6 @@ const trapModule = "\x00asm\x01\x00\x00\x00" +
 	"\x03\x02\x01\x00" + // one function of it
 	"\x07\x12\x02\x07receive\x00\x00\x04send\x00\x00" + // exported twice
 	"\x0a\x05\x01\x03\x00\x00\x0b" // no locals, unreachable, end
-
-// freeAddresses gives two addresses on which nothing listens.
-func freeAddresses() (string, string, error) {
-	a, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer a.Close()
-	b, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer b.Close()
-	return a.Addr().String(), b.Addr().String(), nil
-}
 
 // until REGEXP PROGRAM ARGS... runs a program until it prints what the
 // expression matches; its exit code does not matter.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trama-run/trama/cmd/trama/internal/cli"
+	"github.com/trama-run/trama/examples/guide"
 	"github.com/trama-run/trama/host/author"
 )
 
@@ -111,10 +112,7 @@ func TestNewUser(t *testing.T) {
 // calls it from a flow.
 func (u newUser) serves(file string) {
 	u.t.Helper()
-	addr, adminAddr, err := freeAddresses()
-	if err != nil {
-		u.t.Fatal(err)
-	}
+	addr, adminAddr := guide.Address(u.t), guide.Address(u.t)
 	for name, text := range map[string]string{
 		"host/trama.yaml":  "addr: " + addr + "\nadmin_addr: " + adminAddr + "\n",
 		"host/routes.yaml": "- {method: POST, path: /greet, flow: greet, security: {public: true}}\n",

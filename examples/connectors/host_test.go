@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trama-run/trama/examples/guide"
 	"github.com/trama-run/trama/plugins/google_sheets/sheetstest"
 	"github.com/trama-run/trama/plugins/hubspot/hubspottest"
 	"github.com/trama-run/trama/plugins/rdstation/rdtest"
@@ -45,7 +45,7 @@ func start(t *testing.T) *host {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: run make build first", err)
 	}
-	h := &host{t: t, dir: t.TempDir(), public: free(t), admin: free(t)}
+	h := &host{t: t, dir: t.TempDir(), public: guide.Address(t), admin: guide.Address(t)}
 	if h.hubspot, err = hubspottest.New(); err != nil {
 		t.Fatal(err)
 	}
@@ -110,15 +110,6 @@ func (h *host) copy(pairs ...string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-}
-
-func free(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // ask sends a request to a route.

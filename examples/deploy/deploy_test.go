@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/trama-run/trama/examples/guide"
 )
 
 // binary is the built program.
@@ -88,16 +90,6 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Errorf("more exposed than 2.5 of 10: %v: %s", err, out)
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // serve serves a workspace, as the unit does, until the test ends: it is told
@@ -171,7 +163,7 @@ func pair(t *testing.T, cert, key string) *x509.CertPool {
 func TestBehindNginx(t *testing.T) {
 	nginx := program(t, "nginx")
 	dir, front := t.TempDir(), t.TempDir()
-	public, admin, outside := freeAddr(t), freeAddr(t), freeAddr(t)
+	public, admin, outside := guide.Address(t), guide.Address(t), guide.Address(t)
 	write(t, filepath.Join(dir, "trama.yaml"), edited(t, "trama.yaml",
 		"127.0.0.1:8080", public, "127.0.0.1:8081", admin, "/var/lib/trama", filepath.Join(dir, "data"), "drain_delay: 5s", "drain_delay: 10ms")+
 		"admin_tls: {cert: admin.pem, key: admin.key}\n")

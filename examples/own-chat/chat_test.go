@@ -20,23 +20,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/trama-run/trama/examples/guide"
 )
 
 const signing = "whsec_c2lnbmVkIGJ5IHRyYW1h"
 
 // patience is how long a step of a conversation may take.
 const patience = 30 * time.Second
-
-// free gives an address on loopback that nobody listens at.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // start runs a command until the test is over.
 func start(t *testing.T, c *exec.Cmd) {
@@ -76,7 +67,7 @@ func serve(t *testing.T) (channel, workspace string) {
 	if err != nil {
 		t.Fatalf("%v: run make build first", err)
 	}
-	public, admin, dir := free(t), free(t), t.TempDir()
+	public, admin, dir := guide.Address(t), guide.Address(t), t.TempDir()
 	for _, name := range []string{"trama.yaml", "channels.yaml", "flows/quote.yaml"} {
 		data, err := os.ReadFile(name)
 		if err == nil {
@@ -120,7 +111,7 @@ func tool(t *testing.T, name string) string {
 func TestNode(t *testing.T) {
 	node := tool(t, "node")
 	channel, _ := serve(t)
-	client := free(t)
+	client := guide.Address(t)
 	unsigned := exec.Command(node, "client.mjs")
 	unsigned.Env = append(environ(channel, client), "SIGNING=")
 	if said, err := unsigned.CombinedOutput(); err == nil || !strings.Contains(string(said), "SIGNING") {
@@ -183,7 +174,7 @@ func TestNode(t *testing.T) {
 func TestPHP(t *testing.T) {
 	php := tool(t, "php")
 	channel, _ := serve(t)
-	client, state := free(t), t.TempDir()
+	client, state := guide.Address(t), t.TempDir()
 	env := append(environ(channel, client), "STATE="+state)
 	servePHP(t, php, client, env)
 	if got := post(t, "http://"+client+"/webhook", "", url.Values{"hub_mode": {"subscribe"}, "hub_challenge": {"x"}}); got != 403 {
@@ -258,7 +249,7 @@ func failures(t *testing.T, php string, env []string, state string) {
 	if err := os.Remove(list); err != nil {
 		t.Fatal(err)
 	}
-	client, later := free(t), filepath.Join(state, "later")
+	client, later := guide.Address(t), filepath.Join(state, "later")
 	servePHP(t, php, client, append(env, "STATE="+later))
 	key := signingKey(t)
 	sends := func(why string, want int) {
@@ -282,7 +273,7 @@ func failures(t *testing.T, php string, env []string, state string) {
 		t.Errorf("the client shows %q, %v", data, err)
 	}
 	for _, secret := range []string{"", "whsec_", "whsec_*"} {
-		unsigned, own, now := free(t), append(env, "SIGNING="+secret), time.Now()
+		unsigned, own, now := guide.Address(t), append(env, "SIGNING="+secret), time.Now()
 		servePHP(t, php, unsigned, own)
 		if got := send(t, "http://"+unsigned+"/webhook", "m8", sign(nil, "m8", now), now); got != 500 {
 			t.Errorf("SIGNING=%s, signed with the empty key: %d", secret, got)

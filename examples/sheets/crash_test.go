@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -52,7 +51,7 @@ func TestKilledBroadcast(t *testing.T) {
 	defer telegram.Close()
 
 	root := guide.Checkout(t)
-	host := &server{t: t, root: root, public: free(t), admin: free(t)}
+	host := &server{t: t, root: root, public: guide.Address(t), admin: guide.Address(t)}
 	host.rewrite("trama.yaml", "127.0.0.1:8180", host.public, "127.0.0.1:8181", host.admin)
 	host.rewrite("connections.yaml", "http://127.0.0.1:8182\n", google.URL+"\n", "http://127.0.0.1:8183", telegram.URL,
 		`{type: service_account, secret: google_key, scopes: ["https://www.googleapis.com/auth/spreadsheets"], token_url: "http://127.0.0.1:8182/token"}`, `{type: bearer, secret: google_key}`)
@@ -119,15 +118,6 @@ type server struct {
 	root, public, admin string
 	cmd                 *exec.Cmd
 	log                 bytes.Buffer
-}
-
-func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *server) rewrite(file string, pairs ...string) {
