@@ -126,6 +126,25 @@ edges: [{from: start, to: window}, {from: window, port: open, to: text}, {from: 
 	if shown := i.admin("GET", "/v1/contacts/"+url.PathEscape(who), ""); !strings.Contains(shown.body, `"out"`) {
 		t.Errorf("the contact is %s", shown.body)
 	}
+	// So it is asked for, handed to a person, merged and erased.
+	typed := "/v1/contacts/" + url.PathEscape("wa/whatsapp:+55 (11) 98765-4321")
+	if shown := i.admin("GET", typed, ""); !strings.Contains(shown.body, `"key":"`+who+`"`) {
+		t.Errorf("as it is typed, the contact is %s", shown.body)
+	}
+	if err := i.admin("PUT", typed, `{"with_human": true}`).want(202); err != nil {
+		t.Error(err)
+	}
+	i.eventually("the contact to be with a person", func() error {
+		if shown := i.admin("GET", typed, ""); !strings.Contains(shown.body, `"with_human":true`) {
+			return fmt.Errorf("it is %s", shown.body)
+		}
+		return nil
+	})
+	i.problem(i.admin("POST", "/v1/contacts/merge", `{"into": "wa/whatsapp:+55 11 98765 4321", "from": "wa/whatsapp:5511987654321"}`), 409, "same_contact")
+	i.problem(i.admin("GET", "/v1/contacts/wa/whatsapp:011", ""), 404, "no_contact", "want one such as whatsapp:5511987654321")
+	if erased := i.admin("DELETE", typed+"?dry_run=true", ""); erased.want(200) != nil {
+		t.Errorf("to be erased: %s", erased.body)
+	}
 	if v := graph.Violations(); len(v) > 0 {
 		t.Errorf("refused: %v", v)
 	}

@@ -58,9 +58,24 @@ func contactKey(c *fiber.Ctx) (contact.Key, error) {
 	return key, nil
 }
 
+// known gives the key of a contact that is to be there, however it was typed.
+func (a api) known(c *fiber.Ctx, typed contact.Key) (contact.Key, error) {
+	key, err := a.Runs.Known(c.UserContext(), typed)
+	if errors.Is(err, mail.ErrNoContact) {
+		return "", problem.New(404, "no_contact", err.Error())
+	}
+	if err != nil {
+		return "", refusedContact(err)
+	}
+	return key, nil
+}
+
 func (a api) showContact(c *fiber.Ctx) error {
 	key, err := contactKey(c)
 	if err != nil {
+		return err
+	}
+	if key, err = a.known(c, key); err != nil {
 		return err
 	}
 	known, found, err := run.Person(c.UserContext(), a.Store, key)
@@ -100,11 +115,8 @@ func (a api) putContact(c *fiber.Ctx) error {
 		return problem.New(400, "bad_json", `want {"with_human": true} or false`)
 	}
 	err = a.Runs.SetWithHuman(c.UserContext(), string(key), *q.WithHuman)
-	if errors.Is(err, mail.ErrNoContact) {
-		return problem.New(422, "no_contact", err.Error())
-	}
 	if err != nil {
-		return err
+		return refusedContact(err)
 	}
 	return c.Status(fiber.StatusAccepted).JSON(q)
 }

@@ -20,7 +20,7 @@ func refusedContact(err error) error {
 		status int
 		code   string
 	}{
-		{mail.ErrNoContact, 422, "no_contact"}, {run.ErrBadEdit, 422, "invalid"}, {run.ErrSame, 409, "same_contact"},
+		{mail.ErrNoContact, 422, "no_contact"}, {run.ErrAway, 409, "channel_away"}, {run.ErrBadEdit, 422, "invalid"}, {run.ErrSame, 409, "same_contact"},
 		{run.ErrBothRun, 409, "both_run"}, {run.ErrTooMany, 409, "too_many_addresses"}, {run.ErrWorking, 409, "working"},
 	} {
 		if errors.Is(err, of.err) {
@@ -70,7 +70,11 @@ func (a api) editContact(c *fiber.Ctx) error {
 }
 
 func (a api) eraseContact(c *fiber.Ctx) error {
-	key, err := contactKey(c)
+	typed, err := contactKey(c)
+	if err != nil {
+		return err
+	}
+	key, err := a.known(c, typed)
 	if err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (a api) eraseContact(c *fiber.Ctx) error {
 		return err
 	}
 	// First: who asks again after a failure finds the contact still.
-	entries, err := a.forget(c.UserContext(), append(known.Addresses(), key), dry)
+	entries, err := a.forget(c.UserContext(), append(known.Addresses(), key, typed), dry)
 	if err != nil {
 		return err
 	}

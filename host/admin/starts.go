@@ -58,6 +58,8 @@ func answerStarted(c *fiber.Ctx, started run.Started, err error) error {
 		return problem.New(404, "no_flow", err.Error())
 	case errors.Is(err, mail.ErrNoContact):
 		return problem.New(422, "no_contact", err.Error())
+	case errors.Is(err, run.ErrAway):
+		return problem.New(409, "channel_away", err.Error())
 	case errors.Is(err, run.ErrIDUsed):
 		return problem.New(409, "id_used", err.Error())
 	case errors.Is(err, store.ErrTooBig):

@@ -103,7 +103,7 @@ func (e ContactEdit) apply(c *contact.Contact, at contact.Key, by string, r *Run
 
 // EditContact changes what is known of the contact with an address, and makes
 // the contact if it is not known; with dry nothing is changed. by says who does
-// it. Errors: mail.ErrNoContact, ErrBadEdit, ErrWorking.
+// it. Errors: mail.ErrNoContact, ErrAway, ErrBadEdit, ErrWorking.
 func (r *Runner) EditContact(ctx context.Context, at contact.Key, e ContactEdit, by string, dry bool) (c contact.Contact, made bool, err error) {
 	if at, err = r.named(ctx, at); err != nil {
 		return c, false, err

@@ -52,10 +52,15 @@ type Merged struct {
 // addresses, plugins' memories, waiting flows and, if it has no run itself, the
 // other's. Messages that wait follow in their order; messages that were to be
 // sent to the other are. If both have a run, force cancels the other's. Errors:
-// mail.ErrNoContact, also if nothing is known of one of them, ErrSame, ErrBothRun, ErrTooMany, ErrWorking.
+// mail.ErrNoContact, also if nothing is known of one of them, ErrAway, ErrSame,
+// ErrBothRun, ErrTooMany, ErrWorking.
 func (r *Runner) Merge(ctx context.Context, into, from contact.Key, force bool) (Merged, error) {
-	for _, key := range []contact.Key{into, from} {
-		if err := mail.Check(r.config.Catalog().Snapshot(), string(key)); err != nil {
+	for _, key := range []*contact.Key{&into, &from} {
+		var err error
+		if *key, err = r.Known(ctx, *key); err != nil {
+			return Merged{}, err
+		}
+		if err := mail.Check(r.config.Catalog().Snapshot(), string(*key)); err != nil {
 			return Merged{}, err
 		}
 	}

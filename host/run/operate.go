@@ -55,11 +55,15 @@ func (r *Runner) Standing(ctx context.Context, who contact.Key) (*Standing, erro
 // one does, flows are silent: messages are the person's, timers wait, and
 // flows that are to start do so afterwards.
 func (r *Runner) SetWithHuman(ctx context.Context, who string, on bool) error {
-	if err := mail.Check(r.config.Catalog().Snapshot(), who); err != nil {
+	key, err := r.Known(ctx, contact.Key(who))
+	if err != nil {
+		return err
+	}
+	if err := mail.Check(r.config.Catalog().Snapshot(), string(key)); err != nil {
 		return err
 	}
 	var b store.Batch
-	if err := mail.Post(&b, contact.Key(who), mail.Letter{WithHuman: &on}, r.now()); err != nil {
+	if err := mail.Post(&b, key, mail.Letter{WithHuman: &on}, r.now()); err != nil {
 		return err
 	}
 	if _, err := r.config.Store.Commit(ctx, &b); err != nil {

@@ -69,6 +69,11 @@ type Started struct {
 
 // Emit starts the flows that have a trigger for an event, durably.
 func (r *Runner) Emit(ctx context.Context, e Event) (Started, error) {
+	if e.Contact != "" {
+		if _, err := r.named(ctx, contact.Key(e.Contact)); errors.Is(err, ErrAway) {
+			return Started{}, err
+		}
+	}
 	return r.once(ctx, "event/"+e.Name, e.ID, e, func(b *store.Batch) (map[string]string, error) {
 		runs, err := r.AddEvent(b, e)
 		if err == nil && len(runs) == 0 && !r.heard(e.Name) {

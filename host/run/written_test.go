@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/trama-run/trama/host/contact"
+	"github.com/trama-run/trama/host/fallback"
 	"github.com/trama-run/trama/host/run/mail"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -62,6 +63,69 @@ func TestWritten(t *testing.T) {
 	r.work()
 	r.wantSent("wa/p:777", "wa hi")
 	r.wantSent("wa/p:888", "asked wa/p:888")
+}
+
+// TestKnown: a contact is found, merged and handed to a person by its key however
+// it was typed, and by one of before the adapter said how they are written.
+func TestKnown(t *testing.T) {
+	r := newRig(t, echoing)
+	if _, _, err := r.runner.EditContact(t.Context(), "wa/p:+0", ContactEdit{Opt: abi.OptIn}, "import", false); err != nil {
+		t.Fatal(err)
+	}
+	numbers(r)
+	r.says("wa/p:5511", "hi")
+	r.says("wa/p:5522", "hi")
+	for typed, want := range map[contact.Key]contact.Key{"wa/p:+55 1-1": "wa/p:5511", "wa/p:5511": "wa/p:5511", "wa/p:+0": "wa/p:+0", "wa/p:+777": "wa/p:777"} {
+		if got, err := r.runner.Known(t.Context(), typed); err != nil || got != want {
+			t.Errorf("%s is %s, %v, want %s", typed, got, err, want)
+		}
+	}
+	_, err := r.runner.Known(t.Context(), "wa/p:ana")
+	r.is(err, mail.ErrNoContact)
+	if err := r.runner.SetWithHuman(t.Context(), "wa/p:+55-22", true); err != nil {
+		t.Fatal(err)
+	}
+	r.work()
+	if c, _, err := Person(t.Context(), r.store, "wa/p:5522"); err != nil || !c.WithHuman {
+		t.Errorf("%+v, %v", c, err)
+	}
+	m, err := r.runner.Merge(t.Context(), "wa/p:+55 22", "wa/p:+55 11", false)
+	if err != nil || m.Key != "wa/p:5522" || m.From != "wa/p:5511" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestWrittenWhileAway: while the plugin of a channel is not there, only contacts
+// that are known are named.
+func TestWrittenWhileAway(t *testing.T) {
+	r := newRig(t, strings.Replace(echoing, "type: message", "type: activate", 1), wondering)
+	numbers(r)
+	plain(r)
+	r.says("wa/p:5511", "hi")
+	if _, _, err := r.runner.EditContact(t.Context(), "wa/p:5511", ContactEdit{Opt: abi.OptIn}, "import", false); err != nil {
+		t.Fatal(err)
+	}
+	r.runner.config.Able = func(string) fallback.Adapter {
+		return fallback.Adapter{Away: &abi.Error{Code: abi.CodeUnavailable, Message: "the plugin is not installed"}}
+	}
+	for _, who := range []contact.Key{"wa/p:5511", "wa/p:5522"} {
+		want := error(nil)
+		if who == "wa/p:5522" {
+			want = ErrAway
+		}
+		_, err := r.runner.Known(t.Context(), who)
+		r.is(err, want)
+		r.is(r.runner.SetWithHuman(t.Context(), string(who), true), want)
+		_, _, err = r.runner.EditContact(t.Context(), who, ContactEdit{Opt: abi.OptOut}, "import", false)
+		r.is(err, want)
+		_, err = r.runner.Activate(t.Context(), Activation{Flow: "echo", Contacts: []string{string(who)}})
+		r.is(err, want)
+		_, err = r.runner.Emit(t.Context(), Event{Name: "ask", Contact: string(who)})
+		r.is(err, want)
+		if err != nil && !strings.Contains(err.Error(), "channel wa: the plugin is not installed") {
+			t.Errorf("%v", err)
+		}
+	}
 }
 
 const wondering = `schema: 1
