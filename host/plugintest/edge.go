@@ -79,7 +79,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	if i >= len(r.exchanges) {
 		r.failures = append(r.failures, FailureRefused)
 		r.wrong = append(r.wrong, Difference{At: at, Want: "no more requests", Got: brief(got)})
-		return nil, errors.New("no answer to this request is given")
+		return nil, errors.New("no answer to this request is given: list one under http in the case, or in the file of --http")
 	}
 	want := r.exchanges[i]
 	r.failures = append(r.failures, want.Failure)

@@ -28,10 +28,10 @@ func (p program) packCommand() *cobra.Command {
 		Short: "Make one file of a plugin: with its manifest, without debug sections",
 		Long: `Put the manifest into a plugin's module, as its section trama.manifest: the one
 beside FILE.wasm, FILE.yaml, or of a project's DIR (by default this one) its
-manifest.json, into DIR/build/NAME.wasm. What debuggers and linkers need is left out; the names of
-functions stay, as traps show them. The result is taken through what a server
-does when it reads a file, and written only if that goes well. A signature is
-left out, since it was of another content.`,
+manifest.json, into DIR/build/NAME.wasm. What debuggers and linkers need is left
+out; the names of functions stay, as traps show them. The result is taken through
+what a server does when it reads a file, and written only if that goes well. A
+signature is left out, since it was of another content.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.pack(c.Context(), cli.ArgOr(args, "."), out, debug)
