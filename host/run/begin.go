@@ -157,6 +157,7 @@ func (c *conversation) start(ctx context.Context, j *journey, by trigger.Candida
 	j.session.Contact, j.session.At, j.session.Heard = string(c.who), c.place, c.wrote
 	j.record = record.Record{ID: id, Flow: by.Flow.Flow.ID, Version: by.Flow.Version, Key: c.key, Trigger: by.Trigger.ID, Started: c.runner.now(), From: c.from}
 	c.from = nil
+	defer c.runner.first.add(id, queued{Flow: j.record.Flow, Trigger: j.record.Trigger, Key: c.key, At: j.record.Started})()
 	if c.left > 0 {
 		j.record.KeepLine(record.Line{At: c.runner.now(), Level: "warn", Text: fmt.Sprintf("%d messages that came before waited for what their flow needs, and were left when this run interrupted", c.left)})
 	}

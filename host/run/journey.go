@@ -103,8 +103,8 @@ const manyChanges = 100
 const maxInlinePause = 5 * time.Second
 
 // longStretch is how long a session makes pure calls before it is stored at the
-// next: so long is the work that a crash repeats, and so long a run is not among
-// those that operators see and can cancel.
+// next: so long is the work that a crash repeats, and so long a run of a message
+// is shown as queued and can't be cancelled; one of a gateway is not shown.
 const longStretch = time.Second
 
 // drive makes the calls that the session asks for, several at once where it has

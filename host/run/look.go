@@ -25,8 +25,7 @@ func (r *Runner) Look(ctx context.Context, id string) (Look, error) {
 		return l, err
 	}
 	if !found {
-		var q queued
-		_, found, err := document.Load(ctx, r.config.Store, queuedID(id), &q)
+		q, found, err := r.notBegun(ctx, id)
 		if err == nil && !found {
 			err = fmt.Errorf("run %q: %w", id, ErrNoRun)
 		}

@@ -20,9 +20,9 @@ import (
 var (
 	// ErrNoRun: there is no record of the run, and no session.
 	ErrNoRun = errors.New("there is no such run")
-	// ErrNotStored: the run has ended or, a gateway run, is being driven and
-	// not stored yet.
-	ErrNotStored = errors.New("the run has no stored session: it has ended, or answers a request right now")
+	// ErrNotStored: the run has ended or, one of a gateway or a message, is being
+	// driven and not stored yet.
+	ErrNotStored = errors.New("the run has no stored session: it has ended, or answers a request or a message right now")
 )
 
 // Standing is where a stored session stands.
@@ -141,6 +141,9 @@ func (r *Runner) keyOf(ctx context.Context, id string) (key string, err error) {
 	var known record.Record
 	if _, found, err := document.Load(ctx, r.config.Store, record.ID(id), &known); err != nil || found {
 		return known.Key, err
+	}
+	if q, found := r.first.find(id); found {
+		return q.Key, nil
 	}
 	err = r.eachSession(ctx, func(stored store.Record, s session) error {
 		if s.ID == id {

@@ -97,6 +97,95 @@ func TestCancelQueued(t *testing.T) {
 	}
 }
 
+// TestQueue: what a message has started is listed while it makes its first calls,
+// and what is to run for nobody until its first commit, held or not.
+func TestQueue(t *testing.T) {
+	r := newRig(t, `schema: 1
+id: alone
+triggers: [{id: ev, type: event, event: go}, {id: each, type: schedule, every: 1h}, {id: said, type: message}]
+nodes: [{id: look, type: slow.look}, {id: emit, type: emit_event, with: {event: looked}}]
+edges: [{from: ev, to: look}, {from: each, to: look}, {from: said, to: look}, {from: look, to: emit}]
+`)
+	if err := r.runner.SetSchedules(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	want := func(trigger string) {
+		t.Helper()
+		seen++
+		for _, flow := range []string{"", "alone", "other"} {
+			list, err := r.runner.Queue(t.Context(), flow, "", 10)
+			if err != nil || (len(list) == 1) == (flow == "other") || len(list) > 1 {
+				t.Fatalf("%s: the queue of %q has %+v, %v", trigger, flow, list, err)
+			}
+			for _, q := range list {
+				if q.Flow != "alone" || q.Trigger != trigger || q.Status != Queued || q.Started.IsZero() {
+					t.Errorf("in the queue: %+v", q)
+				}
+				if l, err := r.runner.Look(t.Context(), q.ID); err != nil || l.Status != Queued || l.Trigger != trigger {
+					t.Errorf("it is %+v, %v", l, err)
+				}
+				if older, err := r.runner.Queue(t.Context(), "", q.ID, 10); err != nil || len(older) > 0 {
+					t.Errorf("before it is %+v, %v", older, err)
+				}
+				if trigger == "said" {
+					r.is(r.runner.Cancel(t.Context(), q.ID), ErrNotStored)
+				}
+			}
+		}
+	}
+	for _, test := range []struct {
+		trigger string
+		do      func()
+	}{
+		{"said", func() { r.says("wa/p:1", "oi") }},
+		{"ev", func() {
+			r.gone = true // it is held
+			if _, err := r.runner.Emit(t.Context(), Event{Name: "go"}); err != nil {
+				t.Fatal(err)
+			}
+			want("ev")
+			r.work()
+			want("ev")
+			r.gone = false
+			r.pass(time.Minute)
+		}},
+		{"each", func() { r.pass(time.Hour) }},
+	} {
+		r.call = func() { want(test.trigger) }
+		before := seen
+		test.do()
+		if seen == before {
+			t.Errorf("%s: no call was made", test.trigger)
+		}
+		if list, err := r.runner.Queue(t.Context(), "", "", 10); err != nil || len(list) > 0 {
+			t.Errorf("%s: behind its end the queue has %+v, %v", test.trigger, list, err)
+		}
+	}
+	r.wantRuns("alone done", "alone done", "alone done")
+}
+
+// TestCancelUnbegun: what is to run for nobody can be cancelled before it begins.
+func TestCancelUnbegun(t *testing.T) {
+	r := newRig(t, looking)
+	if _, err := r.runner.Emit(t.Context(), Event{Name: "go"}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.runner.Queue(t.Context(), "", "", 10)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if err := r.runner.Cancel(t.Context(), list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	r.call = func() { t.Error("a cancelled run made a call") }
+	r.work()
+	r.wantRuns("looking cancelled")
+	if list, err := r.runner.Queue(t.Context(), "", "", 10); err != nil || len(list) > 0 {
+		t.Errorf("the queue has %+v, %v", list, err)
+	}
+}
+
 // TestCancelFirstCalls: what a run does before its first commit ends with its
 // cancellation, and is not done again.
 func TestCancelFirstCalls(t *testing.T) {

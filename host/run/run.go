@@ -110,6 +110,7 @@ type Runner struct {
 	published *trigger.Published
 
 	drivers drivers
+	first   first
 	people  *turn.Turns // keys of contacts: their work, and operators' changes
 
 	mu     sync.Mutex
@@ -137,7 +138,7 @@ func New(config Config) *Runner {
 	stop, cancel := context.WithCancel(context.Background())
 	return &Runner{
 		config: config, records: record.NewRecorder(config.Store, config.Log),
-		drivers: drivers{work: make(chan func())}, people: turn.New(), published: trigger.New(config.Catalog), active: map[string]bool{}, later: map[string]func(){}, stop: stop, cancel: cancel,
+		drivers: drivers{work: make(chan func())}, first: first{runs: map[string]queued{}}, people: turn.New(), published: trigger.New(config.Catalog), active: map[string]bool{}, later: map[string]func(){}, stop: stop, cancel: cancel,
 	}
 }
 
