@@ -82,7 +82,7 @@ func (p *peer) ended() {
 
 func TestSlowPeersAreLeft(t *testing.T) {
 	s := newServer(slog.New(slog.DiscardHandler), 64<<10, sendTime)
-	s.App.Server().ReadTimeout, s.bodyTime = 200*time.Millisecond, 200*time.Millisecond
+	s.App.Server().ReadTimeout, s.bodyTime = time.Second, time.Second
 	s.App.All("/*", func(c *fiber.Ctx) error { return c.SendString("ok") })
 	addr := serving(t, s, TLS{})
 	for _, c := range []struct{ name, sends, code string }{

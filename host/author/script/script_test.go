@@ -178,6 +178,26 @@ func TestCalls(t *testing.T) {
 	})
 }
 
+// TestAbort: a crash says where the author ended the call, and names nothing of
+// the engine.
+func TestAbort(t *testing.T) {
+	p := open(t, build(t, project(t, map[string]string{
+		"plugin.ts":  "import { abort } from 'trama';\nimport { end } from './lib/end.ts';\nexport const stop = (why: string) => end(why);\nexport const halt = () => abort();\n",
+		"lib/end.ts": "import { abort } from 'trama';\n\nexport function end(why: string) {\n  try { abort(why); } catch { return 1; }\n}\n",
+	})+"/plugin.ts", manifestOf(t, "stop", "halt")))
+	for _, test := range []struct{ operation, want string }{
+		{"stop", `{"code":"trap","message":"the plugin crashed: unreachable, in stop; it set the error: oh no é (lib/end.ts:4:9)",`},
+		{"halt", `{"code":"trap","message":"the plugin crashed: unreachable, in halt; it set the error: abort() (plugin.ts:4:27)",`},
+	} {
+		for range 2 { // from a fresh image
+			output, failure := call(t, p, test.operation, `"oh no é"`)
+			if output != "" || !strings.HasPrefix(failure, test.want) || strings.Contains(failure, "host_abort") || strings.Contains(failure, `"JS_`) {
+				t.Errorf("%q, %s\nwant %s", output, failure, test.want)
+			}
+		}
+	}
+}
+
 // call gives the output of a call, or the JSON of its error.
 func call(t *testing.T, p *plugintest.Plugin, operation, input string) (output, failure string) {
 	t.Helper()
@@ -302,12 +322,18 @@ func TestErrors(t *testing.T) {
 
 // TestEndless: a program that doesn't come to its end is stopped.
 func TestEndless(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
 	entry := project(t, map[string]string{"plugin.js": "for (;;);"}) + "/plugin.js"
-	_, err := script.Build(ctx, os.DirFS(pdk+"/js"), entry, manifestOf(t, "run"))
-	if err == nil || !strings.Contains(err.Error(), "plugin.js: its top level hasn't ended") {
-		t.Error(err)
+	for wait := time.Second; ; wait *= 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		_, err := script.Build(ctx, os.DirFS(pdk+"/js"), entry, manifestOf(t, "run"))
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) && wait < time.Minute {
+			continue // the engine was still being loaded
+		}
+		if err == nil || !strings.Contains(err.Error(), "plugin.js: its top level hasn't ended") {
+			t.Error(err)
+		}
+		return
 	}
 }
 
