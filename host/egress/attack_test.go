@@ -206,10 +206,10 @@ func TestReach(t *testing.T) {
 	}
 	// A connection may be in a private network; loopback it must name.
 	inside := func(host string) *Scope {
-		return client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: "http://" + host + s.port()}, Timeout: 50 * time.Millisecond})
+		return client.Open(Policy{Origins: []string{"connection"}, Connection: &Connection{ID: "c", BaseURL: "http://" + host + s.port()}})
 	}
 	refused(t, inside("erp.corp.test"), abi.HTTPRequest{}, abi.CodeDenied, "loopback")
-	_, err := inside("private.corp.test").Send(t.Context(), abi.HTTPRequest{})
+	_, err := inside("private.corp.test").Send(t.Context(), abi.HTTPRequest{TimeoutMillis: 50})
 	if failure, _ := err.(*abi.Error); failure == nil || failure.Code == abi.CodeDenied {
 		t.Errorf("a connection to a private address: %v", err)
 	}

@@ -64,7 +64,7 @@ func TestCut(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes", path, got.Status, len(got.Body))
 		}
 	}
-	stalled := newClient(t, nil).Open(Policy{Origins: []string{s.URL}, HTTPBytes: 1500, Cut: true, Timeout: 100 * time.Millisecond})
+	stalled := newClient(t, nil).Open(Policy{Origins: []string{s.URL}, HTTPBytes: 1500, Cut: true, Timeout: time.Second})
 	if got := ok(t, stalled, abi.HTTPRequest{URL: s.URL + "/stalled"}); got.Status != 202 || got.Body != "" {
 		t.Errorf("/stalled: status %d, %d bytes", got.Status, len(got.Body))
 	}
