@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/trama-run/trama/host/egress/auth"
 	"github.com/trama-run/trama/host/egress/redact"
