@@ -15,10 +15,15 @@ type care struct {
 	taken, given time.Time // the host said so
 	offered      time.Time // the host was first told that it is given back
 	first, last  int       // indices: the host was told of it, and said that it is over
+	known        int       // index: the host said that it has begun
 }
 
-// atOnce is how long a contact that is taken over goes on with what was begun.
-const atOnce = time.Second
+// How long a contact that is taken over goes on with what was begun: with an
+// event, and with calls one after the other, if there is no fault.
+const (
+	atOnce = time.Second
+	calls  = 5 * time.Second
+)
 
 // never is an instant after all others.
 var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -39,7 +44,7 @@ func (j *judge) readCare() {
 		case e.Word == WordTaken && e.What == Offered:
 			all = append(all, care{taken: never, given: never, offered: never, first: i, last: math.MaxInt})
 		case e.Word == WordTaken:
-			all[len(all)-1].taken = e.At
+			all[len(all)-1].taken, all[len(all)-1].known = e.At, i
 		case e.What == Offered:
 			all[len(all)-1].offered = e.At
 		default:
@@ -85,7 +90,7 @@ func (j *judge) overtaken(unit string, before int) bool {
 }
 
 // silence: while a person attends to a contact, no flow begins there, takes a
-// message or goes on with time.
+// message, goes on with time or tries a call again.
 func (j *judge) silence() {
 	for _, r := range j.final.Runs {
 		who, ok := strings.CutPrefix(r.Key, mail.Prefix+":")
@@ -103,6 +108,17 @@ func (j *judge) silence() {
 		for _, in := range r.Inputs {
 			if in.Kind == record.InputMessage || in.Kind == record.InputTick {
 				check("took a "+in.Kind, in.At)
+			}
+		}
+	}
+	for i, e := range j.events {
+		_, unit, _ := strings.Cut(e.Name, "|")
+		if e.What != Seen || e.Contact != "" {
+			continue
+		}
+		for _, c := range j.taken[j.owners[unit]] {
+			if e.At.After(c.taken.Add(calls)) && e.At.Before(c.offered) && !j.fault(c.known, i) {
+				j.wrong("silence", "%s was called at %s, and a person attended to %s from %s to %s", e.Name, e.At, j.owners[unit], c.taken, c.offered)
 			}
 		}
 	}

@@ -34,22 +34,27 @@ func (w *world) publish(edition int, ticks bool) {
 	}
 }
 
-// migrate publishes the next versions of the flows, and moves sessions there
-// once or more.
+// migrate publishes the next versions of the flows, and moves sessions there and
+// back, now and then or, in some worlds, again and again while they go on.
 func (w *world) migrate(random *rand.Rand) {
 	time.Sleep(time.Duration(random.Int64N(int64(time.Minute))))
 	w.publish(1, true)
-	for range 1 + random.IntN(4) {
-		time.Sleep(time.Duration(random.Int64N(int64(pauses[random.IntN(3)]))))
-		for _, flow := range renewed {
+	moves, pause := 1+random.IntN(4), pauses[random.IntN(len(pauses))]
+	if random.IntN(4) == 0 {
+		moves, pause = 12, pauses[0]
+	}
+	for n := range moves {
+		time.Sleep(time.Duration(random.Int64N(int64(pause))))
+		m := run.Migration{From: 1 + n%2, To: 2 - n%2, Map: renames(2 - n%2)}
+		for _, m.Flow = range renewed {
 			w.ask(func(ctx context.Context, l *life) bool {
-				list, err := l.runs.Migrate(ctx, run.Migration{Flow: flow, From: 1, To: 2, Map: renamed})
+				list, err := l.runs.Migrate(ctx, m)
 				if err != nil || l.dead.Load() {
 					return false
 				}
-				for _, m := range list {
-					if m.Reason == "" {
-						w.history.Add(Event{What: Moved, Name: m.Run, Word: m.Node})
+				for _, one := range list {
+					if one.Reason == "" {
+						w.history.Add(Event{What: Moved, Name: one.Run, Word: one.Node})
 					}
 				}
 				return true
