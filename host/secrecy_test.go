@@ -31,7 +31,15 @@ func TestSecrecy(t *testing.T) {
 	p := newPeer(t)
 	files := join(withPost(t, p, counting), map[string]string{
 		"trama.yaml":  "env: {PLACE: planted-env}\n",
-		"routes.yaml": "- {method: POST, path: /tell, flow: tell}\n",
+		"routes.yaml": "- {method: POST, path: /tell, flow: tell}\n- {method: POST, path: /fail, flow: fail}\n",
+		"flows/fail.yaml": `schema: 1
+id: fail
+triggers: [{id: start, type: gateway}]
+nodes:
+  - {id: script, type: run_code, with: {input: "{{ input.body }}", code: "throw new Error(input)"}}
+edges:
+  - {from: start, to: script}
+`,
 		"flows/tell.yaml": `schema: 1
 id: tell
 triggers: [{id: start, type: gateway}]
@@ -89,13 +97,23 @@ edges:
 		t.Errorf("the record has what was sent otherwise: %s", kept)
 	}
 
+	if a := i.call("POST", "/api/fail", `"it is `+secrets["password"]+`"`, "Content-Type", "application/json"); a.status != 500 {
+		t.Fatalf("%d %s", a.status, a.body)
+	} else if failed := i.ended(a.run()); !strings.Contains(failed.Error.Message, "it is [redacted]") {
+		t.Errorf("the run failed with %+v", failed.Error)
+	}
+
 	texts := map[string]string{"the answer": a.body, "the log": i.log.String()}
-	paths := []string{"/v1/flows", "/v1/flows/tell", "/v1/plugins", "/v1/grants", "/v1/runs", "/v1/doctor", "/v1/dead-letters"}
+	paths := []string{"/v1/flows", "/v1/flows/tell", "/v1/plugins", "/v1/grants", "/v1/runs", "/v1/doctor", "/v1/dead-letters", "/v1/outbox", "/v1/deliveries", "/v1/sessions"}
 	for _, r := range i.runs() {
 		paths = append(paths, "/v1/runs/"+r.ID)
 	}
 	for _, path := range paths {
-		texts[path] = i.admin("GET", path, "").body
+		found := i.admin("GET", path, "")
+		if err := found.want(200); err != nil {
+			t.Error(err)
+		}
+		texts[path] = found.body
 	}
 	for _, s := range p.got() {
 		texts["the peer's bodies"] += s.Body

@@ -29,7 +29,7 @@ func (a api) listDead(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(list)
+	return a.veiled(c, list)
 }
 
 // deadFilter reads a filter: queue (how its name begins), channel, code, since

@@ -181,7 +181,7 @@ func (a api) doctor(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(append(findings, dead...))
+	return a.veiled(c, append(findings, dead...))
 }
 
 // dead is the finding that there are dead letters.

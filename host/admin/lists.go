@@ -17,7 +17,7 @@ import (
 // pages reads a listing that goes on after a key: page gives the entries after
 // one, and the key to go on after; keep says whether the filter takes one. It
 // looks at a bounded number of entries.
-func pages[T any](c *fiber.Ctx, page func(after string, max int) ([]T, error), key func(T) string, keep func(T) bool) error {
+func pages[T any](a api, c *fiber.Ctx, page func(after string, max int) ([]T, error), key func(T) string, keep func(T) bool) error {
 	limit := c.QueryInt("limit", defaultLimit)
 	list, after := []T{}, strings.Clone(c.Query("after"))
 	for scanned := 0; len(list) < limit && scanned < maxScanned; {
@@ -36,14 +36,14 @@ func pages[T any](c *fiber.Ctx, page func(after string, max int) ([]T, error), k
 		}
 		scanned += len(found)
 	}
-	return c.JSON(list)
+	return a.veiled(c, list)
 }
 
 // listSessions lists what waits, sleeps or is to go on, in the order of their
 // keys. Query: limit, after (a key), flow.
 func (a api) listSessions(c *fiber.Ctx) error {
 	flow := c.Query("flow")
-	return pages(c, func(after string, max int) ([]run.SessionInfo, error) {
+	return pages(a, c, func(after string, max int) ([]run.SessionInfo, error) {
 		return a.Runs.Sessions(c.UserContext(), after, max)
 	}, func(s run.SessionInfo) string { return s.Key }, func(s run.SessionInfo) bool { return flow == "" || s.Flow == flow })
 }
@@ -67,7 +67,7 @@ func (a api) listDeliveries(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return pages(c, func(after string, max int) ([]DeliveryInfo, error) {
+	return pages(a, c, func(after string, max int) ([]DeliveryInfo, error) {
 		records, err := a.Store.List(c.UserContext(), outbox.KindDelivery, after, max, false)
 		list := make([]DeliveryInfo, len(records))
 		for i, r := range records {
@@ -96,5 +96,5 @@ func (a api) showDelivery(c *fiber.Ctx) error {
 	if err := json.Unmarshal(record.Value, &info.Delivery); err != nil {
 		return fmt.Errorf("delivery %s: %w", id, err)
 	}
-	return c.JSON(info)
+	return a.veiled(c, info)
 }

@@ -20,11 +20,11 @@ func (a api) listOutbox(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(list)
+	return a.veiled(c, list)
 }
 
 // listEndpoints lists how the places are that messages and alerts go to.
-func (a api) listEndpoints(c *fiber.Ctx) error { return c.JSON(a.Outbox.Endpoints()) }
+func (a api) listEndpoints(c *fiber.Ctx) error { return a.veiled(c, a.Outbox.Endpoints()) }
 
 // Cancelled says how many items were cancelled, and of which queue.
 type Cancelled struct {

@@ -43,7 +43,7 @@ func (a api) retryRun(c *fiber.Ctx) error {
 	case err != nil:
 		return err
 	}
-	return c.JSON(info(record))
+	return a.veiled(c, info(record))
 }
 
 // info is a record as a line of a list.

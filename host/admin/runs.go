@@ -64,7 +64,7 @@ func (a api) listRuns(c *fiber.Ctx) error {
 		}
 	}
 	if status == string(run.Queued) {
-		return c.JSON(list)
+		return a.veiled(c, list)
 	}
 	queued := len(list)
 	limit += queued // the newest of both are chosen below
@@ -89,7 +89,7 @@ func (a api) listRuns(c *fiber.Ctx) error {
 		}
 	}
 	slices.SortFunc(list, func(a, b RunInfo) int { return strings.Compare(b.ID, a.ID) })
-	return c.JSON(list[:min(len(list), limit-queued)])
+	return a.veiled(c, list[:min(len(list), limit-queued)])
 }
 
 // RunDetail is a run's record and what became of its messages, by effect id.
