@@ -178,7 +178,7 @@ func unescaped(name string) string {
 		if !strings.Contains(name, `\`) {
 			break
 		}
-		name = string(unescapeAll([]byte(name)))
+		name = unescapeAll(name)
 	}
 	return name
 }

@@ -1,20 +1,19 @@
 package redact
 
-import "bytes"
+import "strings"
 
 // absent says that nothing hidden is in a text, in no view of it. It keeps no
 // account of where things stand, so it is many times faster than taking them
 // out; of what it says nothing about, the finders know.
 func (m *matcher) absent(text string) bool {
-	plain := []byte(text)
-	unescaped := unescapeAll(plain)
-	twice := bytes.ReplaceAll(unescapeAll(unescaped), []byte("+"), []byte(" "))
-	return none(plain, m.plain) && none(unescaped, m.unescaped) && none(twice, m.twice) && none(compactAll(unescaped), m.compact)
+	unescaped := unescapeAll(text)
+	twice := strings.ReplaceAll(unescapeAll(unescaped), "+", " ")
+	return none(text, m.plain) && none(unescaped, m.unescaped) && none(twice, m.twice) && none(compactAll(unescaped), m.compact)
 }
 
-func none(data []byte, needles []needle) bool {
+func none(text string, needles []needle) bool {
 	for _, n := range needles {
-		if bytes.Contains(data, []byte(n.text)) {
+		if strings.Contains(text, n.text) {
 			return false
 		}
 	}
@@ -22,40 +21,40 @@ func none(data []byte, needles []needle) bool {
 }
 
 // unescapeAll is unescape for a whole text.
-func unescapeAll(data []byte) []byte {
-	i := bytes.IndexAny(data, `\%&`)
+func unescapeAll(text string) string {
+	i := strings.IndexAny(text, `\%&`)
 	if i < 0 {
-		return data
+		return text
 	}
-	out := make([]byte, 0, len(data))
-	for rest := data; ; {
+	out := make([]byte, 0, len(text))
+	for rest := text; ; {
 		if i < 0 {
-			return append(out, rest...)
+			return string(append(out, rest...))
 		}
 		out = append(out, rest[:i]...)
-		value, n := escape(rest[i:])
+		value, n := escape([]byte(rest[i:min(len(rest), i+maxEscape)]))
 		out = append(out, value...)
 		rest = rest[i+n:]
-		i = bytes.IndexAny(rest, `\%&`)
+		i = strings.IndexAny(rest, `\%&`)
 	}
 }
 
 // compactAll is compact for a whole text, whatever the length of its gaps.
-func compactAll(data []byte) []byte {
-	if !bytes.ContainsAny(data, " \t\r\n-_") {
-		return data
+func compactAll(text string) string {
+	if !strings.ContainsAny(text, " \t\r\n-_") {
+		return text
 	}
-	out := make([]byte, 0, len(data))
-	for _, b := range data {
-		switch {
+	out := make([]byte, 0, len(text))
+	for i := range len(text) {
+		switch b := text[i]; {
 		case isSpace(b):
-			continue
 		case b == '-':
-			b = '+'
+			out = append(out, '+')
 		case b == '_':
-			b = '/'
+			out = append(out, '/')
+		default:
+			out = append(out, b)
 		}
-		out = append(out, b)
 	}
-	return out
+	return string(out)
 }
