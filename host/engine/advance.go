@@ -213,14 +213,14 @@ func (m *move) scope() map[string]any {
 		return m.seen
 	}
 	if m.seen == nil {
-		m.seen = make(map[string]any, 9) // all scopes, and what Prepare adds
+		m.seen = make(map[string]any, 8) // all but the error, and what Prepare adds: a map of more is much larger
 		m.seen["env"], m.seen["now"] = m.object(m.event.Env), m.event.Now
 		expr.Prepare(m.seen)
 	}
 	m.fresh = true
 	m.seen["input"], m.seen["trigger"] = m.run.Input(), m.run.Trigger
 	m.seen["flow"], m.seen["user"], m.seen["nodes"] = m.object(m.run.Vars), m.object(m.user), m.object(m.run.Nodes)
-	m.seen["error"] = nil
+	delete(m.seen, "error")
 	if m.run.Caught != nil {
 		m.seen["error"] = m.run.Caught.value()
 	}

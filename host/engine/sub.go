@@ -37,7 +37,7 @@ func (m *move) jump(n *node, c *flow.Jump, step *Step) (string, *abi.Error) {
 	if len(m.above)+2 > maxDepth {
 		return "", &abi.Error{Code: abi.CodeLimit, Message: fmt.Sprintf("node %q: %d flows and sub-runs are in one another, the limit", n.ID, maxDepth)}
 	}
-	begun.ID, begun.Path = hash(m.effectID()), join(m.run.Path, n.ID)
+	begun.ID, begun.Path = hash([]byte(m.effectID())), join(m.run.Path, n.ID)
 	m.run.Called, m.run.Status = &begun, Calling
 	m.descend(&begun)
 	m.turn = m.follow(trigger, flow.PortNext)
@@ -129,7 +129,7 @@ func (m *move) begin() string {
 	g.Next++
 	sub := &g.Subs[i]
 	run := &Run{
-		ID: hash(m.effectID() + "\x00" + sub.Name), Path: fmt.Sprintf("%s[%s]", join(m.run.Path, node), sub.Name),
+		ID: hash([]byte(m.effectID() + "\x00" + sub.Name)), Path: fmt.Sprintf("%s[%s]", join(m.run.Path, node), sub.Name),
 		Flow: m.run.Flow, Version: m.run.Version, TriggerID: sub.Port, Trigger: sub.Input,
 		Vars: m.run.Vars, Nodes: m.run.Nodes, Caught: m.run.Caught,
 	}

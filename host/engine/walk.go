@@ -182,12 +182,14 @@ func (m *move) output(id string, value any) {
 
 // effectID is stable for the run's present step.
 func (m *move) effectID() string {
-	return hash(m.run.ID + "\x00" + m.run.Node + "\x00" + strconv.Itoa(m.run.Steps))
+	of := make([]byte, 0, 128) // on the stack
+	of = append(append(append(of, m.run.ID...), 0), m.run.Node...)
+	return hash(strconv.AppendInt(append(of, 0), int64(m.run.Steps), 10))
 }
 
 // hash names something by what it is made of.
-func hash(of string) string {
-	sum := sha256.Sum256([]byte(of))
+func hash(of []byte) string {
+	sum := sha256.Sum256(of)
 	return hex.EncodeToString(sum[:16])
 }
 
