@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +14,7 @@ import (
 	"github.com/trama-run/trama/host/etag"
 	"github.com/trama-run/trama/host/problem"
 	"github.com/trama-run/trama/host/run"
+	"github.com/trama-run/trama/host/run/encode"
 	"github.com/trama-run/trama/host/store"
 	"github.com/trama-run/trama/pdk/abi"
 )
@@ -146,13 +145,10 @@ func replyOf(a run.Answer, known bool) (reply, error) {
 	if a.Response.Body == nil {
 		return r, nil
 	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // the answer is JSON, not a part of a page
-	if err := encoder.Encode(a.Response.Body); err != nil {
+	var err error
+	if r.body, err = encode.Append(make([]byte, 0, 256), a.Response.Body, false); err != nil {
 		return r, fmt.Errorf("run %s: response: %w", a.RunID, err)
 	}
-	r.body = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	return r, nil
 }
 

@@ -29,7 +29,7 @@ func (g *Gateway) read(q *call) (bool, error) {
 	}
 	headers := map[string]any{}
 	request.Header.VisitAll(func(name, value []byte) {
-		key, text := strings.ToLower(latin(name)), latin(value)
+		key, text := headerName(name), latin(value)
 		if q.route.security.Secret(key) { // what proves who calls is not the flow's, nor its record's
 			return
 		}
@@ -105,6 +105,27 @@ func queryOf(args *fasthttp.Args) (map[string]any, error) {
 		return nil, errors.New("the query is not UTF-8")
 	}
 	return query, nil
+}
+
+// usualHeaders are the names that most requests' headers have, as the server
+// writes them.
+var usualHeaders = func() map[string]string {
+	all := map[string]string{}
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Forwarded", "Host",
+		"Origin", "Referer", "Traceparent", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id",
+	} {
+		all[name] = strings.ToLower(name)
+	}
+	return all
+}()
+
+// headerName gives the name that flows know a header by.
+func headerName(name []byte) string {
+	if usual, ok := usualHeaders[string(name)]; ok {
+		return usual
+	}
+	return strings.ToLower(latin(name))
 }
 
 // latin gives a header as text: UTF-8, or else ISO-8859-1, which headers were

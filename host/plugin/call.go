@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/trama-run/trama/host/bound"
 	"github.com/trama-run/trama/host/calllog"
 	"github.com/trama-run/trama/host/cause"
 	"github.com/trama-run/trama/host/egress"
@@ -75,9 +76,10 @@ type Usage struct {
 // Call runs a function in the sandbox, within the plugin's grant. Every
 // failure comes back as an error for the flow, with secrets redacted.
 func (r *Registry) Call(ctx context.Context, c Call) (json.RawMessage, Usage, *abi.Error) {
-	ctx, span := trace.Begin(ctx, trace.Inside, c.Plugin+"."+c.Export)
+	name := c.Plugin + "." + c.Export
+	ctx, span := trace.Begin(ctx, trace.Inside, name)
 	ctx = cause.With(ctx, func(of *cause.Cause) {
-		of.Kind, of.Name, of.Effect = calllog.KindConnector, c.Plugin+"."+c.Export, c.EffectID
+		of.Kind, of.Name, of.Effect = calllog.KindConnector, name, c.EffectID
 	})
 	output, usage, failure := r.attempt(ctx, c)
 	if span.On() {
@@ -124,7 +126,7 @@ func (r *Registry) call(ctx context.Context, p *plugin, c Call) (json.RawMessage
 	if c.Log == nil {
 		c.Log = func(string, string) {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	ctx, cancel := bound.For(ctx, c.Timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	code, err := p.use(ctx, termsOf(granted))

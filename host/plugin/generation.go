@@ -90,6 +90,11 @@ func (g *generation) use(ctx context.Context, t terms) (*build, error) {
 		return nil, err
 	}
 	select {
+	case <-b.done: // nearly always; to be told of the context's end costs more
+		return b, b.err
+	default:
+	}
+	select {
 	case <-b.done:
 		return b, b.err
 	case <-ctx.Done():

@@ -34,7 +34,7 @@ type asked struct {
 
 // ended is a call that was made.
 type ended struct {
-	asked
+	*asked
 	output  json.RawMessage
 	failure *abi.Error
 	usage   plugin.Usage
@@ -183,7 +183,7 @@ func settled(failure *abi.Error, effect abi.Effect) *abi.Error {
 // change: that is in what was asked.
 func (r *Runner) perform(ctx context.Context, j *journey, a *asked) (one ended) {
 	c := a.call
-	one.asked = *a
+	one.asked = a
 	ctx, span := trace.Begin(ctx, trace.Inside, "node "+c.Node)
 	defer func() {
 		span.Number("trama.attempt", int64(c.Attempt))
@@ -197,7 +197,7 @@ func (r *Runner) perform(ctx context.Context, j *journey, a *asked) (one ended) 
 		of.Run, of.Node, of.Attempt, of.Contact, of.Secret = a.of.Run, a.of.Node, a.of.Attempt, a.of.Contact, a.of.Secret
 	})
 	value, code := scriptOf(c)
-	input, err := encode.Append(nil, value, false)
+	input, err := encode.Append(make([]byte, 0, 256), value, false)
 	if err != nil {
 		one.failure = &abi.Error{Code: abi.CodeInvalid, Message: fmt.Sprintf("node %s: input: %v", c.Node, err)}
 		return one

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/trama-run/trama/host/bound"
 	"github.com/trama-run/trama/host/catalog"
 	"github.com/trama-run/trama/host/cause"
 	"github.com/trama-run/trama/host/contact"
@@ -142,11 +143,12 @@ func (g *gatewayRun) launch(caller context.Context, trigger string) {
 	}
 	defer r.leave(g.key)
 	defer r.guard(g)
-	g.until = r.now().Add(patience)
+	waits := patience
 	if deadline, ok := caller.Deadline(); ok {
-		g.until = r.now().Add(time.Until(deadline))
+		waits = time.Until(deadline)
 	}
-	run, cancel := context.WithTimeout(cause.Carry(trace.Carry(r.stop, caller), caller), maxGatewayRun)
+	g.until = r.now().Add(waits)
+	run, cancel := bound.For(cause.Carry(trace.Carry(r.stop, caller), caller), maxGatewayRun)
 	defer cancel()
 	g.end(run, g.advance(engine.Event{Start: &engine.Start{Trigger: trigger, Value: g.event}}))
 }

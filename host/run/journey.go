@@ -66,6 +66,9 @@ func (j *journey) advance(event engine.Event) error {
 		j.record.KeepInput(event, passed)
 	}
 	j.session.Session, j.user = outcome.Session, outcome.User
+	if j.steps == nil {
+		j.steps = make([]record.Step, 0, max(len(outcome.Steps), 4)) // of a call and an answer
+	}
 	for i, step := range outcome.Steps {
 		s := record.Step{Step: step}
 		if i == 0 { // the first step after a call's result is the call's

@@ -125,7 +125,8 @@ func (r *Runner) move(ctx context.Context, s *session, to *engine.Program, besid
 	for id, v := range s.Flows {
 		flows[id] = cmp.Or(flows[id], v)
 	}
-	for id, p := range r.reach(catalog.Flow{Flow: to.Flow(), Program: to, Beside: beside}) {
+	programs, _ := r.reach(catalog.Flow{Flow: to.Flow(), Program: to, Beside: beside})
+	for id, p := range programs {
 		if flows[id] == 0 || id == flow { // one that it is pinned to keeps its version
 			flows[id] = p.Version()
 			for _, name := range r.needs(p).plugins {

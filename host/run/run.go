@@ -174,7 +174,8 @@ func (r *Runner) Held(f catalog.Flow) *abi.Error {
 	if need := r.needs(f.Program); len(need.jumps) == 0 { // as nearly all
 		return r.lacks(need, nil)
 	}
-	return r.held(r.reach(f), nil)
+	programs, _ := r.reach(f)
+	return r.held(programs, nil)
 }
 
 // held is Held for a session with these pins. It waits for no plugin that it

@@ -65,14 +65,13 @@ func sessionID(key string) store.ID { return store.ID{Kind: kindSession, Key: ke
 // pinned to what is published now, and to the contents of plugins that serve
 // now. A plugin that serves nothing now is taken at its first call.
 func (r *Runner) newSession(id string, f catalog.Flow) (session, engine.Programs) {
-	programs := r.reach(f)
+	programs, versions := r.reach(f)
 	s := session{
 		Session: engine.Session{ID: id, Run: &engine.Run{ID: id, Flow: f.Flow.ID, Version: f.Version}},
-		Flows:   make(map[string]int, len(programs)),
+		Flows:   versions,
 		Made:    r.now(),
 	}
-	for name, p := range programs {
-		s.Flows[name] = p.Version()
+	for _, p := range programs {
 		for _, plugin := range r.needs(p).plugins {
 			s.pin(plugin, r.config.Plugins)
 		}
@@ -98,12 +97,12 @@ func (s *session) since() time.Time {
 }
 
 // reach gives a flow and all that it may jump to, as they were published
-// together.
-func (r *Runner) reach(f catalog.Flow) engine.Programs {
-	programs := engine.Programs{f.Flow.ID: f.Program}
-	if len(r.needs(f.Program).jumps) == 0 {
-		return programs
+// together, and their versions. Nobody changes these maps.
+func (r *Runner) reach(f catalog.Flow) (engine.Programs, map[string]int) {
+	if need := r.needs(f.Program); len(need.jumps) == 0 { // as nearly all
+		return need.alone, need.version
 	}
+	programs := engine.Programs{f.Flow.ID: f.Program}
 	var follow func(p *engine.Program)
 	follow = func(p *engine.Program) {
 		for _, id := range r.needs(p).jumps {
@@ -114,7 +113,11 @@ func (r *Runner) reach(f catalog.Flow) engine.Programs {
 		}
 	}
 	follow(f.Program)
-	return programs
+	versions := make(map[string]int, len(programs))
+	for id, p := range programs {
+		versions[id] = p.Version()
+	}
+	return programs, versions
 }
 
 // programs gives the flows that a stored session is pinned to.
@@ -207,7 +210,12 @@ func (r *Runner) each(ctx context.Context, kind store.Kind, visit func(store.Rec
 }
 
 // needs is what a flow can't run without, and where it may jump to.
-type needs struct{ plugins, connections, jumps []string }
+type needs struct {
+	plugins, connections, jumps []string
+	// What it reaches if it jumps nowhere: itself, in its version.
+	alone   engine.Programs
+	version map[string]int
+}
 
 // needs reads a flow's needs off its document once.
 func (r *Runner) needs(p *engine.Program) needs {
@@ -215,7 +223,7 @@ func (r *Runner) needs(p *engine.Program) needs {
 		return n.(needs)
 	}
 	f := p.Flow()
-	n := needs{f.Plugins(), f.Connections(), f.Jumps()}
+	n := needs{f.Plugins(), f.Connections(), f.Jumps(), engine.Programs{f.ID: p}, map[string]int{f.ID: p.Version()}}
 	r.known.Store(p, n)
 	return n
 }

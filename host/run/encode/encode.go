@@ -3,6 +3,7 @@
 package encode
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -11,8 +12,8 @@ import (
 	"github.com/trama-run/trama/host/egress/redact"
 )
 
-// Append appends a value of a flow as encoding/json writes it, several times
-// as fast for what values mostly are. If hide is set, the credentials in it are
+// Append appends a value of a flow as encoding/json writes it for what is no
+// part of a page, several times as fast for what values mostly are. If hide is set, the credentials in it are
 // blacked out on the way (see [Redacted]).
 func Append(out []byte, value any, hide bool) ([]byte, error) {
 	switch v := value.(type) {
@@ -85,7 +86,7 @@ func appendObject(out []byte, object map[string]any, hide bool, of string) ([]by
 func appendText(out []byte, text string) ([]byte, error) {
 	for i := range len(text) {
 		switch c := text[i]; {
-		case c < ' ', c >= 0x7f, c == '"', c == '\\', c == '<', c == '>', c == '&':
+		case c < ' ', c >= 0x7f, c == '"', c == '\\':
 			return appendOther(out, text)
 		}
 	}
@@ -93,8 +94,11 @@ func appendText(out []byte, text string) ([]byte, error) {
 }
 
 func appendOther(out []byte, value any) ([]byte, error) {
-	data, err := json.Marshal(value)
-	return append(out, data...), err
+	buffer := bytes.NewBuffer(out)
+	encoder := json.NewEncoder(buffer)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), err
 }
 
 // isSecret says whether a member of an object is a credential, where the object
