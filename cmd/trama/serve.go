@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -49,6 +52,21 @@ directory that the setting "secrets" of trama.yaml names.`,
 	c.Flags().StringVar(&flags.cache, "cache", "", "`directory` of compiled plugins (default cache in the data directory)")
 	c.Flags().StringVar(&flags.logFormat, "log-format", "text", "text or json")
 	return c
+}
+
+// spareHeap is how much more than what lives there may be on the heap before it is
+// collected. A host that does little holds little, and would be collected many
+// times a second under load, each time at the price of what is in the caches.
+const spareHeap = 64 << 20
+
+// spare gives memory that is never touched, so that the system has none to give
+// for it, and that the collector counts as living. Who limits the process's
+// memory (GOMEMLIMIT) wants it collected by that.
+func spare() []byte {
+	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
+		return nil
+	}
+	return make([]byte, spareHeap)
 }
 
 func (p *program) serve(ctx context.Context, flags serveFlags) (err error) {
@@ -144,6 +162,7 @@ func (p *program) announceReady(ctx context.Context, h *host.Host, log *slog.Log
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+	defer runtime.KeepAlive(spare())
 	if p.JSON {
 		fmt.Fprintln(p.Stdout, `{"ready":true}`)
 	} else {
