@@ -389,7 +389,7 @@ edges: [{from: hello, to: say}, {from: say, to: ask}, {from: ask, to: again}]
 // of pure calls are made again.
 func TestReplayOfWhatWasCut(t *testing.T) {
 	b := open(t, files)
-	long := strings.Repeat("long ", 2000)
+	long := strings.Repeat("long > ", 2000)
 	kept := recordOf(t, b, Case{Flow: "twice", Event: map[string]any{"body": long}})
 	if _, cut := record.CutOf(kept.Steps[0].Output); !cut {
 		t.Fatalf("the output of %s was not cut", kept.Steps[0].Node)
