@@ -197,18 +197,18 @@ func TestRetries(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		operation, code string
-		hang            bool
+		timeout         string
 		calls           int
 	}{
-		{"register", "busy", false, 3},
-		{"charge", "busy", false, 1},
-		{"register", "timeout", true, 3},
-		{"charge", "unknown", true, 1},
+		{"register", "busy", "1m", 3},
+		{"charge", "busy", "1m", 1},
+		{"register", "timeout", "2s", 3},
+		{"charge", "unknown", "2s", 1},
 	} {
 		t.Run(c.operation+" "+c.code, func(t *testing.T) {
 			t.Parallel()
 			i, p := startAcme(t, strings.Replace(calling("talk", "gateway", c.operation), "with: {order: 7}",
-				"with: {order: 7}, timeout: 1s, retry: {attempts: 3, backoff: 10ms}", 1))
+				"with: {order: 7}, timeout: "+c.timeout+", retry: {attempts: 3, backoff: 10ms}", 1))
 			i.start()
 			i.eventually("the plugin's code to be loaded", func() error {
 				if a := i.call("POST", "/api/charge", ""); !strings.Contains(a.body, "done") {
@@ -218,7 +218,7 @@ func TestRetries(t *testing.T) {
 			})
 			before := len(p.got())
 			p.answers(func(sent, int) int { return 503 })
-			if c.hang {
+			if c.code != "busy" {
 				p.holdAll()
 			}
 			a := i.call("POST", "/api/charge", "")

@@ -101,6 +101,7 @@ func TestIdempotencyAfterACrash(t *testing.T) {
 	d := r.call("POST", "/api/x", `{"n": 1}`, key, "k").problem(504, "timeout")
 	r.call("POST", "/api/x", `{"n": 1}`, key, "k").problem(409, "key_in_use")
 	r.call("POST", "/api/x", `{"n": 2}`, key, "k").problem(422, "key_reused")
+	r.called(1)
 	r.crash()
 	r.plugin.hold()
 	r.start()

@@ -11,7 +11,7 @@ schema: 1
 id: naps
 triggers: [{id: start, type: gateway}]
 nodes:
-  - {id: rest, type: wait, with: {for: 1s}}
+  - {id: rest, type: wait, with: {for: 3s}} # that many calls begin before
   - {id: work, type: slow.go, with: {}}
   - {id: reply, type: response.json, with: {body: done}}
 edges: [{from: start, to: rest}, {from: rest, to: work}, {from: work, to: reply}]
