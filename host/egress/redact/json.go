@@ -9,7 +9,7 @@ import (
 // members stay, and so does what is no text: what comes out is JSON of the same
 // shape.
 func (s *Set) JSON(data []byte) []byte {
-	if s.Absent(string(data)) {
+	if s.Empty() {
 		return data
 	}
 	var out bytes.Buffer

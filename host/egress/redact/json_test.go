@@ -24,6 +24,22 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%s gives %s, want %s", text, got, want)
 		}
 	}
+	// A text is read as deep as it is without the JSON around it.
+	value := any(`a"b\c`)
+	for range 2 {
+		text, err := json.Marshal(map[string]any{"in": value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		value = string(text)
+	}
+	whole, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Absent(value.(string)) || string(s.JSON(whole)) == string(whole) {
+		t.Errorf("left: %s", whole)
+	}
 	var none Set
 	if got := string(none.JSON([]byte(`{"a":"true"}`))); got != `{"a":"true"}` {
 		t.Error(got)
