@@ -356,7 +356,7 @@ func (m mallory) flat(t *testing.T) {
 // has begun, and loses no event that it took.
 func TestStopUnderLoad(t *testing.T) {
 	i := install(t, nil, map[string]string{
-		"trama.yaml":  "drain_delay: 300ms\n",
+		"trama.yaml":  "drain_delay: 1s\n",
 		"routes.yaml": "- {method: GET, path: /slow, flow: slow, security: {public: true}}\n",
 		"flows/slow.yaml": `schema: 1
 id: slow
@@ -370,9 +370,6 @@ edges: [{from: start, to: nap}, {from: nap, to: reply}]
 	i.secrets = map[string]string{"form_token": "t0k3n"}
 	i.start()
 	addr, admins := i.host.Addr(), i.host.AdminAddr()
-	slow := make(chan answer, 1)
-	go func() { slow <- i.call("GET", "/api/slow", "") }()
-
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	taken, refused := map[string]bool{}, 0
@@ -406,7 +403,8 @@ edges: [{from: start, to: nap}, {from: nap, to: reply}]
 		}
 		return nil
 	})
-	stopped := make(chan bool)
+	slow, stopped := make(chan answer, 1), make(chan bool)
+	go func() { slow <- i.call("GET", "/api/slow", "") }()
 	go func() { i.stop(); close(stopped) }()
 	i.eventually("/readyz to say that the host stops", func() error {
 		a := i.send("GET", "http://"+admins+"/readyz", "")

@@ -34,7 +34,7 @@ const sleepy = `schema: 1
 id: talk
 triggers: [{id: start, type: message}]
 nodes:
-  - {id: arm, type: start_inactivity, with: {after: 8s}}
+  - {id: arm, type: start_inactivity, with: {after: 20s}}
   - {id: nap, type: wait, with: {for: 2s}}
   - {id: awake, type: send_message, with: {text: "awake"}}
   - {id: ask, type: wait_reply, with: {timeout: 2s}}
@@ -143,7 +143,7 @@ func TestInterrupt(t *testing.T) {
 // listens.
 func TestMessagesWhileAsleep(t *testing.T) {
 	t.Parallel()
-	i, p := startPost(t, nil, strings.Replace(sleepy, "{id: arm, type: start_inactivity, with: {after: 8s}}", "{id: arm, type: start_inactivity, with: {after: 1h}}", 1))
+	i, p := startPost(t, nil, strings.Replace(sleepy, "{id: arm, type: start_inactivity, with: {after: 20s}}", "{id: arm, type: start_inactivity, with: {after: 1h}}", 1))
 	i.accepted("d1", unit{ID: "u1", From: "ana", Text: "hi"})
 	i.accepted("d2", unit{ID: "u2", From: "ana", Text: "quick"})
 	i.gets(p, "ana", "awake", "got quick")
