@@ -276,12 +276,16 @@ func (w *writer) data() []byte {
 	return append(number(nil, n), b...)
 }
 
+// engineName is how the names of the engine's functions begin in a plugin, as do
+// those of other languages' PDKs: where one of them stops, the fault is not.
+const engineName = "trama:"
+
 // names gives the section with the functions' names, for stack traces.
 func (w *writer) names() []byte {
 	named := map[uint32]string{}
 	for i, name := range functionNames(w.m) {
 		if int(i) < len(w.index) {
-			named[w.index[i]] = name
+			named[w.index[i]] = engineName + name
 		}
 	}
 	for i, name := range w.operations {

@@ -186,7 +186,7 @@ func TestAbort(t *testing.T) {
 		"lib/end.ts": "import { abort } from 'trama';\n\nexport function end(why: string) {\n  try { abort(why); } catch { return 1; }\n}\n",
 	})+"/plugin.ts", manifestOf(t, "stop", "halt")))
 	for _, test := range []struct{ operation, want string }{
-		{"stop", `{"code":"trap","message":"the plugin crashed: unreachable, in stop; it set the error: oh no é (lib/end.ts:4:9)",`},
+		{"stop", `{"code":"trap","message":"the plugin crashed: unreachable, in stop; it set the error: oh no é (lib/end.ts:4:15)",`},
 		{"halt", `{"code":"trap","message":"the plugin crashed: unreachable, in halt; it set the error: abort() (plugin.ts:4:27)",`},
 	} {
 		for range 2 { // from a fresh image

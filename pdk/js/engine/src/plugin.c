@@ -244,15 +244,19 @@ static JSValue host_decode(JSContext *ctx, JSValueConst this, int argc, JSValueC
     return bytes ? JS_NewStringLen(ctx, (const char *)bytes, length) : JS_EXCEPTION;
 }
 
-// host.abort(text) ends the call as a crash does
+static int fail(JSContext *ctx, JSValueConst cause);
+
+// host.abort(text) ends the call as a crash does. The place is that of an error
+// thrown here, since the trap's own is the engine's.
 static JSValue host_abort(JSContext *ctx, JSValueConst this, int argc, JSValueConst *argv)
 {
     if (!outside(ctx, "abort()"))
         return JS_EXCEPTION;
     size_t length;
     const char *text = text_of(ctx, &length, argv[0]);
-    if (text && *text)
-        fail_with(text);
+    if (text)
+        JS_ThrowPlainError(ctx, "%s", *text ? text : "abort()");
+    fail(ctx, JS_UNDEFINED);
     __builtin_trap();
 }
 
