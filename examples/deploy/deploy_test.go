@@ -217,7 +217,7 @@ edges: [{from: start, to: reply}]
 		text, err := io.ReadAll(a.Body)
 		return a, string(text), err
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, _, err = call("GET", "/", ""); err == nil {
 			break
 		}

@@ -353,7 +353,7 @@ func (a answer) event() (e map[string]any) {
 func (r *rig) eventually(ask func() error) {
 	r.Helper()
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if err = ask(); err == nil {
 			return
 		}

@@ -248,7 +248,7 @@ func TestIdleCodeLeaves(t *testing.T) {
 		if out, err := w.total(t); err != nil || out != `{"total":15,"items":1}` {
 			t.Fatalf("call: %s, %v", out, err)
 		}
-		for deadline := time.Now().Add(10 * time.Second); g.loaded(); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); g.loaded(); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the code does not leave")
 			}

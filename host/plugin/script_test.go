@@ -124,7 +124,7 @@ func TestScriptsAreBounded(t *testing.T) {
 	g.build.drop()
 	g.build = nil
 	g.mu.Unlock()
-	for deadline := time.Now().Add(10 * time.Second); w.prepared() > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); w.prepared() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("scripts stay without their module")
 		}

@@ -25,7 +25,7 @@ func TestDriversAreKept(t *testing.T) {
 	r.gone.Wait()
 	wait := func(want int64) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); r.drivers.idle.Load() != want; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); r.drivers.idle.Load() != want; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d goroutines wait; want %d", r.drivers.idle.Load(), want)
 			}
@@ -34,7 +34,7 @@ func TestDriversAreKept(t *testing.T) {
 	wait(maxIdle)
 	again := make(chan struct{})
 	// One that is counted may be about to wait: the first may find none.
-	for deadline := time.Now().Add(10 * time.Second); r.drivers.idle.Load() == maxIdle; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); r.drivers.idle.Load() == maxIdle; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a goroutine that waits is not taken")
 		}

@@ -284,7 +284,7 @@ func TestBlobFiles(t *testing.T) {
 	if r, err := s.Load(ctx, idA); err != nil || !bytes.Equal(r.Value, big('b')) {
 		t.Fatalf("load: %d bytes, %v", len(r.Value), err)
 	}
-	for end := time.Now().Add(5 * time.Second); blobFiles(t, s) != 2; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); blobFiles(t, s) != 2; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d files: the blob of a record with a TTL stays", blobFiles(t, s))
 		}
