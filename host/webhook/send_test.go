@@ -616,7 +616,7 @@ func TestDisabledByTries(t *testing.T) {
 		w := newWorld(t, near, sub("crm", r.URL, ""))
 		w.tell("event:a", nil)
 		w.work(4 * 24 * time.Hour)
-		w.tell("event:b", nil) // is tried for three days
+		w.tell("event:b", nil)                          // is tried for three days
 		w.work(begin.Add(156 * time.Hour).Sub(w.now())) // six days and a half
 		if st := w.state("crm"); st.Notices != 3 {
 			t.Fatalf("%s: %+v", name, st)
