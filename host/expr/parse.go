@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,13 +72,13 @@ func (*passed) UnmarshalJSON([]byte) error { return nil }
 // the library, which is left to read it, holds it twice.
 const deepByte = 120
 
-// ParseWithin is [ParseJSON] for a value that may take so many bytes of memory;
+// ParseWithin is [ParseJSON] for a value that may take so much memory at the most;
 // for more, the error is ErrNoRoom.
-func ParseWithin(data []byte, bytes int) (any, error) {
+func ParseWithin(data []byte, most int) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
 	}
-	left := bytes
+	left := most
 	r := reader{data: data, room: func(more int) bool { left -= more; return left >= 0 }}
 	if v, ok := r.all(); ok {
 		return v, nil
@@ -88,10 +89,16 @@ func ParseWithin(data []byte, bytes int) (any, error) {
 	if err := json.Unmarshal(data, &passed{}); err != nil {
 		return nil, err
 	}
-	if deepByte*len(data) > bytes {
+	if deepByte*len(data) > most {
 		return nil, ErrNoRoom
 	}
 	return parseSlowly(data)
+}
+
+// Weight guesses, from above and without reading it, how much memory the value of
+// a JSON text takes.
+func Weight(data []byte) int {
+	return len(data) + (ofObject+ofFirst)*bytes.Count(data, []byte("{")) + (ofList+ofItem)*bytes.Count(data, []byte("[")) + ofMember*bytes.Count(data, []byte(","))
 }
 
 // Inexact is a place of a JSON value that can't be kept as it is.

@@ -194,6 +194,9 @@ func TestRoom(t *testing.T) {
 			if asked < took*4/5 || asked > 4*took+2*roomAtOnce { // what is guessed, and what others take meanwhile
 				t.Errorf("asked for %d bytes, took %d", asked, took)
 			}
+			if guess := Weight([]byte(text)); guess < took*4/5 {
+				t.Errorf("a guess of %d bytes, took %d", guess, took)
+			}
 			left := asked / 2
 			if _, err := ParseExact([]byte(text), func(bytes int) bool { left -= bytes; return left >= 0 }); !errors.Is(err, ErrNoRoom) {
 				t.Errorf("with half of the room: %v", err)

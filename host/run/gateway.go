@@ -160,6 +160,14 @@ func (r *Runner) Alone(ctx context.Context, key string) (time.Time, error) {
 	if r.driven(key) {
 		return r.now().Add(lease), nil
 	}
+	weight, err := r.weight(ctx, key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !r.room.take(weight) {
+		return r.now().Add(roomPause), nil
+	}
+	defer r.room.give(weight)
 	g := r.lone(key)
 	found, err := g.load(ctx)
 	if found && unreadable(err) {

@@ -108,6 +108,7 @@ type Runner struct {
 	env       atomic.Pointer[environment]
 	known     sync.Map // *engine.Program -> needs
 	published *trigger.Published
+	room      room // of stored runs that are driven
 
 	drivers drivers
 	first   first
