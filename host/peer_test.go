@@ -46,7 +46,10 @@ func newPeer(t testing.TB) *peer {
 }
 
 func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the host was killed
+	}
 	s := sent{Path: r.URL.Path, Key: r.Header.Get("Idempotency-Key"), Auth: r.Header.Get("Authorization"), Body: string(body)}
 	json.Unmarshal(body, &s) //nolint:errcheck // what is no message has no text
 	p.mu.Lock()

@@ -154,7 +154,11 @@ func (e *ERP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fault(w, 500, "soap:Client", fmt.Sprintf("SOAPAction %q is not %q", r.Header.Get("SOAPAction"), ERPAction), true)
 		return
 	}
-	c, err := read(r)
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if err != nil {
+		return // the client has gone, and no answer reaches it
+	}
+	c, err := read(r, body)
 	if err != nil {
 		e.fault(w, 500, "soap:Client", err.Error(), true)
 		return
@@ -170,14 +174,10 @@ func (e *ERP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // read takes the call out of a request.
-func read(r *http.Request) (call, error) {
+func read(r *http.Request, body []byte) (call, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "text/xml" || (params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8")) {
 		return call{}, fmt.Errorf("content type %q is not text/xml in UTF-8", r.Header.Get("Content-Type"))
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
-	if err != nil {
-		return call{}, err
 	}
 	var e envelope
 	if err := xml.Unmarshal(body, &e); err != nil {

@@ -160,8 +160,7 @@ func (g *Graph) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
-		g.refuse(w, 400, "OAuthException", 100, err.Error())
-		return
+		return // the client has gone, and no answer reaches it
 	}
 	send, reason := parse(body)
 	if reason != "" {

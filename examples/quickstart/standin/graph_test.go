@@ -3,11 +3,13 @@ package standin
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 const textBody = `{"messaging_product":"whatsapp","recipient_type":"individual","to":"5511987654321","type":"text","text":{"body":"hello"},"biz_opaque_callback_data":"e1"}`
@@ -106,6 +108,34 @@ func TestGraphRefuses(t *testing.T) {
 				t.Errorf("sends %v, failures %q", graph.Sends(), graph.Failures())
 			}
 		})
+	}
+}
+
+// TestClientGone cuts requests in the middle of their bodies, as a host that is
+// killed does: that is no failure.
+func TestClientGone(t *testing.T) {
+	graph, erp := NewGraph("106", "right"), NewERP("right")
+	for _, system := range []struct {
+		http.Handler
+		path, kind string
+		failures   func() []string
+	}{
+		{graph, "/v23.0/106/messages", "application/json", graph.Failures},
+		{erp, ERPPath, "text/xml", erp.Failures},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", system.path, io.MultiReader(strings.NewReader(`{"to":`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		r.Header.Set("Content-Type", system.kind)
+		if system.Handler == graph {
+			r.Header.Set("Authorization", "Bearer right")
+		} else {
+			r.SetBasicAuth(ERPUser, "right")
+			r.Header.Set("SOAPAction", ERPAction)
+		}
+		system.ServeHTTP(w, r)
+		if failures := system.failures(); len(failures) != 0 || w.Body.Len() != 0 {
+			t.Errorf("%s: failures %q, answer %s", system.path, failures, w.Body)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package graphtest
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"mime/multipart"
 	"net/http/httptest"
 	"net/textproto"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/trama-run/trama/plugins/strict"
@@ -152,6 +154,20 @@ func TestUploads(t *testing.T) {
 }
 
 // TestWebhook: it is signed as Meta signs.
+// TestClientGone cuts an upload in the middle, as a client that is killed does:
+// that breaks no contract.
+func TestClientGone(t *testing.T) {
+	a := fresh(t)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/106540352242922/media", io.MultiReader(strings.NewReader("--b\r\nContent-"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.Header.Set("Authorization", "Bearer token")
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	a.ServeHTTP(w, r)
+	if v := a.Violations(); len(v) != 0 || w.Body.Len() != 0 {
+		t.Errorf("violations %v, answer %s", v, w.Body)
+	}
+}
+
 func TestWebhook(t *testing.T) {
 	body, header, err := fresh(t).Webhook("secret", "5511987654321", "Ana", "wamid.A", time.Unix(1700000000, 0), map[string]any{"type": "text", "text": map[string]any{"body": "Oi"}})
 	if err != nil || !bytes.Contains(body, []byte(`"id":"wamid.A"`)) || !strings.HasPrefix(header.Get("X-Hub-Signature-256"), "sha256=") {
