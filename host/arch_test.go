@@ -90,7 +90,7 @@ var allowed = map[string][]string{
 	"host/store/memory":    {"host/store", "host/store/snapshot"},
 	"host/store/snapshot":  {},
 	"host/store/storetest": {"host/store", "host/store/snapshot", "pgregory.net/rapid"},
-	"host/simulation":      {"host/channel", "host/contact", "host/deadletter", "host/engine", "host/outbox", "host/run", "host/run/mail", "host/run/record", "host/store"},
+	"host/simulation":      {"host/channel", "host/contact", "host/deadletter", "host/engine", "host/flow", "host/outbox", "host/run", "host/run/mail", "host/run/record", "host/store"},
 
 	"host/sandbox/wasm/opcode": {},
 	"host/plugintest/portable": {"host/plugintest", "host/sandbox", "github.com/extism/go-sdk"},
