@@ -86,7 +86,7 @@ func TestCanary(t *testing.T) {
 		default:
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
-				t.Error(err)
+				return // the host was killed
 			}
 			text := r.RequestURI + " " + string(body) + fmt.Sprint(r.Header)
 			w.Header().Set("X-Mirror", r.Header.Get("Authorization")+" "+r.Header.Get("X-Key"))
