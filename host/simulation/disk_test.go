@@ -36,6 +36,7 @@ func (s *sick) Commit(ctx context.Context, b *store.Batch) (store.Result, error)
 		case <-ctx.Done():
 		case <-time.After(w.span("stuck", name, 45*time.Second)):
 		}
+		w.fault("stuck no more at " + name)
 	}
 	if err := ctx.Err(); err != nil {
 		return store.Result{}, err
