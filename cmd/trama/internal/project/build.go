@@ -21,7 +21,11 @@ func (p program) buildCommand() *cobra.Command {
 runs, manifest.json goes into the module, and build/<name>.wasm is all there is
 to ship. The language is known by its marker file, such as go.mod or Cargo.toml.
 A mistake in the manifest is told before the compiler runs; what the compiler
-says is shown as it is.`,
+says is shown as it is.
+
+What --debug makes tells file and line of a crash if it is called as a file, such
+as by trama plugin run build/NAME.wasm OPERATION: of a directory, the other
+commands build the project as it is shipped.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			built, err := local.Build(c.Context(), p.Program, cli.ArgOr(args, "."), debug)
