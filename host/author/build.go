@@ -33,6 +33,7 @@ type Built struct {
 	Language string        `json:"language"`
 	Size     int64         `json:"bytes"`
 	SHA256   string        `json:"sha256"`
+	Note     string        `json:"note,omitempty"` // what the build has left undone, and how to have it done
 	Took     time.Duration `json:"-"`
 }
 
@@ -86,7 +87,7 @@ func (b Build) Run(ctx context.Context) (Built, error) {
 	if err := Replace(filepath.Join(target, manifest.Name+".wasm"), module); err != nil {
 		return Built{}, err
 	}
-	built.Took = time.Since(began)
+	built.Note, built.Took = j.note, time.Since(began)
 	return built, nil
 }
 

@@ -65,6 +65,7 @@ type job struct {
 	environ  []string  // of the author
 	output   io.Writer // what compilers say
 	debug    bool
+	note     string // for Built
 }
 
 // passed are the variables of the author's environment that a toolchain gets:

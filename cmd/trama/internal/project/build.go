@@ -54,6 +54,9 @@ func (p program) printBuilt(built author.Built) error {
 	t.Row("bytes", fmt.Sprint(built.Size))
 	t.Row("sha256", built.SHA256)
 	t.Row("took", cli.Took(built.Took))
+	if built.Note != "" {
+		t.Row("note", built.Note)
+	}
 	if err := t.End(); err != nil {
 		return err
 	}
