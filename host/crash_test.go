@@ -2,12 +2,9 @@ package host_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -91,6 +88,7 @@ type crash struct {
 	ended   chan struct{}  // closed when the last host ends
 	hit     map[string]int // kills, by where
 	late    int            // calls that took too long
+	ticked  bool           // a schedule was due after the last kill, and ran
 
 	mu     sync.Mutex
 	people map[string]string // person -> contact; guarded by mu
@@ -167,10 +165,25 @@ func (c *crash) run(kills int) {
 		c.history.Add(simulation.Event{What: simulation.Fault, Name: "killed " + where})
 	}
 	close(c.done)
+	c.host.Store(c.launch(childStore{Mutant: c.mutant, Watch: true}))
+	c.ticked = c.ticks()
 	c.history.Add(simulation.Event{What: simulation.Ticks})
 	c.remove(simulation.PathTick)
-	c.host.Store(c.launch(childStore{Mutant: c.mutant, Watch: true}))
 	c.clients.Wait()
+}
+
+// ticks waits until a schedule has started a run since the last kill; it says
+// whether one has. Between the kills any may be late.
+func (c *crash) ticks() bool {
+	from := len(c.history.Events())
+	for began := time.Now(); time.Since(began) < stalled; time.Sleep(50 * time.Millisecond) {
+		if slices.ContainsFunc(c.history.Events()[from:], func(e simulation.Event) bool {
+			return e.What == simulation.Seen && strings.HasPrefix(e.Name, "s1|")
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // killer gives what kills a host at its n-th request.
@@ -231,7 +244,11 @@ func (c *crash) judge() []string {
 			c.late++
 		}
 	}
-	return simulation.Check(c.history.Events(), final, crashTerms)
+	problems := simulation.Check(c.history.Events(), final, crashTerms)
+	if !c.ticked {
+		problems = append(problems, fmt.Sprintf("schedule: none has run within %s of the last kill", stalled))
+	}
+	return problems
 }
 
 // report tells what happened.
@@ -373,73 +390,6 @@ func (c *crash) call() {
 func (c *crash) order(ref string) bool {
 	h := c.up()
 	return h != nil && c.send("POST", "http://"+h.addr+"/api/order", fmt.Sprintf(`{"ref": %q}`, ref), "Content-Type", "application/json").want(201) == nil
-}
-
-// ServeHTTP is the peer.
-func (c *crash) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the host is gone
-	}
-	var e simulation.Event
-	var message sent
-	if r.URL.Path == "/messages" {
-		if err = json.Unmarshal(body, &message); err == nil {
-			e, err = simulation.Send(c.contact(message.To), message.Text, message.EffectID)
-		}
-	} else {
-		e, err = simulation.Call(body, r.Header.Get("Idempotency-Key"))
-	}
-	if err != nil {
-		c.t.Error(err)
-		return
-	}
-	c.history.Add(e)
-	c.reached(false)
-	id, good := fmt.Sprintf("m%d", c.sent.Add(1)), !c.fails(e)
-	if !good { // whether the host lives to see a good answer is not known here
-		c.history.Add(simulation.Event{What: simulation.Answered, Name: e.Name, Effect: e.Effect})
-		w.WriteHeader(503)
-	}
-	fmt.Fprint(w, id)
-	if f, ok := w.(http.Flusher); ok {
-		f.Flush()
-	}
-	if good && message.To != "" {
-		go c.tell(message.To, id)
-	}
-	c.reached(true)
-}
-
-// fails says whether a request gets a bad answer: some do, once, since the
-// pauses between many tries would be longer than all else.
-func (c *crash) fails(e simulation.Event) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if simulation.Stubborn(e.Name) {
-		return rand.IntN(3) != 0
-	}
-	if c.failed[e.Effect] || rand.IntN(20) != 0 {
-		return false
-	}
-	c.failed[e.Effect] = true
-	return true
-}
-
-// reached kills the host, if it is to die here.
-func (c *crash) reached(answered bool) {
-	if kill := c.armed.Load(); kill != nil {
-		(*kill)(answered)
-	}
-}
-
-// tell lets the service tell what became of a message.
-func (c *crash) tell(person, message string) {
-	channel, _, _ := strings.Cut(c.contact(person), "/")
-	state := [...]string{"delivered", "read"}[rand.IntN(2)]
-	if c.deliver(channel, "news-"+message, unit{ID: "news-" + message, From: person, Sent: message, State: state}) {
-		c.history.Add(simulation.Event{What: simulation.Told, Name: message, Word: state})
-	}
 }
 
 // inOrder says whether texts that begin with a number never go back, but for
