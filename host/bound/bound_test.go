@@ -44,7 +44,7 @@ func TestAsTheLibrary(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				play := func(make func(context.Context, time.Duration) (context.Context, context.CancelFunc)) (error, bool, any) {
+				play := func(make func(context.Context, time.Duration) (context.Context, context.CancelFunc)) (done bool, value any, err error) {
 					parent, endParent := context.WithCancel(context.WithValue(t.Context(), key{}, "kept"))
 					defer endParent()
 					ctx, end := make(parent, time.Second)
@@ -54,8 +54,7 @@ func TestAsTheLibrary(t *testing.T) {
 					}
 					synctest.Wait()
 					// The error first: to ask for the end must not change it.
-					err, value := ctx.Err(), ctx.Value(key{})
-					done := false
+					err, value = ctx.Err(), ctx.Value(key{})
 					select {
 					case <-ctx.Done():
 						done = true
@@ -64,10 +63,10 @@ func TestAsTheLibrary(t *testing.T) {
 					if again := ctx.Err(); !errors.Is(again, err) {
 						t.Errorf("the error was %v, and is %v", err, again)
 					}
-					return err, done, value
+					return done, value, err
 				}
-				wantErr, wantDone, wantValue := play(context.WithTimeout)
-				gotErr, gotDone, gotValue := play(For)
+				wantDone, wantValue, wantErr := play(context.WithTimeout)
+				gotDone, gotValue, gotErr := play(For)
 				if gotErr != wantErr || gotDone != wantDone || gotValue != wantValue {
 					t.Errorf("error %v, done %v, value %v; the library's has %v, %v, %v", gotErr, gotDone, gotValue, wantErr, wantDone, wantValue)
 				}
