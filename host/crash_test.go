@@ -132,6 +132,7 @@ func (c *crash) run(kills int) {
 	c.clients.Go(func() { c.write("loud", 4) })
 	c.clients.Go(c.call)
 	c.history.Add(simulation.Event{What: simulation.Ticks, Good: true})
+	c.history.Add(simulation.Event{What: simulation.Fault, Name: "start"}) // which takes its time
 	for n := range kills {
 		where, s := "at random", childStore{Mutant: c.mutant}
 		arm, wait := 0, 15*time.Second
